@@ -1,0 +1,442 @@
+package plan
+
+import (
+	"context"
+	"fmt"
+)
+
+// maxPath is the longest local path, in bytes, that other programs can open
+// below a short root (PATH_MAX is 4096 on Linux).
+const maxPath = 3800
+
+// decide turns one pair of a file-like item into at most one change.
+func (p *planner) decide(ctx context.Context, pair Pair) error {
+	it, e := pair.Item, pair.Entry
+	if it == nil {
+		return p.gone(ctx, pair)
+	}
+	parent, err := p.tree.folder(ctx, it.Parent)
+	if err != nil {
+		return err
+	}
+	if done, err := p.misplaced(ctx, pair, parent); done || err != nil {
+		return err
+	}
+	if skip, why := p.classSkips(it, parent); skip != "" {
+		return p.unselected(ctx, pair, skip, why)
+	}
+	remote := joinRemote(parent.remote, it.Name)
+	if v := p.selects(p.tree, parent, it); !v.Selected {
+		return p.unselected(ctx, pair, SkipDeselected, v.Rule)
+	}
+	name, detail := p.localName(parent, it)
+	if detail != "" {
+		return p.block(ctx, pair, blockage{path: RelPath(remote), wanted: Add, reason: BlockedUnsafeName, detail: detail})
+	}
+	local := joinLocal(parent.local, name)
+	if len(local) > maxPath {
+		detail := fmt.Sprintf("%d bytes, at most %d", len(local), maxPath)
+		return p.block(ctx, pair, blockage{path: local, wanted: Add, reason: BlockedPathTooLong, detail: detail})
+	}
+	if it.Class == ClassMalware && (e == nil || !contentSame(it, e)) {
+		return p.block(ctx, pair, blockage{path: local, wanted: Add, reason: BlockedMalware, detail: malwareDetail(it)})
+	}
+	parent.need()
+	return p.wanted(ctx, pair, place{parent: parent, name: name, fold: p.names.Fold(name), local: local})
+}
+
+func malwareDetail(it *Item) string {
+	if it.Note != "" {
+		return "the service refuses the content: " + it.Note
+	}
+	return "the service refuses the content of infected files (C28)"
+}
+
+// place is where an item belongs on disk.
+type place struct {
+	parent *node
+	name   string
+	fold   string
+	local  RelPath
+}
+
+func (at place) same(e *Entry) bool {
+	return e.Parent == at.parent.entryID() && e.Name == at.name
+}
+
+// misplaced handles items that are not below the mirror's folder.
+func (p *planner) misplaced(ctx context.Context, pair Pair, parent *node) (done bool, err error) {
+	switch parent.standing {
+	case inside:
+		return false, nil
+	case outside:
+		if pair.Entry == nil {
+			p.skip(SkipOutside)
+			return true, nil
+		}
+		return true, p.leaves(ctx, pair, departure{LeftFolder, BySource, p.req.Mirror.Policy.OnRemoteDelete, ""})
+	}
+	detail := "its parent folder is not in the listing"
+	if parent.standing == looped {
+		detail = "its folders are each other's parents"
+	}
+	return true, p.block(ctx, pair, blockage{path: RelPath(pair.Item.Name), reason: BlockedOrphan, detail: detail})
+}
+
+// classSkips says whether items of this kind are left out, and by which setting.
+func (p *planner) classSkips(it *Item, parent *node) (Skip, string) {
+	asFiles := p.req.Mirror.Policy.Notebooks == "files"
+	for n := parent; n != nil && !asFiles; n = n.parent {
+		if n.class == ClassPackage {
+			return SkipPart, `part of a notebook (content.notebooks = "skip")`
+		}
+	}
+	switch it.Class {
+	case ClassPackage:
+		if !asFiles {
+			return SkipPackage, `package ` + it.Note + ` (content.notebooks = "skip")`
+		}
+	case ClassPackagePart:
+		if !asFiles {
+			return SkipPart, `notebook file (content.notebooks = "skip")`
+		}
+	case ClassShortcut:
+		return SkipShortcut, "shortcut to an item of another drive: " + it.Note
+	case ClassBundle:
+		return SkipBundle, "bundle: has no content of its own"
+	case ClassUnknown:
+		return SkipUnknown, "neither file nor folder: " + it.Note
+	}
+	return "", ""
+}
+
+// selects asks a tree's selection about a file whose parent is placed in it.
+func (p *planner) selects(t *tree, parent *node, it *Item) Verdict {
+	if parent.excludedBy != "" {
+		return Verdict{Rule: fmt.Sprintf("select.exclude %q names a folder above it", parent.excludedBy)}
+	}
+	return t.selector.File(joinRemote(parent.remote, it.Name), it.Size, it.Modified, parent.included)
+}
+
+// localName returns the name on disk, or a sentence that says why there is none.
+func (p *planner) localName(parent *node, it *Item) (name, problem string) {
+	if why := parent.blockedBy(); why != "" {
+		return "", why
+	}
+	name, err := p.names.Local(it.Name)
+	if err != nil {
+		return "", err.Error()
+	}
+	return name, ""
+}
+
+// blockedBy says what keeps a folder or one above it from existing on disk.
+func (n *node) blockedBy() string {
+	for at := n; at != nil; at = at.parent {
+		if at.unsafe != "" {
+			return at.unsafe
+		}
+	}
+	return ""
+}
+
+// gone handles an id that the source no longer has.
+func (p *planner) gone(ctx context.Context, pair Pair) error {
+	if pair.Entry == nil {
+		return nil
+	}
+	return p.leaves(ctx, pair, departure{Removed, BySource, p.req.Mirror.Policy.OnRemoteDelete, ""})
+}
+
+// unselected handles an item that the mirror does not want.
+func (p *planner) unselected(ctx context.Context, pair Pair, skip Skip, why string) error {
+	if pair.Entry == nil {
+		p.skip(skip)
+		return nil
+	}
+	cause := BySource
+	if p.selectChanged {
+		cause = ByConfig
+	}
+	return p.leaves(ctx, pair, departure{Deselected, cause, p.req.Mirror.Policy.OnDeselect, why})
+}
+
+// departure says why an applied item leaves the mirror, and the lifecycle setting
+// that governs what becomes of its local bytes.
+type departure struct {
+	reason  Reason
+	cause   Cause
+	setting string
+	detail  string
+}
+
+// leaves plans the end of an applied item.
+func (p *planner) leaves(ctx context.Context, pair Pair, d departure) error {
+	e := pair.Entry
+	current, err := p.applied.path(ctx, e)
+	if err != nil {
+		return err
+	}
+	c := Change{
+		Path: current, ItemID: e.Item, Folder: e.Folder, Cause: d.cause, Reason: d.reason, Detail: d.detail,
+		Remote: remoteOf(pair.Item), Local: e.local(), Parent: e.Parent, Name: e.Name, Fold: e.Fold,
+	}
+	if fact, ok := p.drift[e.Item]; ok && !e.Folder {
+		c.Local = fact.found
+	}
+	p.leaving[e.Item] = true
+	p.lost[e.Parent] = true
+	switch {
+	case d.setting == "forget" || d.setting == "keep":
+		c.Actions = []Action{Forget}
+	case p.req.Mirror.Policy.PreventDelete:
+		c.Actions, c.Wanted, c.Reason = []Action{Blocked}, Delete, BlockedPreventDelete
+		c.Detail = "lifecycle.prevent_delete holds the delete back"
+	default:
+		c.Actions, c.Disposal = []Action{Delete}, p.req.Mirror.Policy.disposal(d.setting)
+	}
+	return p.emit(c)
+}
+
+// wanted plans an item that belongs at a place.
+func (p *planner) wanted(ctx context.Context, pair Pair, at place) error {
+	it, e := pair.Item, pair.Entry
+	c := Change{
+		Path: at.local, ItemID: it.ID, Remote: remoteOf(it),
+		Parent: at.parent.entryID(), Name: at.name, Fold: at.fold,
+	}
+	if e == nil || !at.same(e) {
+		held, err := p.claim(ctx, pair, at)
+		if err != nil {
+			return err
+		}
+		if held.by != "" {
+			return p.block(ctx, pair, blockage{path: at.local, wanted: Add, reason: BlockedCollision, detail: held.detail})
+		}
+		c.Replaces = held.replaces
+	}
+	if e == nil {
+		return p.add(ctx, pair, c, at)
+	}
+	return p.tracked(ctx, pair, c, at)
+}
+
+// add plans an item that is not on disk as far as the state knows.
+func (p *planner) add(ctx context.Context, pair Pair, c Change, at place) error {
+	c.Actions = []Action{Add}
+	c.Cause, c.Reason = p.whyNew(ctx, pair)
+	if c.Replaces != "" {
+		return p.emit(c) // the occupant is one of ours and leaves by its own change
+	}
+	found, ok, err := p.occupant(ctx, at)
+	if err != nil || !ok {
+		return firstError(err, func() error { return p.emit(c) })
+	}
+	return p.untracked(ctx, pair, c, found)
+}
+
+func firstError(err error, then func() error) error {
+	if err != nil {
+		return err
+	}
+	return then()
+}
+
+// untracked plans an add where something lies that spmirror did not write: it is
+// taken over if it is equal, and else never overwritten without being asked
+// (I-13).
+func (p *planner) untracked(ctx context.Context, pair Pair, c Change, found Found) error {
+	policy := p.req.Mirror.Policy
+	c.Local = &Local{Size: found.Size, MTime: found.MTime, Inode: found.Inode}
+	if found.Kind == FoundFile && policy.OnUntracked == "adopt" {
+		equal, sha, err := p.equalOnDisk(ctx, c.Path, pair.Item.Size, pair.Item.Hash, found)
+		if err != nil {
+			return p.block(ctx, pair, blockage{c.Path, Add, BlockedUntracked, "cannot be read: " + err.Error(), c.Local})
+		}
+		if equal {
+			c.Actions, c.Reason, c.Local.SHA256 = []Action{Adopt}, EqualOnDisk, sha
+			return p.emit(c)
+		}
+	}
+	if found.Kind == FoundFile && policy.OnUntracked == "rename" {
+		c.Disposal, c.Detail = "rename", "the file in the way gets another name"
+		return p.emit(c)
+	}
+	detail := "a file that spmirror did not write is in the way"
+	return p.block(ctx, pair, blockage{c.Path, Add, BlockedUntracked, detail, c.Local})
+}
+
+// equalOnDisk reports whether a local file has the bytes the source announces.
+// Without a hash nothing is taken for equal.
+func (p *planner) equalOnDisk(ctx context.Context, path RelPath, size int64, hash string, found Found) (bool, string, error) {
+	if hash == "" || (size >= 0 && size != found.Size) {
+		return false, "", nil
+	}
+	n, quickXor, sha, err := p.req.Disk.Hash(ctx, path)
+	if err != nil {
+		return false, "", err
+	}
+	return quickXor == hash && n == found.Size, sha, nil
+}
+
+// tracked plans an item that has been applied before.
+func (p *planner) tracked(ctx context.Context, pair Pair, c Change, at place) error {
+	it, e := pair.Item, pair.Entry
+	c.Local = e.local()
+	if !at.same(e) {
+		previous, err := p.applied.path(ctx, e)
+		if err != nil {
+			return err
+		}
+		c.PreviousPath = previous
+		c.Actions = []Action{Move}
+		c.Cause, c.Reason = BySource, Renamed
+		if e.Parent != c.Parent {
+			c.Reason = Moved
+		}
+	}
+	if d, ok := p.drift[it.ID]; ok {
+		return p.drifted(ctx, pair, c, d)
+	}
+	switch {
+	case !contentSame(it, e):
+		c.Actions = append(c.Actions, Update)
+		c.Cause, c.Reason = BySource, ContentChanged
+	case p.replaces(at.local):
+		c.Actions = append(c.Actions, Update)
+		c.Cause, c.Reason = ByConfig, ReplaceRequested
+	case len(c.Actions) > 0:
+	case p.req.Mirror.Policy.Times && !timeSame(it, e):
+		c.Actions = []Action{Metadata}
+		c.Cause, c.Reason = BySource, MetadataChanged
+	default:
+		return p.unchanged()
+	}
+	p.retried(pair, &c)
+	return p.emit(c)
+}
+
+// retried marks a change that the last run left over.
+func (p *planner) retried(pair Pair, c *Change) {
+	if pair.Pending == nil || pair.Pending.Action == string(Blocked) {
+		return
+	}
+	c.Cause, c.Reason = ByRetry, FailedLastRun
+	if pair.Pending.Code == PendingSuperseded {
+		c.Reason = SupersededLastRun
+	}
+}
+
+// PendingSuperseded is the code of an item that changed between plan and apply.
+const PendingSuperseded = "SPM0503"
+
+// drifted plans an applied file that is not on disk as it was left.
+func (p *planner) drifted(ctx context.Context, pair Pair, c Change, d driftFact) error {
+	it, e := pair.Item, pair.Entry
+	policy := p.req.Mirror.Policy
+	if d.kind == DriftMissing {
+		c.Actions, c.Local, c.PreviousPath = []Action{Add}, nil, ""
+		c.Cause, c.Reason = ByDrift, MissingOnDisk
+		return p.emit(c)
+	}
+	c.Local = d.found
+	sourceSame := contentSame(it, e)
+	if d.kind == DriftChanged && sourceSame && d.found.SHA256 == e.SHA256 && e.SHA256 != "" {
+		return p.touched(c)
+	}
+	switch {
+	case d.kind == DriftReplaced:
+		detail := "something that is not a file lies in its place"
+		return p.block(ctx, pair, blockage{c.Path, Update, BlockedLocalChange, detail, d.found})
+	case policy.OnLocalChange == "keep" && sourceSame && !c.Moves():
+		p.skip(SkipKept)
+		return nil
+	case policy.OnLocalChange == "keep":
+		detail := `changed on disk and at the source (lifecycle.on_local_change = "keep")`
+		return p.block(ctx, pair, blockage{c.Path, Update, BlockedLocalChange, detail, d.found})
+	}
+	c.Actions = append(c.Actions, Update)
+	c.Cause, c.Reason = ByDrift, ChangedOnDisk
+	if !sourceSame {
+		c.Cause, c.Reason = BySource, ContentChanged
+		c.Detail = "also changed on disk"
+	}
+	c.Disposal = policy.disposal(DisposeTrash)
+	if policy.OnLocalChange == "rename" {
+		c.Disposal = "rename"
+	}
+	return p.emit(c)
+}
+
+// touched plans the repair of a file whose bytes are right and whose times are not.
+func (p *planner) touched(c Change) error {
+	if len(c.Actions) == 0 {
+		c.Actions = []Action{Metadata}
+		c.Cause, c.Reason = ByDrift, ChangedOnDisk
+	}
+	return p.emit(c)
+}
+
+// whyNew finds the cause of an add: a new mirror, an edited selection, or the source.
+func (p *planner) whyNew(ctx context.Context, pair Pair) (Cause, Reason) {
+	switch {
+	case pair.Pending != nil && pair.Pending.Action != string(Blocked):
+		if pair.Pending.Code == PendingSuperseded {
+			return ByRetry, SupersededLastRun
+		}
+		return ByRetry, FailedLastRun
+	case p.req.Previous == nil:
+		return ByConfig, MirrorAdded
+	case p.selectChanged && !p.selectedBefore(ctx, pair.Item):
+		return ByConfig, SelectedByInclude
+	}
+	return BySource, NewAtSource
+}
+
+// selectedBefore asks the selection that the mirror was last applied with.
+func (p *planner) selectedBefore(ctx context.Context, it *Item) bool {
+	parent, err := p.before.folder(ctx, it.Parent)
+	if err != nil || parent.standing != inside {
+		return false
+	}
+	if it.Class.container() {
+		return parent.excludedBy == ""
+	}
+	return p.selects(p.before, parent, it).Selected
+}
+
+// blockage says what of an item is held back, and why.
+type blockage struct {
+	path   RelPath
+	wanted Action
+	reason Reason
+	detail string
+	local  *Local // what lies in the way, if not what was applied
+}
+
+// block records an item that is held back. What lies on disk for it stays.
+func (p *planner) block(ctx context.Context, pair Pair, b blockage) error {
+	it, e := pair.Item, pair.Entry
+	c := Change{
+		Path: b.path, ItemID: pair.id(), Actions: []Action{Blocked}, Wanted: b.wanted,
+		Cause: BySource, Reason: b.reason, Detail: b.detail, Remote: remoteOf(it), Local: b.local,
+	}
+	if it != nil {
+		c.Folder = it.Class.container()
+	}
+	if e == nil {
+		return p.emit(c)
+	}
+	current, err := p.applied.path(ctx, e)
+	if err != nil {
+		return err
+	}
+	c.PreviousPath = current
+	if c.Wanted == Add {
+		c.Wanted = Update
+	}
+	if c.Local == nil {
+		c.Local = e.local()
+	}
+	return p.emit(c)
+}

@@ -1,0 +1,199 @@
+package plan
+
+import (
+	"encoding/json"
+	"fmt"
+	"iter"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Draft is a plan in the making: it takes changes in any order, counts them, and
+// keeps them sorted. Finish turns it into a Plan.
+type Draft struct {
+	header  *Header
+	items   *Spool
+	drift   *Spool
+	folders map[string]*folderCounts
+	samples map[string]*sampler
+	mirrors map[string]*Mirror
+}
+
+// samplesPerAction is how many of the largest items of an action are kept to be
+// shown; UX 3.2 asks for five.
+const samplesPerAction = 5
+
+// NewDraft starts a plan. Temporary files go to dir.
+func NewDraft(h *Header, dir string) (*Draft, error) {
+	items, err := NewSpool(dir)
+	if err != nil {
+		return nil, err
+	}
+	drift, err := NewSpool(dir)
+	if err != nil {
+		items.Close()
+		return nil, err
+	}
+	d := &Draft{
+		header: h, items: items, drift: drift,
+		folders: make(map[string]*folderCounts),
+		samples: make(map[string]*sampler),
+		mirrors: make(map[string]*Mirror),
+	}
+	return d, nil
+}
+
+// Mirror adds a mirror to the plan; its changes follow.
+func (d *Draft) Mirror(m *Mirror) {
+	m.Summary = make(map[Action]Sum)
+	m.Causes = make(map[Cause]int64)
+	m.Reasons = make(map[Action]ReasonSum)
+	d.header.Mirrors = append(d.header.Mirrors, m)
+	d.mirrors[m.Address] = m
+	d.folders[m.Address] = newFolderCounts()
+	d.samples[m.Address] = newSampler(samplesPerAction)
+}
+
+// Add takes one change of a mirror that was added before.
+func (d *Draft) Add(c Change) error {
+	m := d.mirrors[c.Mirror]
+	if m == nil {
+		return fmt.Errorf("change of unknown mirror %q", c.Mirror)
+	}
+	action := c.Action()
+	sum := m.Summary[action]
+	sum.add(&c)
+	m.Summary[action] = sum
+	m.Causes[c.Cause]++
+	if m.Reasons[action] == nil {
+		m.Reasons[action] = make(ReasonSum)
+	}
+	m.Reasons[action][c.Reason]++
+	d.folders[c.Mirror].add(&c)
+	d.samples[c.Mirror].add(&c)
+	return d.items.Add(sortKey(c.Mirror, string(action), string(c.Path), c.Folder), &c)
+}
+
+// AddDrift takes one difference found on disk.
+func (d *Draft) AddDrift(f Drift) error {
+	return d.drift.Add(sortKey(f.Mirror, "", string(f.Path), false), &f)
+}
+
+// sortKey orders by mirror, action and path in byte order; NUL cannot be in any
+// of them. A folder sorts as its path with a slash, before all that is in it.
+func sortKey(mirror, action, path string, folder bool) []byte {
+	key := make([]byte, 0, len(mirror)+len(action)+len(path)+3)
+	key = append(key, mirror...)
+	key = append(key, 0)
+	key = append(key, action...)
+	key = append(key, 0)
+	key = append(key, path...)
+	if folder {
+		key = append(key, '/')
+	}
+	return key
+}
+
+// Finish closes the plan: sums, guards, and what follows from them. Problems of
+// mirrors make it incomplete.
+func (d *Draft) Finish(now time.Time, guards []GuardResult, checks []CheckResult) *Plan {
+	h := d.header
+	h.FormatVersion = FormatVersion
+	slices.SortFunc(h.Mirrors, func(a, b *Mirror) int { return strings.Compare(a.Address, b.Address) })
+	h.Complete = !h.Options.Narrowed()
+	for _, m := range h.Mirrors {
+		m.Folders = d.folders[m.Address].table(folderRows)
+		m.Samples = d.samples[m.Address].take()
+		m.Actions, m.ActionReason = mirrorActions(m)
+		h.Complete = h.Complete && m.Planned()
+	}
+	h.Totals = totals(h.Mirrors)
+	h.Guards, h.Checks = guards, checks
+	h.Blocked = slices.ContainsFunc(guards, GuardResult.Blocks) || slices.ContainsFunc(checks, CheckResult.Blocks)
+	h.Applyable = h.Totals.Changes() > 0 && !h.Errored && !h.Speculative
+	h.Created = now.UTC().Truncate(time.Second)
+	return &Plan{Header: h, items: d.items, drift: d.drift}
+}
+
+// Blocks reports whether the check holds the plan back.
+func (c CheckResult) Blocks() bool { return c.Status != "pass" && c.Enforcement == "mandatory" }
+
+func mirrorActions(m *Mirror) (actions []string, reason string) {
+	switch {
+	case !m.Planned():
+		return []string{"not-planned"}, "source_unreadable"
+	case m.ActionReason != "":
+		return m.Actions, m.ActionReason
+	case m.Generation.Base == 0 && m.Changes() > 0:
+		return []string{"create"}, string(MirrorAdded)
+	case m.Changes() > 0:
+		return []string{"update"}, "items_changed"
+	}
+	return []string{"no-op"}, ""
+}
+
+func totals(mirrors []*Mirror) Totals {
+	t := Totals{Actions: make(map[Action]Sum), Causes: make(map[Cause]int64)}
+	for _, m := range mirrors {
+		for a, s := range m.Summary {
+			sum := t.Actions[a]
+			sum.merge(s)
+			t.Actions[a] = sum
+			if a == Add || a == Update {
+				t.DownloadFiles += s.Files
+				t.DownloadBytes += s.Bytes
+			}
+		}
+		for c, n := range m.Causes {
+			t.Causes[c] += n
+		}
+		t.Observed += m.Observed
+		t.Compared += m.Compared
+	}
+	// One unit a download (T10); the pages of the crawl are paid already.
+	t.Requests, t.ResourceUnits = t.DownloadFiles, t.DownloadFiles
+	return t
+}
+
+// Plan is a finished plan in this process: the header and its sorted items.
+type Plan struct {
+	*Header
+	items, drift *Spool
+}
+
+// Close frees the plan's temporary files.
+func (p *Plan) Close() error {
+	p.drift.Close()
+	return p.items.Close()
+}
+
+// Changes yields the changes in the order of the plan file.
+func (p *Plan) Changes() iter.Seq2[Change, error] { return decodeLines[Change](p.items.Lines()) }
+
+// Drifts yields the differences found on disk.
+func (p *Plan) Drifts() iter.Seq2[Drift, error] { return decodeLines[Drift](p.drift.Lines()) }
+
+// ChangeLines yields the changes as JSON lines, undecoded.
+func (p *Plan) ChangeLines() iter.Seq2[[]byte, error] { return p.items.Lines() }
+
+// DriftLines yields the drift as JSON lines, undecoded.
+func (p *Plan) DriftLines() iter.Seq2[[]byte, error] { return p.drift.Lines() }
+
+func decodeLines[T any](lines iter.Seq2[[]byte, error]) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		for line, err := range lines {
+			var v T
+			if err == nil {
+				err = json.Unmarshal(line, &v)
+			}
+			if err != nil {
+				yield(v, fmt.Errorf("read plan: %w", err))
+				return
+			}
+			if !yield(v, nil) {
+				return
+			}
+		}
+	}
+}

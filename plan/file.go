@@ -1,0 +1,329 @@
+package plan
+
+import (
+	"archive/zip"
+	"bufio"
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/klauspost/compress/flate"
+)
+
+// A plan file is one zip with these entries, in this order (DESIGN section 5).
+// Same plan, same bytes: no times, no order of arrival, no map order.
+const (
+	entryHeader  = "plan.json"
+	entryItems   = "items.jsonl"
+	entryDrift   = "drift.jsonl"
+	entryConfig  = "config/"
+	entryDigests = "digests"
+)
+
+// Limits of what is read from a plan file, which may be a stranger's.
+const (
+	maxHeaderBytes = 64 << 20
+	maxLineBytes   = 1 << 20
+	maxDigestBytes = 1 << 20
+	maxEntries     = 1000
+)
+
+var (
+	// ErrNotPlan says that a file is no plan of spmirror.
+	ErrNotPlan = errors.New("not a spmirror plan")
+	// ErrAltered says that a plan file was changed after it was written.
+	ErrAltered = errors.New("altered after it was written (digest)")
+	// ErrPlanFormat says that a plan file has a format this program does not know.
+	ErrPlanFormat = errors.New("plan format is not supported")
+)
+
+// WriteFile writes the plan to a file with mode 0600, all or nothing, and sets
+// its id and digest.
+func (p *Plan) WriteFile(name string) error {
+	tmp, err := os.CreateTemp(filepath.Dir(name), ".spplan-*")
+	if err != nil {
+		return fmt.Errorf("write plan %q: %w", name, err)
+	}
+	defer os.Remove(tmp.Name())
+	w := bufio.NewWriterSize(tmp, 1<<20)
+	err = errors.Join(p.Write(w), w.Flush(), tmp.Sync(), tmp.Close())
+	if err == nil {
+		err = os.Rename(tmp.Name(), name)
+	}
+	if err != nil {
+		return fmt.Errorf("write plan %q: %w", name, err)
+	}
+	return nil
+}
+
+// Seal computes the plan's id and digest without keeping its bytes.
+func (p *Plan) Seal() error { return p.Write(io.Discard) }
+
+// Write writes the plan as a zip and sets its id and digest.
+func (p *Plan) Write(w io.Writer) error {
+	z := zip.NewWriter(w)
+	z.RegisterCompressor(zip.Deflate, func(out io.Writer) (io.WriteCloser, error) { return flate.NewWriter(out, 3) })
+	sums := &digests{}
+	header := *p.Header
+	header.PlanID, header.Digest = "", "" // they are computed over this
+	steps := []func() error{
+		func() error {
+			return sums.entry(z, entryHeader, func(w io.Writer) error {
+				enc := json.NewEncoder(w)
+				enc.SetEscapeHTML(false)
+				enc.SetIndent("", " ")
+				return enc.Encode(&header)
+			})
+		},
+		func() error { return sums.lines(z, entryItems, p.ChangeLines()) },
+		func() error { return sums.lines(z, entryDrift, p.DriftLines()) },
+		func() error { return sums.config(z, p.Configuration.Files) },
+		func() error { return sums.finish(z) },
+		z.Close,
+	}
+	for _, step := range steps {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	p.setDigest(sums.plan())
+	return nil
+}
+
+func (h *Header) setDigest(digest string) {
+	h.Digest = "sha256:" + digest
+	h.PlanID = digest[:8]
+}
+
+// digests collects the SHA-256 of each entry.
+type digests struct{ text bytes.Buffer }
+
+func (d *digests) entry(z *zip.Writer, name string, write func(io.Writer) error) error {
+	w, err := z.CreateHeader(&zip.FileHeader{Name: name, Method: zip.Deflate})
+	if err != nil {
+		return err
+	}
+	h := sha256.New()
+	if err := write(io.MultiWriter(w, h)); err != nil {
+		return err
+	}
+	fmt.Fprintf(&d.text, "%x  %s\n", h.Sum(nil), name)
+	return nil
+}
+
+func (d *digests) lines(z *zip.Writer, name string, lines iter.Seq2[[]byte, error]) error {
+	return d.entry(z, name, func(w io.Writer) error {
+		for line, err := range lines {
+			if err != nil {
+				return err
+			}
+			if _, err := w.Write(line); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func (d *digests) config(z *zip.Writer, files []FileRef) error {
+	for _, f := range files {
+		err := d.entry(z, entryConfig+f.Name, func(w io.Writer) error {
+			_, err := w.Write(f.Content)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// plan is the digest over the digests of all entries.
+func (d *digests) plan() string {
+	sum := sha256.Sum256(d.text.Bytes())
+	return hex.EncodeToString(sum[:])
+}
+
+func (d *digests) finish(z *zip.Writer) error {
+	w, err := z.CreateHeader(&zip.FileHeader{Name: entryDigests, Method: zip.Deflate})
+	if err != nil {
+		return err
+	}
+	_, err = w.Write(d.text.Bytes())
+	return err
+}
+
+// File is a saved plan, open for reading. All its digests were checked.
+type File struct {
+	*Header
+	zip *zip.ReadCloser
+}
+
+// Open opens a saved plan and checks it from the first byte to the last.
+func Open(name string) (*File, error) {
+	z, err := zip.OpenReader(name)
+	if errors.Is(err, os.ErrNotExist) || errors.Is(err, os.ErrPermission) {
+		return nil, fmt.Errorf("open plan %q: %w", name, err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open %q: %w", name, ErrNotPlan)
+	}
+	f := &File{zip: z}
+	if err := f.check(); err != nil {
+		z.Close()
+		return nil, fmt.Errorf("open plan %q: %w", name, err)
+	}
+	return f, nil
+}
+
+// Close frees the file.
+func (f *File) Close() error { return f.zip.Close() }
+
+// check reads every entry, compares it with its digest, and decodes the header.
+func (f *File) check() error {
+	if len(f.zip.File) > maxEntries || f.find(entryHeader) == nil || f.find(entryDigests) == nil {
+		return ErrNotPlan
+	}
+	var sums digests
+	for _, entry := range f.zip.File {
+		if entry.Name == entryDigests {
+			continue
+		}
+		if !knownEntry(entry.Name) {
+			return fmt.Errorf("%w: unexpected entry %q", ErrAltered, entry.Name)
+		}
+		if err := sums.read(entry); err != nil {
+			return err
+		}
+	}
+	written, err := f.read(entryDigests, maxDigestBytes)
+	if err != nil {
+		return err
+	}
+	if !bytes.Equal(written, sums.text.Bytes()) {
+		return ErrAltered
+	}
+	return f.decodeHeader(sums.plan())
+}
+
+func knownEntry(name string) bool {
+	if rest, ok := strings.CutPrefix(name, entryConfig); ok {
+		return rest != "" && filepath.IsLocal(filepath.FromSlash(rest))
+	}
+	return slices.Contains([]string{entryHeader, entryItems, entryDrift}, name)
+}
+
+func (d *digests) read(entry *zip.File) error {
+	r, err := entry.Open()
+	if err != nil {
+		return fmt.Errorf("%w: %s", ErrAltered, entry.Name)
+	}
+	defer r.Close()
+	h := sha256.New()
+	if _, err := io.Copy(h, r); err != nil {
+		return fmt.Errorf("%w: %s", ErrAltered, entry.Name)
+	}
+	fmt.Fprintf(&d.text, "%x  %s\n", h.Sum(nil), entry.Name)
+	return nil
+}
+
+func (f *File) decodeHeader(digest string) error {
+	data, err := f.read(entryHeader, maxHeaderBytes)
+	if err != nil {
+		return err
+	}
+	var h Header
+	if err := json.Unmarshal(data, &h); err != nil {
+		return fmt.Errorf("%w: %s", ErrNotPlan, entryHeader)
+	}
+	major, _, _ := strings.Cut(h.FormatVersion, ".")
+	if ours, _, _ := strings.Cut(FormatVersion, "."); major != ours {
+		return fmt.Errorf("%w: %q, this program reads %s", ErrPlanFormat, h.FormatVersion, FormatVersion)
+	}
+	f.Header = &h
+	f.setDigest(digest)
+	return f.readConfig()
+}
+
+func (f *File) readConfig() error {
+	for i := range f.Configuration.Files {
+		ref := &f.Configuration.Files[i]
+		data, err := f.read(entryConfig+ref.Name, maxHeaderBytes)
+		if err != nil {
+			return err
+		}
+		ref.Content = data
+	}
+	return nil
+}
+
+func (f *File) find(name string) *zip.File {
+	i := slices.IndexFunc(f.zip.File, func(e *zip.File) bool { return e.Name == name })
+	if i < 0 {
+		return nil
+	}
+	return f.zip.File[i]
+}
+
+func (f *File) read(name string, limit int64) ([]byte, error) {
+	entry := f.find(name)
+	if entry == nil {
+		return nil, fmt.Errorf("%w: %s is missing", ErrAltered, name)
+	}
+	r, err := entry.Open()
+	if err != nil {
+		return nil, fmt.Errorf("%w: %s", ErrAltered, name)
+	}
+	defer r.Close()
+	data, err := io.ReadAll(io.LimitReader(r, limit+1))
+	if err != nil || int64(len(data)) > limit {
+		return nil, fmt.Errorf("%w: %s", ErrAltered, name)
+	}
+	return data, nil
+}
+
+// Changes yields the changes in the order of the file.
+func (f *File) Changes() iter.Seq2[Change, error] { return decodeLines[Change](f.lines(entryItems)) }
+
+// Drifts yields the differences found on disk.
+func (f *File) Drifts() iter.Seq2[Drift, error] { return decodeLines[Drift](f.lines(entryDrift)) }
+
+// ChangeLines yields the changes as JSON lines, undecoded.
+func (f *File) ChangeLines() iter.Seq2[[]byte, error] { return f.lines(entryItems) }
+
+// DriftLines yields the drift as JSON lines, undecoded.
+func (f *File) DriftLines() iter.Seq2[[]byte, error] { return f.lines(entryDrift) }
+
+func (f *File) lines(name string) iter.Seq2[[]byte, error] {
+	return func(yield func([]byte, error) bool) {
+		entry := f.find(name)
+		if entry == nil {
+			return
+		}
+		r, err := entry.Open()
+		if err != nil {
+			yield(nil, fmt.Errorf("%w: %s", ErrAltered, name))
+			return
+		}
+		defer r.Close()
+		scan := bufio.NewScanner(r)
+		scan.Buffer(make([]byte, 64<<10), maxLineBytes)
+		for scan.Scan() {
+			if !yield(append(scan.Bytes(), '\n'), nil) {
+				return
+			}
+		}
+		if err := scan.Err(); err != nil {
+			yield(nil, fmt.Errorf("%w: %s", ErrAltered, name))
+		}
+	}
+}

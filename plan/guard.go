@@ -1,0 +1,144 @@
+package plan
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Limits are the guards of one mirror; nil means no limit.
+type Limits struct {
+	MaxDeleteCount         *int64
+	MaxDeletePercent       *float64
+	MaxDeleteBytes         *int64
+	MaxFolderDeletePercent *float64
+	MaxChangePercent       *float64
+	MaxDownloadBytes       *int64
+	MaxFiles               *int64
+	MinFreeSpace           *int64
+	RequireNonemptySource  bool
+}
+
+// GuardResult is the outcome of one guard on one mirror.
+type GuardResult struct {
+	Name   string `json:"name"`
+	Mirror string `json:"mirror"`
+	Status string `json:"status"` // pass, blocked, overridden
+	Value  string `json:"value"`
+	Limit  string `json:"limit"`
+	Detail string `json:"detail,omitempty"`
+	// Range is where the limit is configured: "main.hcl:44".
+	Range string `json:"range,omitempty"`
+}
+
+// Blocks reports whether the guard holds the plan back.
+func (g GuardResult) Blocks() bool { return g.Status == GuardBlocked }
+
+// Statuses of a guard.
+const (
+	GuardPass       = "pass"
+	GuardBlocked    = "blocked"
+	GuardOverridden = "overridden"
+)
+
+// minFolderFiles is the size from which a top folder is guarded by percentage;
+// below it a few deletes are most of it (UX 2.3).
+const minFolderFiles = 20
+
+// TopFolder is what a plan does to the files of one folder directly below the
+// target.
+type TopFolder struct {
+	Tracked, Deleted int64
+}
+
+// Disk space as the guard sees it; Known is false when it could not be read.
+type Space struct {
+	Known bool
+	Free  int64
+}
+
+// Guard evaluates the limits of one mirror on its finished counts. It is pure:
+// nothing has run yet, and a plan that is blocked is still shown (UX 0.8).
+func (l Limits) Guard(m *Mirror, tops map[string]TopFolder, space Space) []GuardResult {
+	g := guarding{mirror: m.Address}
+	deletes := m.Summary[Delete]
+	tracked := m.Tracked.Files
+	changed := deletes.Files + m.Summary[Update].Files
+	if l.MaxDeleteCount != nil && deletes.Items > 0 {
+		g.check("max_delete_count", deletes.Items > *l.MaxDeleteCount,
+			fmt.Sprint(deletes.Items), fmt.Sprint(*l.MaxDeleteCount), "")
+	}
+	if l.MaxDeletePercent != nil && deletes.Files > 0 {
+		g.percent("max_delete_percent", deletes.Files, tracked, *l.MaxDeletePercent)
+	}
+	if l.MaxDeleteBytes != nil && deletes.Bytes > 0 {
+		g.check("max_delete_bytes", deletes.Bytes > *l.MaxDeleteBytes,
+			fmt.Sprint(deletes.Bytes), fmt.Sprint(*l.MaxDeleteBytes), "bytes")
+	}
+	if l.MaxFolderDeletePercent != nil {
+		g.tops(tops, *l.MaxFolderDeletePercent)
+	}
+	if l.MaxChangePercent != nil && changed > 0 {
+		g.percent("max_change_percent", changed, tracked, *l.MaxChangePercent)
+	}
+	download := m.Summary[Add].Bytes + m.Summary[Update].Bytes
+	if l.MaxDownloadBytes != nil {
+		g.check("max_download_bytes", download > *l.MaxDownloadBytes,
+			fmt.Sprint(download), fmt.Sprint(*l.MaxDownloadBytes), "bytes")
+	}
+	files := tracked + m.Summary[Add].Files - deletes.Files - m.Summary[Forget].Files
+	if l.MaxFiles != nil {
+		g.check("max_files", files > *l.MaxFiles, fmt.Sprint(files), fmt.Sprint(*l.MaxFiles), "files")
+	}
+	if l.MinFreeSpace != nil && space.Known && download > 0 {
+		g.check("min_free_space", space.Free-download < *l.MinFreeSpace,
+			fmt.Sprint(space.Free-download), fmt.Sprint(*l.MinFreeSpace), "bytes free after")
+	}
+	if l.RequireNonemptySource && tracked > 0 && deletes.Files == tracked && m.Summary[Add].Files == 0 {
+		g.check("require_nonempty_source", true, "0 files left", "at least 1", "the source looks empty")
+	}
+	return g.results
+}
+
+// guarding collects results.
+type guarding struct {
+	mirror  string
+	results []GuardResult
+}
+
+func (g *guarding) check(name string, over bool, value, limit, detail string) {
+	status := GuardPass
+	if over {
+		status = GuardBlocked
+	}
+	g.results = append(g.results, GuardResult{
+		Name: name, Mirror: g.mirror, Status: status, Value: value, Limit: limit, Detail: detail,
+	})
+}
+
+func (g *guarding) percent(name string, part, whole int64, limit float64) {
+	p := 100.0
+	if whole > 0 {
+		p = 100 * float64(part) / float64(whole)
+	}
+	g.check(name, p > limit, fmt.Sprintf("%.1f %%", p), fmt.Sprintf("%g %%", limit),
+		fmt.Sprintf("%d of %d tracked files", part, whole))
+}
+
+// tops guards each folder directly below the target, so that many deletes in one
+// folder do not hide in a large mirror (I-24).
+func (g *guarding) tops(tops map[string]TopFolder, limit float64) {
+	var names []string
+	for name, t := range tops {
+		if t.Tracked > minFolderFiles && 100*float64(t.Deleted)/float64(t.Tracked) > limit {
+			names = append(names, name)
+		}
+	}
+	slices.SortFunc(names, strings.Compare)
+	for _, name := range names {
+		t := tops[name]
+		p := 100 * float64(t.Deleted) / float64(t.Tracked)
+		g.check("max_folder_delete_percent", true, fmt.Sprintf("%.1f %%", p), fmt.Sprintf("%g %%", limit),
+			fmt.Sprintf("%d of %d tracked files in /%s/", t.Deleted, t.Tracked, name))
+	}
+}

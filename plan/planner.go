@@ -1,0 +1,391 @@
+package plan
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Request is all that planning one mirror depends on.
+type Request struct {
+	// Mirror is the header part to fill. Address, Source, Target, Policy, Select,
+	// Generation and Listing are set by the caller.
+	Mirror *Mirror
+	// Previous is the selection that the mirror was last applied with, nil for a
+	// mirror that never was. PreviousFolder is the source folder of that time.
+	Previous       *Select
+	PreviousFolder ItemID
+	// Since is the observed generation up to which the mirror is settled. Full
+	// asks for a comparison of everything, whatever is settled.
+	Since Generation
+	Full  bool
+	Store Store
+	Disk  Disk
+	Names Namer
+	// Verify says how the disk is checked: VerifyStat, VerifyHash or VerifyNone.
+	Verify string
+	// Replace lists path globs whose files are to be downloaded again.
+	Replace []string
+	// Only lists path globs outside which nothing is planned; empty: everything.
+	Only []string
+	// Sort is the order in which Emit is called for whole-mirror changes.
+	Emit  func(Change) error
+	Drift func(Drift) error
+}
+
+// How the disk is checked.
+const (
+	VerifyStat = "stat"
+	VerifyHash = "hash"
+	VerifyNone = "none"
+)
+
+// maxIncremental is how many changed items are held in memory at once; a plan of
+// more streams over the whole inventory instead, which then costs about the same.
+const maxIncremental = 50_000
+
+// planner holds the state of one mirror's planning.
+type planner struct {
+	req           Request
+	tree          *tree
+	before        *tree // the selection of the last apply, if it was another one
+	names         Namer
+	applied       *appliedTree
+	selectChanged bool
+	replace, only []glob
+	drift         map[ItemID]driftFact
+	claims        map[claimKey]struct{}
+	leaving       map[ItemID]bool // applied items that leave by this plan
+	lost          map[ItemID]bool // applied folders that an item leaves
+	seen          map[ItemID]bool // items decided in an incremental plan
+	listings      map[RelPath][]Found
+	needs         map[ItemID]*node
+}
+
+// Run plans one mirror: it calls Emit for each change and Drift for each
+// difference found on disk, in no particular order, and fills the counts of
+// Request.Mirror.
+func (r Request) Run(ctx context.Context) error {
+	p, err := newPlanner(r)
+	if err != nil {
+		return fmt.Errorf("plan %s: %w", r.Mirror.Address, err)
+	}
+	if err := p.run(ctx); err != nil {
+		return fmt.Errorf("plan %s: %w", r.Mirror.Address, err)
+	}
+	return nil
+}
+
+func newPlanner(r Request) (*planner, error) {
+	sel, err := r.Mirror.Select.Compile()
+	if err != nil {
+		return nil, err
+	}
+	replace, err := compileGlobs(r.Replace)
+	if err != nil {
+		return nil, err
+	}
+	only, err := compileGlobs(r.Only)
+	if err != nil {
+		return nil, err
+	}
+	p := &planner{
+		req:      r,
+		tree:     newTree(r.Mirror.Source.FolderID, sel, r.Names, r.Mirror.Policy, r.Store.Observed),
+		names:    r.Names,
+		applied:  newAppliedTree(r.Store.Applied),
+		replace:  replace,
+		only:     only,
+		drift:    make(map[ItemID]driftFact),
+		claims:   make(map[claimKey]struct{}),
+		leaving:  make(map[ItemID]bool),
+		lost:     make(map[ItemID]bool),
+		listings: make(map[RelPath][]Found),
+	}
+	return p, p.comparePrevious()
+}
+
+// comparePrevious prepares the selection of the last apply, when it was another.
+func (p *planner) comparePrevious() error {
+	r := p.req
+	if r.Previous == nil || (r.Previous.Equal(r.Mirror.Select) && r.PreviousFolder == r.Mirror.Source.FolderID) {
+		return nil
+	}
+	sel, err := r.Previous.Compile()
+	if err != nil {
+		return fmt.Errorf("selection of the last apply: %w", err)
+	}
+	p.selectChanged = true
+	p.before = newTree(r.PreviousFolder, sel, r.Names, r.Mirror.Policy, r.Store.Observed)
+	return nil
+}
+
+func (p *planner) run(ctx context.Context) error {
+	if err := p.checkDisk(ctx); err != nil {
+		return err
+	}
+	if !p.req.Full && !p.selectChanged && p.req.Previous != nil && len(p.replace) == 0 {
+		candidates, few, err := p.candidates(ctx)
+		if err != nil {
+			return err
+		}
+		if few {
+			return p.incremental(ctx, candidates)
+		}
+	}
+	return p.full(ctx)
+}
+
+// full compares the whole inventory. Folders are placed first, because files
+// need their paths; folders are decided last, because only then is it known
+// which of them selected files need.
+func (p *planner) full(ctx context.Context) error {
+	if err := p.tree.preload(ctx, p.req.Store.Observed); err != nil {
+		return err
+	}
+	if p.before != nil {
+		p.before.load = p.tree.load
+	}
+	if err := p.applied.preload(ctx); err != nil {
+		return err
+	}
+	if err := p.claimFolders(ctx); err != nil {
+		return err
+	}
+	var folders []Pair
+	m := p.req.Mirror
+	for pair, err := range p.req.Store.All(ctx) {
+		if err != nil {
+			return fmt.Errorf("read inventory: %w", err)
+		}
+		if pair.Item != nil {
+			m.Observed++
+		}
+		m.Compared++
+		if isFolder(pair) {
+			folders = append(folders, pair.clone())
+			continue
+		}
+		if err := p.decide(ctx, pair); err != nil {
+			return err
+		}
+	}
+	return p.decideFolders(ctx, folders)
+}
+
+// incremental compares the candidates only; what is not among them is unchanged
+// since it was settled.
+func (p *planner) incremental(ctx context.Context, candidates []Pair) error {
+	m := p.req.Mirror
+	slices.SortFunc(candidates, func(a, b Pair) int { return strings.Compare(string(a.id()), string(b.id())) })
+	p.needs = make(map[ItemID]*node)
+	var folders []Pair
+	for _, pair := range candidates {
+		if isFolder(pair) {
+			folders = append(folders, pair)
+		}
+	}
+	if err := p.claimThese(ctx, folders); err != nil {
+		return err
+	}
+	var applied int64
+	for _, pair := range candidates {
+		if pair.Entry != nil {
+			applied++
+		}
+		if isFolder(pair) {
+			continue
+		}
+		if err := p.decide(ctx, pair); err != nil {
+			return err
+		}
+	}
+	if err := p.decideFolders(ctx, folders); err != nil {
+		return err
+	}
+	m.Unchanged += m.Tracked.Items - applied
+	m.Compared = m.Tracked.Items + int64(len(candidates)) - applied
+	return p.parents(ctx)
+}
+
+// isFolder reports whether the pair is decided among the folders.
+func isFolder(p Pair) bool {
+	if p.Item != nil {
+		return p.Item.Class.container()
+	}
+	return p.Entry != nil && p.Entry.Folder
+}
+
+func (p Pair) clone() Pair {
+	var c Pair
+	if p.Item != nil {
+		it := *p.Item
+		c.Item = &it
+	}
+	if p.Entry != nil {
+		e := *p.Entry
+		c.Entry = &e
+	}
+	if p.Pending != nil {
+		pending := *p.Pending
+		c.Pending = &pending
+	}
+	return c
+}
+
+// candidates collects the pairs that may differ: observed since the mirror was
+// settled, pending, drifted, and what lies below folders whose place or standing
+// changed (D21: a moved folder names only itself). few is false when there are
+// too many to hold.
+func (p *planner) candidates(ctx context.Context) (list []Pair, few bool, err error) {
+	p.seen = make(map[ItemID]bool)
+	collect := func(pair Pair, err error) (bool, error) {
+		if err != nil {
+			return false, fmt.Errorf("read changes: %w", err)
+		}
+		id := pair.id()
+		if !p.seen[id] {
+			p.seen[id] = true
+			list = append(list, pair.clone())
+		}
+		return len(list) <= maxIncremental, nil
+	}
+	for pair, err := range p.req.Store.Since(ctx, p.req.Since) {
+		if few, err := collect(pair, err); err != nil || !few {
+			return nil, false, err
+		}
+	}
+	drifted := make([]ItemID, 0, len(p.drift))
+	for id := range p.drift {
+		drifted = append(drifted, id)
+	}
+	if len(drifted) > maxIncremental {
+		return nil, false, nil
+	}
+	for pair, err := range p.req.Store.Of(ctx, drifted) {
+		if few, err := collect(pair, err); err != nil || !few {
+			return nil, false, err
+		}
+	}
+	for i := 0; i < len(list); i++ { // the list grows while it is read
+		ids, err := p.disturbed(ctx, list[i])
+		if err != nil {
+			return nil, false, err
+		}
+		for pair, err := range p.req.Store.Of(ctx, ids) {
+			if few, err := collect(pair, err); err != nil || !few {
+				return nil, false, err
+			}
+		}
+	}
+	return list, true, nil
+}
+
+// disturbed returns the ids below a changed folder that must be decided anew.
+func (p *planner) disturbed(ctx context.Context, pair Pair) ([]ItemID, error) {
+	if !isFolder(pair) {
+		return nil, nil
+	}
+	var ids []ItemID
+	observed, applied, err := p.disturbance(ctx, pair)
+	if err != nil {
+		return nil, err
+	}
+	if observed {
+		for id, err := range p.req.Store.Observed.Subtree(ctx, pair.id()) {
+			if err != nil {
+				return nil, fmt.Errorf("read below folder: %w", err)
+			}
+			ids = append(ids, id)
+		}
+	}
+	if applied {
+		for id, err := range p.req.Store.Applied.Below(ctx, pair.id()) {
+			if err != nil {
+				return nil, fmt.Errorf("read below folder: %w", err)
+			}
+			ids = append(ids, id)
+		}
+	}
+	return slices.DeleteFunc(ids, func(id ItemID) bool { return p.seen[id] }), nil
+}
+
+// disturbance says which descendants of a changed folder it concerns.
+func (p *planner) disturbance(ctx context.Context, pair Pair) (observed, applied bool, err error) {
+	it, e := pair.Item, pair.Entry
+	if it == nil {
+		return false, e != nil, nil
+	}
+	n, err := p.tree.folder(ctx, it.ID)
+	if err != nil {
+		return false, false, err
+	}
+	switch {
+	case e == nil:
+		return n.standing == inside, false, nil
+	case n.standing != inside:
+		return false, true, nil
+	case n.parent == nil:
+		return false, false, nil
+	case e.Parent != n.parent.entryID() || e.Name != n.name:
+		changes := p.tree.selector.byPath() || n.unsafe != ""
+		return changes, changes, nil
+	}
+	return n.unsafe != "", n.unsafe != "", nil
+}
+
+// skip counts an observed item that is no change.
+func (p *planner) skip(why Skip) {
+	m := p.req.Mirror
+	if m.Skipped == nil {
+		m.Skipped = make(map[Skip]int64)
+	}
+	m.Skipped[why]++
+}
+
+// unchanged counts an item that is as it should be.
+func (p *planner) unchanged() error {
+	p.req.Mirror.Unchanged++
+	return nil
+}
+
+// emit hands a change on, unless -target-path leaves it out.
+func (p *planner) emit(c Change) error {
+	if len(p.only) > 0 && !p.within(c) {
+		return nil
+	}
+	c.Mirror = p.req.Mirror.Address
+	return p.req.Emit(c)
+}
+
+// within reports whether a change is one of those that -target-path names, or a
+// folder above or below them.
+func (p *planner) within(c Change) bool {
+	for _, path := range []RelPath{c.Path, c.PreviousPath} {
+		if path != "" && coveredBy(p.only, string(path), c.Folder) {
+			return true
+		}
+	}
+	return false
+}
+
+// replaces reports whether -replace names the path.
+func (p *planner) replaces(path RelPath) bool {
+	return len(p.replace) > 0 && coveredBy(p.replace, string(path), false)
+}
+
+// coveredBy reports whether a glob names the path or a folder above it.
+func coveredBy(globs []glob, path string, folder bool) bool {
+	lower := strings.ToLower(path)
+	for {
+		if _, ok := matchAny(globs, lower, folder); ok {
+			return true
+		}
+		cut := strings.LastIndexByte(lower, '/')
+		if cut < 0 {
+			return false
+		}
+		lower, folder = lower[:cut], true
+	}
+}

@@ -1,0 +1,37 @@
+package plan
+
+// Policy is how a mirror treats what it finds: the lifecycle, content and trash
+// settings that the diff and the apply need. Values are those of the
+// configuration language.
+type Policy struct {
+	PreventDelete  bool   `json:"prevent_delete,omitempty"`
+	OnRemoteDelete string `json:"on_remote_delete"` // trash, delete, keep
+	OnDeselect     string `json:"on_deselect"`      // forget, trash, delete
+	OnLocalChange  string `json:"on_local_change"`  // restore, keep, rename
+	OnUntracked    string `json:"on_untracked"`     // adopt, block, rename
+	OnSuperseded   string `json:"on_superseded"`    // skip, latest
+	Verify         string `json:"verify"`           // quickxor, size
+	Unverifiable   string `json:"unverifiable"`     // accept, fail
+	Notebooks      string `json:"notebooks"`        // skip, files
+	Shortcuts      string `json:"shortcuts"`        // skip, follow
+	Times          bool   `json:"times"`
+	TrashPath      string `json:"trash_path,omitempty"`
+	TrashEnabled   bool   `json:"trash_enabled"`
+	TrashRetention string `json:"trash_retention,omitempty"`
+	FileMode       uint32 `json:"file_mode,omitempty"`
+	DirectoryMode  uint32 `json:"directory_mode,omitempty"`
+}
+
+// disposal of local bytes that a setting calls "trash" or "delete".
+func (p Policy) disposal(setting string) string {
+	if setting == "delete" || !p.TrashEnabled {
+		return DisposeDelete
+	}
+	return DisposeTrash
+}
+
+// Where the local bytes of a deleted or displaced file go.
+const (
+	DisposeTrash  = "trash"
+	DisposeDelete = "delete"
+)

@@ -1,0 +1,215 @@
+package plan
+
+import (
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/bmatcuk/doublestar/v4"
+)
+
+// Select is the selection of a mirror as configured. The zero value selects
+// everything.
+type Select struct {
+	Include           []string   `json:"include,omitempty"`
+	Exclude           []string   `json:"exclude,omitempty"`
+	MinSize           *int64     `json:"min_size,omitempty"`
+	MaxSize           *int64     `json:"max_size,omitempty"`
+	ModifiedAfter     *time.Time `json:"modified_after,omitempty"`
+	ModifiedBefore    *time.Time `json:"modified_before,omitempty"`
+	Extensions        []string   `json:"extensions,omitempty"`
+	ExcludeExtensions []string   `json:"exclude_extensions,omitempty"`
+}
+
+// Selector is a compiled Select. It is pure and safe for concurrent use.
+type Selector struct {
+	include, exclude []glob
+	spec             Select
+	extensions       map[string]bool
+	noExtensions     map[string]bool
+}
+
+// glob is one pattern, lower-cased because SharePoint does not tell case apart
+// (N7). A pattern without an inner slash is matched on the name at any depth,
+// one with a slash on the path below the mirror's folder.
+type glob struct {
+	text       string // as configured, for explanations
+	pattern    string
+	anyDepth   bool
+	folderOnly bool
+}
+
+// Compile checks the patterns of a selection and makes it ready to match.
+func (s Select) Compile() (*Selector, error) {
+	include, err := compileGlobs(s.Include)
+	if err != nil {
+		return nil, fmt.Errorf("select.include: %w", err)
+	}
+	exclude, err := compileGlobs(s.Exclude)
+	if err != nil {
+		return nil, fmt.Errorf("select.exclude: %w", err)
+	}
+	return &Selector{
+		include:      include,
+		exclude:      exclude,
+		spec:         s,
+		extensions:   extensionSet(s.Extensions),
+		noExtensions: extensionSet(s.ExcludeExtensions),
+	}, nil
+}
+
+func compileGlobs(patterns []string) ([]glob, error) {
+	globs := make([]glob, 0, len(patterns))
+	for _, text := range patterns {
+		pattern := strings.ToLower(strings.TrimPrefix(text, "/"))
+		folderOnly := strings.HasSuffix(pattern, "/")
+		pattern = strings.TrimSuffix(pattern, "/")
+		if pattern == "" || !doublestar.ValidatePattern(pattern) {
+			return nil, fmt.Errorf("bad pattern %q", text)
+		}
+		globs = append(globs, glob{
+			text:       text,
+			pattern:    pattern,
+			anyDepth:   !strings.Contains(pattern, "/") && !strings.HasPrefix(text, "/"),
+			folderOnly: folderOnly,
+		})
+	}
+	return globs, nil
+}
+
+func extensionSet(list []string) map[string]bool {
+	set := make(map[string]bool, len(list))
+	for _, e := range list {
+		set[strings.ToLower(strings.TrimPrefix(e, "."))] = true
+	}
+	return set
+}
+
+// match reports whether the pattern names this path. A pattern that names a
+// folder names all that is below it as well; callers ask for each ancestor.
+func (g glob) match(lower string, folder bool) bool {
+	if g.folderOnly && !folder {
+		return false
+	}
+	if g.anyDepth {
+		lower = path.Base(lower)
+	}
+	ok, _ := doublestar.Match(g.pattern, lower)
+	return ok
+}
+
+func matchAny(globs []glob, lower string, folder bool) (string, bool) {
+	for _, g := range globs {
+		if g.match(lower, folder) {
+			return g.text, true
+		}
+	}
+	return "", false
+}
+
+// Verdict of a selection on one item: whether it is selected, and the rule that
+// decided, in the words of the configuration.
+type Verdict struct {
+	Selected bool
+	Rule     string
+}
+
+// everything reports whether the selector cannot leave anything out.
+func (s *Selector) everything() bool {
+	return len(s.include)+len(s.exclude) == 0 && !s.narrowsFiles()
+}
+
+// byPath reports whether a change of path alone can change a verdict.
+func (s *Selector) byPath() bool {
+	return len(s.include)+len(s.exclude)+len(s.extensions)+len(s.noExtensions) > 0
+}
+
+// narrowsFiles reports whether files are judged by more than their path.
+func (s *Selector) narrowsFiles() bool {
+	return s.spec.MinSize != nil || s.spec.MaxSize != nil ||
+		s.spec.ModifiedAfter != nil || s.spec.ModifiedBefore != nil ||
+		len(s.extensions)+len(s.noExtensions) > 0
+}
+
+// explicitFolder reports whether a folder is wanted for its own sake, even when
+// it is empty. Other folders exist only as parents of selected files.
+func (s *Selector) explicitFolder(remote RemotePath, parentIncluded bool) bool {
+	if s.narrowsFiles() {
+		return false
+	}
+	return len(s.include) == 0 || parentIncluded || s.includes(remote, true)
+}
+
+// includes reports whether an include pattern names the path itself.
+func (s *Selector) includes(remote RemotePath, folder bool) bool {
+	_, ok := matchAny(s.include, strings.ToLower(string(remote)), folder)
+	return ok
+}
+
+// excludes reports whether an exclude pattern names the path itself.
+func (s *Selector) excludes(remote RemotePath, folder bool) (string, bool) {
+	return matchAny(s.exclude, strings.ToLower(string(remote)), folder)
+}
+
+// File judges a file by its path, size and time. parentIncluded says that an
+// include pattern names a folder above it; a folder above it that is excluded
+// is the caller's to know.
+func (s *Selector) File(remote RemotePath, size int64, modified time.Time, parentIncluded bool) Verdict {
+	lower := strings.ToLower(string(remote))
+	if rule, ok := matchAny(s.exclude, lower, false); ok {
+		return Verdict{Rule: fmt.Sprintf("select.exclude %q", rule)}
+	}
+	rule := "no include list: everything is selected"
+	if len(s.include) > 0 {
+		text, ok := matchAny(s.include, lower, false)
+		if !ok && !parentIncluded {
+			return Verdict{Rule: "select.include matches nothing here"}
+		}
+		rule = fmt.Sprintf("select.include %q", text)
+		if !ok {
+			rule = "select.include names a folder above it"
+		}
+	}
+	if reason, ok := s.fileLimits(lower, size, modified); !ok {
+		return Verdict{Rule: reason}
+	}
+	return Verdict{Selected: true, Rule: rule}
+}
+
+func (s *Selector) fileLimits(lower string, size int64, modified time.Time) (string, bool) {
+	ext := strings.TrimPrefix(path.Ext(lower), ".")
+	switch spec := s.spec; {
+	case len(s.extensions) > 0 && !s.extensions[ext]:
+		return "select.extensions", false
+	case s.noExtensions[ext] && ext != "":
+		return "select.exclude_extensions", false
+	case spec.MinSize != nil && size >= 0 && size < *spec.MinSize:
+		return "select.min_size", false
+	case spec.MaxSize != nil && size > *spec.MaxSize:
+		return "select.max_size", false
+	case spec.ModifiedAfter != nil && !modified.IsZero() && !modified.After(*spec.ModifiedAfter):
+		return "select.modified_after", false
+	case spec.ModifiedBefore != nil && !modified.IsZero() && !modified.Before(*spec.ModifiedBefore):
+		return "select.modified_before", false
+	}
+	return "", true
+}
+
+// Equal reports whether two selections decide alike because they are written alike.
+func (s Select) Equal(o Select) bool {
+	return slices.Equal(s.Include, o.Include) && slices.Equal(s.Exclude, o.Exclude) &&
+		slices.Equal(s.Extensions, o.Extensions) && slices.Equal(s.ExcludeExtensions, o.ExcludeExtensions) &&
+		equalPtr(s.MinSize, o.MinSize, func(a, b int64) bool { return a == b }) &&
+		equalPtr(s.MaxSize, o.MaxSize, func(a, b int64) bool { return a == b }) &&
+		equalPtr(s.ModifiedAfter, o.ModifiedAfter, time.Time.Equal) &&
+		equalPtr(s.ModifiedBefore, o.ModifiedBefore, time.Time.Equal)
+}
+
+func equalPtr[T any](a, b *T, eq func(T, T) bool) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return eq(*a, *b)
+}
