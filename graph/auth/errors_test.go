@@ -1,0 +1,304 @@
+package auth
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/spmirror/spmirror/graph"
+)
+
+func TestEntraErrorsCarryNumberIdsAndAdvice(t *testing.T) {
+	for _, test := range []struct {
+		body    string
+		number  int
+		message string
+		advice  string
+	}{
+		{`{"error":"invalid_client","error_description":"AADSTS7000215: Invalid client secret provided. Trace ID: t-1 Correlation ID: c-1 Timestamp: 2026-01-01 00:00:00Z","error_codes":[7000215],"trace_id":"t-1","correlation_id":"c-1"}`,
+			7000215, "Invalid client secret provided.", "not its id"},
+		{`{"error":"invalid_client","error_description":"AADSTS7000222: The provided client secret keys are expired.\r\nTrace ID: t-1\r\nCorrelation ID: c-1","trace_id":"t-1","correlation_id":"c-1"}`,
+			7000222, "The provided client secret keys are expired.", "expired"},
+		{`{"error":"unauthorized_client","error_description":"no number here","error_codes":[700016],"correlation_id":"c-1","trace_id":"t-1"}`,
+			700016, "no number here", "client_id"},
+		{`{"error":"invalid_grant","error_description":"AADSTS53003: Access has been blocked by Conditional Access policies.","correlation_id":"c-1","trace_id":"t-1"}`,
+			53003, "Access has been blocked by Conditional Access policies.", "Conditional Access"},
+		{`{"error":"invalid_client","correlation_id":"c-1","trace_id":"t-1"}`, 0, "invalid_client", "credential"},
+	} {
+		login, config := serve(t)
+		login.intercept = func(w http.ResponseWriter, _ *http.Request, _ url.Values) bool {
+			w.WriteHeader(401)
+			_, _ = io.WriteString(w, test.body)
+			return true
+		}
+		_, err := mustNew(t, config).Token(t.Context(), graph.TokenRequest{})
+		e := asError(t, err)
+		if e.AADSTS != test.number || e.Message != test.message || !strings.Contains(e.Advice, test.advice) ||
+			e.CorrelationID != "c-1" || e.TraceID != "t-1" || e.Status != 401 || e.Transient() || e.Method != ClientSecret {
+			t.Errorf("%s\nbecame %+v", test.body, e)
+		}
+		if !strings.Contains(err.Error(), "c-1") {
+			t.Errorf("no correlation id in %q", err)
+		}
+	}
+}
+
+func TestNoErrorContainsASecret(t *testing.T) {
+	echo := func(format string, status int) func(http.ResponseWriter, *http.Request, url.Values) bool {
+		return func(w http.ResponseWriter, _ *http.Request, form url.Values) bool {
+			w.WriteHeader(status)
+			_, _ = fmt.Fprintf(w, format, form.Get("client_secret"))
+			return true
+		}
+	}
+	for name, intercept := range map[string]func(http.ResponseWriter, *http.Request, url.Values) bool{
+		"description":         echo(`{"error":"invalid_client","error_description":"AADSTS7000215: %s is wrong"}`, 401),
+		"code":                echo(`{"error":"%s"}`, 400),
+		"correlation id":      echo(`{"error":"x","correlation_id":"%s"}`, 400),
+		"page":                echo(`<html>%s</html>`, 400),
+		"cut off token":       echo(`{"access_token":"%s`, 200),
+		"token of wrong type": echo(`{"access_token":["%s"]}`, 200),
+	} {
+		t.Run(name, func(t *testing.T) {
+			login, config := serve(t)
+			login.intercept = intercept
+			_, err := mustNew(t, config).Token(t.Context(), graph.TokenRequest{})
+			if err == nil {
+				t.Fatal("no error")
+			}
+			for ; err != nil; err = errors.Unwrap(err) {
+				for _, format := range []string{"%v", "%+v", "%#v", "%q"} {
+					if text := fmt.Sprintf(format, err); strings.Contains(text, "canary") {
+						t.Errorf("secret in %s", text)
+					}
+				}
+			}
+		})
+	}
+}
+
+func TestConfigDoesNotPrintItsSecrets(t *testing.T) {
+	config := configFor("https://login.example.test", nil)
+	config.Certificate.Data = []byte("key-canary")
+	config.Federation.RequestToken = "request-canary"
+	for _, format := range []string{"%v", "%+v", "%#v", "%s"} {
+		for _, value := range []any{config, &config} {
+			if text := fmt.Sprintf(format, value); strings.Contains(text, "canary") || strings.Contains(text, fmt.Sprintf("%d", []byte("key-"))) {
+				t.Errorf("%s: %s", format, text)
+			}
+		}
+	}
+}
+
+func TestNetworkErrorsStayRecognisable(t *testing.T) {
+	_, config := serve(t)
+	config.HTTPClient = &http.Client{Transport: transportFunc(func(*http.Request) (*http.Response, error) {
+		return nil, fmt.Errorf("dial: %w", syscall.ECONNREFUSED)
+	})}
+	_, err := mustNew(t, config).Token(t.Context(), graph.TokenRequest{})
+	if e := asError(t, err); !e.Transient() || !errors.Is(err, syscall.ECONNREFUSED) {
+		t.Errorf("error = %v", err)
+	}
+}
+
+func TestRedirectsAreNotFollowedWithTheSecret(t *testing.T) {
+	for _, status := range []int{302, 307, 308} {
+		login, config := serve(t)
+		login.intercept = func(w http.ResponseWriter, r *http.Request, _ url.Values) bool {
+			w.Header().Set("Location", login.root+r.URL.Path)
+			w.WriteHeader(status)
+			return true
+		}
+		_, err := mustNew(t, config).Token(t.Context(), graph.TokenRequest{})
+		if e := asError(t, err); e.Status != status || len(login.seen()) != 1 {
+			t.Errorf("%d: %v after %d requests", status, err, len(login.seen()))
+		}
+	}
+}
+
+func TestTheDiscoveryDocumentCannotSendTheSecretElsewhere(t *testing.T) {
+	for _, endpoint := range []string{"https://evil.example.test/token", "https://127.0.0.1/token", "PLAIN"} {
+		login, config := serve(t)
+		login.endpoint = endpoint
+		if endpoint == "PLAIN" {
+			login.endpoint = "http" + strings.TrimPrefix(login.root, "https") + "/" + testTenant + "/oauth2/v2.0/token"
+		}
+		_, err := mustNew(t, config).Token(t.Context(), graph.TokenRequest{})
+		if e := asError(t, err); !strings.Contains(e.Message, "not the configured login") || len(login.seen()) != 0 {
+			t.Errorf("%s: %v", endpoint, err)
+		}
+	}
+}
+
+func TestAnAnswerWithoutEndIsCut(t *testing.T) {
+	login, config := serve(t)
+	login.intercept = func(w http.ResponseWriter, _ *http.Request, _ url.Values) bool {
+		_, _ = io.Copy(w, io.LimitReader(neverEnding('x'), maxAnswer*3))
+		return true
+	}
+	_, err := mustNew(t, config).Token(t.Context(), graph.TokenRequest{})
+	if e := asError(t, err); !strings.Contains(e.Message, "longer than") {
+		t.Errorf("error = %v", e)
+	}
+}
+
+type neverEnding byte
+
+func (b neverEnding) Read(p []byte) (int, error) {
+	copy(p, bytes.Repeat([]byte{byte(b)}, len(p)))
+	return len(p), nil
+}
+
+func TestEachCloudKnowsItsOwnAliasesOnly(t *testing.T) {
+	for root, want := range map[string]map[string]bool{
+		"https://login.microsoftonline.com":        {"login.windows.net": true, "login.microsoftonline.us": false},
+		"https://login.partner.microsoftonline.cn": {"login.chinacloudapi.cn": true, "login.microsoftonline.com": false},
+		"https://login.sovcloud-identity.fr":       {"login.sovcloud-identity.fr": true, "login.sovcloud-identity.de": false},
+		"https://Login.Example.Test:8443/":         {"login.example.test:8443": true, "login.example.test": false},
+	} {
+		d := newLoginDoer(Config{Login: root})
+		for host, allowed := range want {
+			if d.hosts[host] != allowed {
+				t.Errorf("%s: %s allowed %v", root, host, d.hosts[host])
+			}
+		}
+	}
+}
+
+func TestConfigurationMistakesAreFoundOffline(t *testing.T) {
+	for name, test := range map[string]struct {
+		change func(*Config)
+		want   string
+	}{
+		"no method":          {func(c *Config) { c.Method = "" }, "no sign-in method"},
+		"unknown method":     {func(c *Config) { c.Method = "password" }, "unknown"},
+		"no tenant":          {func(c *Config) { c.TenantID = "" }, "tenant_id"},
+		"common":             {func(c *Config) { c.TenantID = "Common" }, "tenant_id"},
+		"tenant as path":     {func(c *Config) { c.TenantID = "a/../b" }, "tenant_id"},
+		"tenant as option":   {func(c *Config) { c.TenantID = "--query" }, "tenant_id"},
+		"adfs":               {func(c *Config) { c.TenantID = "adfs" }, "tenant_id"},
+		"no client":          {func(c *Config) { c.ClientID = "" }, "client_id"},
+		"plain login":        {func(c *Config) { c.Login = "http://127.0.0.1:1" }, "not https"},
+		"login with path":    {func(c *Config) { c.Login = "https://host.example/tenant" }, "more than a host"},
+		"login with account": {func(c *Config) { c.Login = "https://a:canary@host.example" }, "plain host"},
+		"no graph":           {func(c *Config) { c.Graph = "" }, "Graph"},
+		"no secret":          {func(c *Config) { c.ClientSecret = nil }, "client_secret"},
+		"no certificate":     {func(c *Config) { c.Method = ClientCertificate }, "certificate"},
+		"no cache":           {func(c *Config) { c.Method = DeviceCode }, "token_cache_path"},
+		"no token":           {func(c *Config) { c.Method = OIDC }, "federated"},
+		"no token file":      {func(c *Config) { c.Method = WorkloadIdentity }, "federated token file"},
+		"url without token":  {func(c *Config) { c.Method = OIDC; c.Federation.RequestURL = "https://x.example" }, "without oidc_request_token"},
+		"plain request url": {func(c *Config) {
+			c.Method = OIDC
+			c.Federation = Federation{RequestURL: "http://x.example", RequestToken: "t"}
+		}, "https"},
+		"two tokens": {func(c *Config) {
+			c.Method = OIDC
+			c.Federation = Federation{TokenFile: "f", RequestURL: "https://x.example", RequestToken: "t"}
+		}, "more than one"},
+	} {
+		config := configFor("https://login.example.test", nil)
+		test.change(&config)
+		_, err := New(config)
+		if err == nil {
+			t.Errorf("%s: accepted", name)
+			continue
+		}
+		if e := asError(t, err); !strings.Contains(e.Message, test.want) || e.Advice == "" || strings.Contains(e.Error(), "canary") {
+			t.Errorf("%s: %v", name, e)
+		}
+	}
+}
+
+func TestEnvironmentFillsOnlyWhatIsOpen(t *testing.T) {
+	env := map[string]string{
+		"ARM_TENANT_ID": "env-tenant", "ARM_CLIENT_ID": "env-client", "ARM_CLIENT_SECRET": "env-secret",
+		"ARM_CLIENT_CERTIFICATE_PATH": "env.pfx", "ARM_CLIENT_CERTIFICATE_PASSWORD": "env-password",
+		"ACTIONS_ID_TOKEN_REQUEST_URL": "https://actions.example", "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "env-request-token",
+		"AZURE_FEDERATED_TOKEN_FILE": "/var/run/token", "AZURE_TENANT_ID": "azure-tenant", "AZURE_CLIENT_ID": "azure-client",
+	}
+	getenv := func(name string) string { return env[name] }
+
+	secret := Config{Method: ClientSecret, ClientID: "mine"}.WithEnvironment(getenv)
+	if value, _ := secret.ClientSecret(); secret.ClientID != "mine" || secret.TenantID != "env-tenant" || value != "env-secret" {
+		t.Errorf("client_secret: %v, %q", secret, value)
+	}
+	certificate := Config{Method: ClientCertificate}.WithEnvironment(getenv)
+	if value, _ := certificate.Certificate.Password(); certificate.Certificate.Path != "env.pfx" || value != "env-password" {
+		t.Errorf("client_certificate: %q, %q", certificate.Certificate.Path, value)
+	}
+	workload := Config{Method: WorkloadIdentity}.WithEnvironment(getenv)
+	if workload.TenantID != "azure-tenant" || workload.ClientID != "azure-client" || workload.Federation.TokenFile != "/var/run/token" {
+		t.Errorf("workload_identity: %v, %q", workload, workload.Federation.TokenFile)
+	}
+	github := Config{Method: OIDC}.WithEnvironment(getenv)
+	if github.Federation.RequestURL != "https://actions.example" || github.Federation.RequestToken != "env-request-token" {
+		t.Errorf("oidc: %q", github.Federation.RequestURL)
+	}
+	stranger := Config{Method: OIDC, Federation: Federation{RequestURL: "https://evil.example"}}.WithEnvironment(getenv)
+	if stranger.Federation.RequestToken != "" {
+		t.Error("the pipeline's token would go to an address of the configuration")
+	}
+	if identity := (Config{Method: ManagedIdentity}).WithEnvironment(getenv); identity.ClientID != "" {
+		t.Errorf("managed_identity: client %q", identity.ClientID)
+	}
+}
+
+func TestOnlyDeviceCodeHasALogin(t *testing.T) {
+	_, config := serve(t)
+	source := mustNew(t, config)
+	if err := source.Login(t.Context()); err == nil {
+		t.Error("logged in with a client secret")
+	}
+	if err := source.Logout(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestRetryAfterIsReadInBothForms(t *testing.T) {
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	for value, want := range map[string]time.Duration{
+		"": 0, "5": 5 * time.Second, "-5": 0, "soon": 0, "99999999999": 0,
+		"Fri, 02 Jan 2026 03:05:05 GMT": time.Minute, "Fri, 02 Jan 2026 03:00:00 GMT": 0,
+	} {
+		if got := retryAfter(http.Header{"Retry-After": {value}}, now); got != want {
+			t.Errorf("%q: %v, want %v", value, got, want)
+		}
+	}
+}
+
+func FuzzForeignTextIsOneCleanLine(f *testing.F) {
+	f.Add("AADSTS7000215: Invalid\r\nTrace ID: x")
+	f.Add("AADSTS99999999999999999999: \x1b[2J\u202e")
+	f.Fuzz(func(t *testing.T, text string) {
+		_, message := splitDescription(text)
+		for _, r := range message {
+			if r < ' ' || r == 0x7f || r == '\u202e' {
+				t.Fatalf("%q left %q", text, message)
+			}
+		}
+		if len([]rune(message)) > maxMessage+1 {
+			t.Fatalf("%d runes", len([]rune(message)))
+		}
+	})
+}
+
+func FuzzCertificatesNeverPanic(f *testing.F) {
+	f.Add([]byte("-----BEGIN CERTIFICATE-----\nMA==\n-----END CERTIFICATE-----\n"))
+	f.Add([]byte{0x30, 0x82, 0x01, 0x00, 0x02, 0x01, 0x03})
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if len(data) == 0 {
+			return
+		}
+		if _, _, err := (Certificate{Data: data}).load(); err == nil {
+			t.Skip("a valid certificate")
+		}
+	})
+}
