@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/AzureAD/microsoft-authentication-library-for-go/apps/confidential"
@@ -80,6 +81,15 @@ func secretCredential(read func() (string, error)) credentialFunc {
 			return cred, "", nil, &Error{Message: "the client secret is empty", Advice: "Set client_secret, client_secret_file_path or ARM_CLIENT_SECRET."}
 		}
 		return cred, secret, nil, nil
+	}
+}
+
+// SecretFile returns a reader of a secret in a file, without the line end that editors add. The
+// file is read for every sign-in.
+func SecretFile(path string) func() (string, error) {
+	return func() (string, error) {
+		data, err := readSmallFile(path, maxTokenFile)
+		return strings.TrimRight(string(data), "\r\n"), err
 	}
 }
 

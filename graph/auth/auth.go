@@ -2,8 +2,9 @@
 //
 // Here live the sign-in methods (one file each), the single token that a [Source] holds, the token
 // cache file of device logins, and the translation of Entra's errors into advice. The OAuth exchange
-// itself is left to Microsoft's library (MSAL). Nothing here calls Graph, reads configuration files
-// or prints; the environment is read only by [Config.WithEnvironment].
+// itself is left to Microsoft's library (MSAL). Nothing here calls Graph, reads configuration or
+// prints. Of the environment only proxies (HTTPS_PROXY) and the variables by which managed identity
+// endpoints announce themselves are read.
 //
 // The invariant to know: a secret (client secret, private key, federated token, refresh token,
 // access token) leaves this package only as the return value of [Source.Token], in the body of an

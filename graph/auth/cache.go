@@ -2,11 +2,13 @@ package auth
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/AzureAD/microsoft-authentication-library-for-go/apps/cache"
 )
@@ -18,6 +20,20 @@ const maxCacheFile = 4 << 20
 // Two processes may write it at once; the last one wins, which is harmless, because both wrote a
 // valid login and Entra's refresh tokens may be used more than once.
 type cacheFile struct{ path string }
+
+// cachePath is where the login is kept: as configured, or in the user's configuration directory
+// under a name that belongs to this login, tenant and application alone.
+func cachePath(c Config) (string, error) {
+	if c.TokenCachePath != "" {
+		return c.TokenCachePath, nil
+	}
+	dir, err := os.UserConfigDir()
+	if err != nil {
+		return "", &Error{Method: c.Method, Message: "no place for the token cache: " + err.Error(), Advice: "Set token_cache_path to a file that only you can read."}
+	}
+	key := sha256.Sum256([]byte(strings.ToLower(strings.Join([]string{c.Login, c.TenantID, c.ClientID}, "\n"))))
+	return filepath.Join(dir, "spmirror", fmt.Sprintf("login-%x.json", key[:8])), nil
+}
 
 // Replace loads the file into MSAL's memory. A missing file is an empty cache.
 func (c *cacheFile) Replace(ctx context.Context, into cache.Unmarshaler, _ cache.ReplaceHints) error {

@@ -44,7 +44,7 @@ type Config struct {
 	Certificate  Certificate
 	Federation   Federation
 
-	TokenCachePath string                               // device_code: file that keeps the login between runs
+	TokenCachePath string                               // device_code: file that keeps the login between runs; "": one in the user's configuration directory
 	Prompt         func(UserCode)                       // device_code: shows the code during Login
 	HTTPClient     *http.Client                         // nil: system roots, TLS 1.2, proxy from the environment
 	sleep          func(time.Duration) <-chan time.Time // tests only; nil: time.After
@@ -66,7 +66,8 @@ type Federation struct {
 	TokenFile string // read for every request: Kubernetes and others rotate it (A7)
 
 	// RequestURL and RequestToken are those of GitHub Actions (A8) or, with ServiceConnectionID,
-	// of Azure DevOps. Both must come from the same place; see WithEnvironment.
+	// of Azure DevOps. Both must come from the same place: a configuration that sets the address
+	// while the environment sets the token would send the pipeline's token anywhere.
 	RequestURL          string
 	RequestToken        string
 	ServiceConnectionID string
@@ -139,10 +140,6 @@ func (c Config) validateMethod(wrong func(message, advice string) error) error {
 	case ClientCertificate:
 		if len(c.Certificate.Data) == 0 && c.Certificate.Path == "" {
 			return wrong("no certificate", "Set client_certificate_path or ARM_CLIENT_CERTIFICATE_PATH.")
-		}
-	case DeviceCode:
-		if c.TokenCachePath == "" {
-			return wrong("token_cache_path is missing", "Set token_cache_path to a file that only you can read.")
 		}
 	}
 	return nil

@@ -21,7 +21,11 @@ type device struct {
 }
 
 func newDevice(c Config) (*device, error) {
-	cache := &cacheFile{path: c.TokenCachePath}
+	path, err := cachePath(c)
+	if err != nil {
+		return nil, err
+	}
+	cache := &cacheFile{path: path}
 	client, err := public.New(c.ClientID,
 		public.WithAuthority(c.authority()),
 		public.WithCache(cache),

@@ -191,7 +191,6 @@ func TestConfigurationMistakesAreFoundOffline(t *testing.T) {
 		"no graph":           {func(c *Config) { c.Graph = "" }, "Graph"},
 		"no secret":          {func(c *Config) { c.ClientSecret = nil }, "client_secret"},
 		"no certificate":     {func(c *Config) { c.Method = ClientCertificate }, "certificate"},
-		"no cache":           {func(c *Config) { c.Method = DeviceCode }, "token_cache_path"},
 		"no token":           {func(c *Config) { c.Method = OIDC }, "federated"},
 		"no token file":      {func(c *Config) { c.Method = WorkloadIdentity }, "federated token file"},
 		"url without token":  {func(c *Config) { c.Method = OIDC; c.Federation.RequestURL = "https://x.example" }, "without oidc_request_token"},
@@ -214,40 +213,6 @@ func TestConfigurationMistakesAreFoundOffline(t *testing.T) {
 		if e := asError(t, err); !strings.Contains(e.Message, test.want) || e.Advice == "" || strings.Contains(e.Error(), "canary") {
 			t.Errorf("%s: %v", name, e)
 		}
-	}
-}
-
-func TestEnvironmentFillsOnlyWhatIsOpen(t *testing.T) {
-	env := map[string]string{
-		"ARM_TENANT_ID": "env-tenant", "ARM_CLIENT_ID": "env-client", "ARM_CLIENT_SECRET": "env-secret",
-		"ARM_CLIENT_CERTIFICATE_PATH": "env.pfx", "ARM_CLIENT_CERTIFICATE_PASSWORD": "env-password",
-		"ACTIONS_ID_TOKEN_REQUEST_URL": "https://actions.example", "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "env-request-token",
-		"AZURE_FEDERATED_TOKEN_FILE": "/var/run/token", "AZURE_TENANT_ID": "azure-tenant", "AZURE_CLIENT_ID": "azure-client",
-	}
-	getenv := func(name string) string { return env[name] }
-
-	secret := Config{Method: ClientSecret, ClientID: "mine"}.WithEnvironment(getenv)
-	if value, _ := secret.ClientSecret(); secret.ClientID != "mine" || secret.TenantID != "env-tenant" || value != "env-secret" {
-		t.Errorf("client_secret: %v, %q", secret, value)
-	}
-	certificate := Config{Method: ClientCertificate}.WithEnvironment(getenv)
-	if value, _ := certificate.Certificate.Password(); certificate.Certificate.Path != "env.pfx" || value != "env-password" {
-		t.Errorf("client_certificate: %q, %q", certificate.Certificate.Path, value)
-	}
-	workload := Config{Method: WorkloadIdentity}.WithEnvironment(getenv)
-	if workload.TenantID != "azure-tenant" || workload.ClientID != "azure-client" || workload.Federation.TokenFile != "/var/run/token" {
-		t.Errorf("workload_identity: %v, %q", workload, workload.Federation.TokenFile)
-	}
-	github := Config{Method: OIDC}.WithEnvironment(getenv)
-	if github.Federation.RequestURL != "https://actions.example" || github.Federation.RequestToken != "env-request-token" {
-		t.Errorf("oidc: %q", github.Federation.RequestURL)
-	}
-	stranger := Config{Method: OIDC, Federation: Federation{RequestURL: "https://evil.example"}}.WithEnvironment(getenv)
-	if stranger.Federation.RequestToken != "" {
-		t.Error("the pipeline's token would go to an address of the configuration")
-	}
-	if identity := (Config{Method: ManagedIdentity}).WithEnvironment(getenv); identity.ClientID != "" {
-		t.Errorf("managed_identity: client %q", identity.ClientID)
 	}
 }
 

@@ -72,6 +72,19 @@ func TestSecretIsReadAgainForEverySignIn(t *testing.T) {
 	}
 }
 
+func TestSecretFileIsReadWithoutItsLineEnd(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(path, []byte(" value \r\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := SecretFile(path)(); err != nil || got != " value " {
+		t.Errorf("SecretFile = %q, %v", got, err)
+	}
+	if _, err := SecretFile(path + ".none")(); err == nil {
+		t.Error("a missing file is no error")
+	}
+}
+
 func TestCertificateSignsAnAssertionThatEntraWouldAccept(t *testing.T) {
 	cert, key := keyPair(t, time.Now().Add(time.Hour))
 	pfx, err := pkcs12.Modern.Encode(key, cert, nil, "pfx-password")
@@ -400,6 +413,27 @@ func TestTokenCacheThatOthersCanReadOrThatIsDamagedIsRefused(t *testing.T) {
 				t.Errorf("error = %v", e)
 			}
 		})
+	}
+}
+
+func TestEachLoginHasItsOwnDefaultCache(t *testing.T) {
+	home := t.TempDir()
+	t.Setenv("HOME", home)
+	t.Setenv("XDG_CONFIG_HOME", "")
+	paths := map[string]bool{}
+	for _, c := range []Config{{TenantID: "a", ClientID: "b"}, {TenantID: "a", ClientID: "c"}, {TenantID: "b", ClientID: "b"}, {TenantID: "A", ClientID: "B"}} {
+		path, err := cachePath(c)
+		if err != nil || !strings.HasPrefix(path, home) {
+			t.Fatalf("cachePath = %q, %v", path, err)
+		}
+		paths[path] = true
+	}
+	if len(paths) != 3 {
+		t.Errorf("%d files for three logins", len(paths))
+	}
+	t.Setenv("HOME", "")
+	if _, err := cachePath(Config{}); !strings.Contains(asError(t, err).Advice, "token_cache_path") {
+		t.Errorf("without a home: %v", err)
 	}
 }
 
