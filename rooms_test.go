@@ -47,7 +47,7 @@ var foreign = map[string][]string{
 	"github.com/AzureAD":           {"graph/auth"},
 	"os/exec":                      {"graph/auth"}, // planning a stranger's branch runs no external command
 	"plugin":                       {},
-	"unsafe":                       {"target"}, // directory entries as the kernel writes them
+	"unsafe":                       {"target"}, // system calls that have no wrapper
 	"encoding/gob":                 {},
 	"github.com/google/go-cmp/cmp": {},
 	"pgregory.net/rapid":           {},
