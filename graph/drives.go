@@ -1,0 +1,82 @@
+package graph
+
+import (
+	"context"
+	"time"
+)
+
+// Drive is a document library or a OneDrive.
+type Drive struct {
+	ID       DriveID
+	Name     string // localised; find the default library by DefaultDrive, not by name (Q45)
+	Type     string // personal, business or documentLibrary (S11)
+	WebURL   string
+	Owner    string
+	System   bool // hidden by the service unless asked for: caches, preservation copies (S9, S17, Q87)
+	Created  time.Time
+	Modified time.Time // moves for reasons of its own: never take it for "nothing changed" (Q43)
+}
+
+const (
+	opUserDrive = "get drive of user"
+	// driveSelect names system, so that hidden drives are listed and can be told from the others (S9).
+	driveSelect = "?$select=id,name,driveType,webUrl,owner,system,createdDateTime,lastModifiedDateTime"
+)
+
+// Drives lists the document libraries of a site, hidden ones included.
+func (c *Client) Drives(ctx context.Context, site SiteID) ([]Drive, error) {
+	path := "/sites/" + escape(string(site)) + "/drives" + driveSelect
+	return gather(all(ctx, c, "list drives", path, unitsList, func(s *scanner, into *Drive) bool { s.drive(into); return true }))
+}
+
+// DefaultDrive reads the default library of a site, whatever it is called.
+func (c *Client) DefaultDrive(ctx context.Context, site SiteID) (Drive, error) {
+	return one(ctx, c, "get default drive", "/sites/"+escape(string(site))+"/drive", unitsItem, (*scanner).drive)
+}
+
+// UserDrive reads the OneDrive of a user, by id or principal name. A user without one gives ErrNoDrive (S15).
+func (c *Client) UserDrive(ctx context.Context, user string) (Drive, error) {
+	return one(ctx, c, opUserDrive, "/users/"+escape(user)+"/drive", unitsItem, (*scanner).drive)
+}
+
+// GroupDrive reads the default library of a group.
+func (c *Client) GroupDrive(ctx context.Context, group string) (Drive, error) {
+	return one(ctx, c, "get drive of group", "/groups/"+escape(group)+"/drive", unitsItem, (*scanner).drive)
+}
+
+// Drive reads a drive by id.
+func (c *Client) Drive(ctx context.Context, id DriveID) (Drive, error) {
+	return one(ctx, c, "get drive", "/drives/"+escape(string(id)), unitsItem, (*scanner).drive)
+}
+
+// drive reads one drive.
+func (s *scanner) drive(into *Drive) {
+	s.object(func(key []byte) {
+		switch string(key) {
+		case "id":
+			into.ID = DriveID(s.text())
+		case "name":
+			into.Name = s.text()
+		case "driveType":
+			into.Type = s.text()
+		case "webUrl":
+			into.WebURL = s.text()
+		case "owner":
+			into.Owner = s.identity()
+		case "system":
+			if !s.null() {
+				into.System = true
+				s.skip()
+			}
+		case "createdDateTime":
+			into.Created = s.time()
+		case "lastModifiedDateTime":
+			into.Modified = s.time()
+		default:
+			s.skip()
+		}
+	})
+	if into.ID == "" {
+		s.note("a drive has no id")
+	}
+}

@@ -1,0 +1,399 @@
+package graph
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/time/rate"
+)
+
+// Defaults and limits of the gate.
+const (
+	defaultInFlight = 16               // more parallel streams get an app blocked (quirk Q73)
+	startInFlight   = 4                // start low and grow (T21)
+	defaultMaxPause = 10 * time.Minute // a longer wish ends the run instead (I-53)
+	firstBackOff    = 30 * time.Second // when the service throttles without a word (T3, Q65)
+	bandwidthBurst  = 256 << 10        // bytes handed out at once
+	slowBelow       = 0.2              // share of the limit at which RateLimit headers slow us down (T6)
+)
+
+// GateConfig sets the limits of a gate. The zero value is a sensible gate without budget, bandwidth or quiet hours.
+type GateConfig struct {
+	Tenant     string          // named in events
+	InFlight   int             // most requests at once, 0 for the default
+	PerMinute  int             // resource units a minute (T10, T11), 0 for no budget
+	Bandwidth  int64           // bytes a second of all bodies together, 0 for no limit
+	QuietHours QuietHours      // times of day with one request at a time
+	MaxPause   time.Duration   // longest pause that is waited for, 0 for the default
+	Observer   func(GateEvent) // told in order, one event at a time; must return soon and must not call Pause
+}
+
+// GateEvent tells that all work of a tenant pauses, or goes on.
+type GateEvent struct {
+	Tenant string
+	Paused bool      // false: the pause is over
+	Until  time.Time // end of the pause
+	Reason string    // why, in words fit for a progress line
+	At     time.Time
+}
+
+// GateStats are the counters of a gate.
+type GateStats struct {
+	Requests  int64         // requests let through
+	Units     int64         // resource units they cost
+	Throttled int64         // answers that asked for a pause
+	Pauses    int64         // pauses begun
+	PausedFor time.Duration // time spent in pauses that are over
+	Bytes     int64         // bytes of bodies
+	InFlight  int           // requests under way
+	Limit     int           // how many may be under way now
+	Waiting   int           // requests that wait
+	Until     time.Time     // end of the present pause, zero if there is none
+}
+
+// Gate paces every request of one (tenant, app) pair: limits belong to the pair, not to a connection (T5, Q66), so there
+// must be exactly one gate for it. After a throttle nothing starts until the pause is over; then one request goes ahead,
+// and only its success opens the gate again, at half the concurrency.
+type Gate struct {
+	cfg    GateConfig
+	units  *rate.Limiter
+	normal rate.Limit // of units, when no header slows us down
+	bytes  *rate.Limiter
+
+	mu       sync.Mutex
+	limit    float64 // adaptive concurrency
+	inFlight int
+	waiting  []*waiter // in order of arrival
+	until    time.Time // end of the pause
+	began    time.Time // of the pause
+	backOff  int       // pauses in a row that had no wish to follow
+	halfOpen bool      // the pause is over or not, and no success has come since
+	probe    *Ticket   // the one request on its way while half open
+	slowed   time.Time // until when headers slow the budget
+	wake     *time.Timer
+	stats    GateStats
+	moved    atomic.Int64 // bytes of bodies
+
+	events  []GateEvent // not yet told
+	telling sync.Mutex
+}
+
+type waiter struct {
+	ready  chan struct{}
+	ticket *Ticket
+}
+
+// Ticket is the right to have one request under way.
+type Ticket struct {
+	gate    *Gate
+	started time.Time
+	told    bool
+	done    bool
+}
+
+// NewGate makes a gate.
+func NewGate(cfg GateConfig) *Gate {
+	if cfg.InFlight <= 0 {
+		cfg.InFlight = defaultInFlight
+	}
+	if cfg.MaxPause <= 0 {
+		cfg.MaxPause = defaultMaxPause
+	}
+	g := &Gate{cfg: cfg, normal: rate.Inf, limit: float64(min(startInFlight, cfg.InFlight))}
+	burst := 16 // a few requests may start together; more would be a burst (T21)
+	if cfg.PerMinute > 0 {
+		g.normal = rate.Limit(float64(cfg.PerMinute) / 60)
+		burst = max(burst, cfg.PerMinute/60)
+	}
+	g.units = rate.NewLimiter(g.normal, burst)
+	if cfg.Bandwidth > 0 {
+		g.bytes = rate.NewLimiter(rate.Limit(cfg.Bandwidth), bandwidthBurst)
+	}
+	return g
+}
+
+// Acquire waits until a request of this many resource units may start. The ticket must be told of the answer and be
+// closed, in this order.
+func (g *Gate) Acquire(ctx context.Context, units int) (*Ticket, error) {
+	g.restoreBudget()
+	if err := g.units.WaitN(ctx, min(units, g.units.Burst())); err != nil {
+		return nil, waitError(ctx, err)
+	}
+	w := &waiter{ready: make(chan struct{})}
+	g.mu.Lock()
+	g.waiting = append(g.waiting, w)
+	g.dispatch()
+	g.mu.Unlock()
+	g.tell()
+	select {
+	case <-w.ready:
+	case <-ctx.Done():
+		g.leave(w)
+		return nil, waitError(ctx, ctx.Err())
+	}
+	if err := ctx.Err(); err != nil {
+		w.ticket.Close()
+		return nil, waitError(ctx, err)
+	}
+	g.mu.Lock()
+	g.stats.Requests++
+	g.stats.Units += int64(units)
+	g.mu.Unlock()
+	return w.ticket, nil
+}
+
+// waitError names the reason of the context. A limiter that sees the deadline coming gives up before it; that is the
+// same end.
+func waitError(ctx context.Context, err error) error {
+	if cause := context.Cause(ctx); cause != nil {
+		err = cause
+	} else if _, bounded := ctx.Deadline(); bounded {
+		err = context.DeadlineExceeded
+	}
+	return fmt.Errorf("wait at the gate: %w", err)
+}
+
+// leave takes a waiter out of the line; it may have been let through meanwhile.
+func (g *Gate) leave(w *waiter) {
+	g.mu.Lock()
+	at := slices.Index(g.waiting, w)
+	if at >= 0 {
+		g.waiting = slices.Delete(g.waiting, at, at+1)
+	}
+	g.mu.Unlock()
+	if at < 0 {
+		w.ticket.Close()
+	}
+}
+
+// dispatch lets through as many waiters as may start now. The lock is held.
+func (g *Gate) dispatch() {
+	now := time.Now()
+	if !g.until.IsZero() {
+		if now.Before(g.until) {
+			return // the timer calls again
+		}
+		g.resume(now)
+	}
+	for len(g.waiting) > 0 && g.mayStart(now) {
+		w := g.waiting[0]
+		g.waiting[0] = nil
+		g.waiting = g.waiting[1:]
+		w.ticket = &Ticket{gate: g, started: now}
+		if g.halfOpen {
+			g.probe = w.ticket
+		}
+		g.inFlight++
+		close(w.ready)
+	}
+}
+
+// mayStart tells whether one more request may start. The lock is held and no pause is on.
+func (g *Gate) mayStart(now time.Time) bool {
+	if g.halfOpen && g.probe != nil {
+		return false
+	}
+	return g.inFlight < g.allowed(now) || g.halfOpen
+}
+
+// allowed is the concurrency of the moment.
+func (g *Gate) allowed(now time.Time) int {
+	if g.cfg.QuietHours.Contains(now) {
+		return 1
+	}
+	return max(1, int(g.limit))
+}
+
+// Pause stops all work until a time, for a reason of the caller's. A pause under way is prolonged, never cut short.
+func (g *Gate) Pause(until time.Time, reason string) {
+	g.mu.Lock()
+	now := time.Now()
+	g.pause(now, now.Add(until.Sub(now)), reason) // from here on the monotonic clock counts (I-66)
+	g.mu.Unlock()
+	g.tell()
+}
+
+// pause begins or prolongs a pause. The lock is held.
+func (g *Gate) pause(now, until time.Time, reason string) {
+	if !until.After(now) || !until.After(g.until) {
+		return
+	}
+	if g.until.IsZero() {
+		g.began = now
+		g.stats.Pauses++
+	}
+	g.until = until
+	g.halfOpen, g.probe = true, nil
+	g.events = append(g.events, GateEvent{Tenant: g.cfg.Tenant, Paused: true, Until: until, Reason: reason, At: now})
+	if g.wake != nil {
+		g.wake.Stop()
+	}
+	g.wake = time.AfterFunc(until.Sub(now), func() {
+		g.mu.Lock()
+		g.dispatch()
+		g.mu.Unlock()
+		g.tell()
+	})
+}
+
+// resume ends the pause; the gate stays half open. The lock is held.
+func (g *Gate) resume(now time.Time) {
+	g.stats.PausedFor += now.Sub(g.began)
+	g.until = time.Time{}
+	g.events = append(g.events, GateEvent{Tenant: g.cfg.Tenant, At: now})
+}
+
+// throttled takes note of an answer that asks for a pause. wish is the pause asked for; told is false when the answer
+// did not say how long.
+func (t *Ticket) throttled(wish time.Duration, told bool, reason string) {
+	g := t.gate
+	g.mu.Lock()
+	now := time.Now()
+	t.told = true
+	g.stats.Throttled++
+	// Requests that were under way when the pause began often come back throttled as well. They are the same
+	// throttle: concurrency is halved once for all of them.
+	fresh := g.until.IsZero() && !t.started.Before(g.began)
+	if fresh {
+		g.limit = max(1, g.limit/2)
+		if told {
+			g.backOff = 0
+		} else {
+			g.backOff++
+		}
+	}
+	if !told && !g.until.IsZero() {
+		wish = 0 // it learns nothing from us, and we nothing from it: the pause is already on
+	} else if !told {
+		wish = backOff(firstBackOff, max(0, g.backOff-1), g.cfg.MaxPause)
+	}
+	g.pause(now, now.Add(min(max(wish, minPause), g.cfg.MaxPause)), reason)
+	if g.probe == t {
+		g.probe = nil
+	}
+	g.dispatch()
+	g.mu.Unlock()
+	g.tell()
+}
+
+// answered takes note of an answer that is no throttle. Any such answer counts, also an error: the service answered.
+func (t *Ticket) answered(early rateLimit, warned bool) {
+	g := t.gate
+	g.mu.Lock()
+	if !t.told {
+		t.told = true
+		if g.halfOpen && t == g.probe {
+			g.halfOpen, g.probe, g.backOff = false, nil, 0
+		}
+		g.limit = min(float64(g.cfg.InFlight), g.limit+1/max(1, g.limit))
+	}
+	if warned && float64(early.remaining) < slowBelow*float64(early.limit) {
+		g.slow(early)
+	}
+	g.dispatch()
+	g.mu.Unlock()
+	g.tell()
+}
+
+// slow spreads what remains of the minute over its rest (T6). The lock is held.
+func (g *Gate) slow(early rateLimit) {
+	pace := rate.Limit(float64(max(1, early.remaining)) / early.reset.Seconds())
+	g.units.SetLimit(min(g.normal, pace))
+	g.slowed = time.Now().Add(early.reset)
+}
+
+// restoreBudget returns to the normal pace when the time of a warning is over.
+func (g *Gate) restoreBudget() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if !g.slowed.IsZero() && !time.Now().Before(g.slowed) {
+		g.slowed = time.Time{}
+		g.units.SetLimit(g.normal)
+	}
+}
+
+// Close gives the place back. Closing twice does nothing.
+func (t *Ticket) Close() {
+	g := t.gate
+	g.mu.Lock()
+	if !t.done {
+		t.done = true
+		g.inFlight--
+		if g.probe == t && !t.told {
+			g.probe = nil // no answer at all: the next one probes
+		}
+		g.dispatch()
+	}
+	g.mu.Unlock()
+	g.tell()
+}
+
+// spend waits until n bytes of a body may be handed on.
+func (g *Gate) spend(ctx context.Context, n int) error {
+	g.moved.Add(int64(n))
+	if g.bytes == nil {
+		return nil
+	}
+	for n > 0 {
+		part := min(n, bandwidthBurst)
+		if err := g.bytes.WaitN(ctx, part); err != nil {
+			return waitError(ctx, err)
+		}
+		n -= part
+	}
+	return nil
+}
+
+// Stats returns the counters as they stand.
+func (g *Gate) Stats() GateStats {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	s := g.stats
+	s.Bytes = g.moved.Load()
+	s.InFlight, s.Waiting, s.Until = g.inFlight, len(g.waiting), g.until
+	s.Limit = g.allowed(time.Now())
+	return s
+}
+
+// MaxPause is the longest pause the gate waits for.
+func (g *Gate) MaxPause() time.Duration { return g.cfg.MaxPause }
+
+// tell hands events to the observer, in order and without the lock, so that an observer may ask the gate.
+func (g *Gate) tell() {
+	if g.cfg.Observer == nil {
+		return
+	}
+	g.mu.Lock()
+	nothing := len(g.events) == 0
+	g.mu.Unlock()
+	if nothing {
+		return
+	}
+	g.telling.Lock()
+	defer g.telling.Unlock()
+	g.mu.Lock()
+	events := g.events
+	g.events = nil
+	g.mu.Unlock()
+	for _, e := range events {
+		g.cfg.Observer(e)
+	}
+}
+
+// backOff doubles a delay n times, up to a limit, and adds up to a half so that programs do not come back together.
+func backOff(first time.Duration, n int, most time.Duration) time.Duration {
+	d := first
+	for range n {
+		if d >= most {
+			break
+		}
+		d *= 2
+	}
+	d = min(d, most)
+	return min(d+rand.N(d/2+1), most)
+}

@@ -1,0 +1,68 @@
+package graph
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+)
+
+// gateLink lets each request wait at the gate and tells the gate what came of it. A request counts as under way until
+// its body is closed.
+type gateLink struct {
+	gate *Gate
+	next http.RoundTripper
+}
+
+// RoundTrip implements http.RoundTripper.
+func (l *gateLink) RoundTrip(req *http.Request) (*http.Response, error) {
+	trip := tripOf(req)
+	ticket, err := l.gate.Acquire(req.Context(), trip.units)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := l.next.RoundTrip(req)
+	if err != nil {
+		ticket.Close()
+		return nil, err
+	}
+	if trip.asksForPause(resp) {
+		wish, told := pauseAsked(resp.Header, time.Now())
+		ticket.throttled(wish, told, throttleReason(trip, resp.StatusCode))
+	} else {
+		ticket.answered(rateLimitOf(resp.Header))
+	}
+	resp.Body = &gatedBody{ReadCloser: resp.Body, ctx: req.Context(), ticket: ticket}
+	return resp, nil
+}
+
+func throttleReason(t *trip, status int) string {
+	who := "Microsoft Graph"
+	if t.content {
+		who = "the content host"
+	}
+	return fmt.Sprintf("%s answered %d to %s", who, status, t.op)
+}
+
+// gatedBody keeps the place at the gate while a body is read and paces the reading.
+type gatedBody struct {
+	io.ReadCloser
+	ctx    context.Context
+	ticket *Ticket
+}
+
+func (b *gatedBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if n > 0 {
+		if waitErr := b.ticket.gate.spend(b.ctx, n); waitErr != nil {
+			return n, waitErr
+		}
+	}
+	return n, err
+}
+
+func (b *gatedBody) Close() error {
+	defer b.ticket.Close()
+	return b.ReadCloser.Close()
+}

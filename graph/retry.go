@@ -1,0 +1,162 @@
+package graph
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"time"
+)
+
+// Limits of retrying (I-54). A call makes at most maxTransient + maxThrottled attempts.
+const (
+	maxTransient     = 5 // attempts that fail for a reason of the moment
+	maxBadRequest    = 3 // 400 on lists sometimes goes away (Q70)
+	maxLinkTimeouts  = 3 // a delta link that times out this often will not answer (Q100)
+	maxItemFaults    = 3 // 503 of an item that fails for good (C26)
+	maxThrottled     = 20
+	maxThrottledFor  = time.Hour // all pauses of one call together
+	firstRetryDelay  = time.Second
+	maxRetryDelay    = 30 * time.Second
+	maxRetryFollowed = 2 * time.Minute // longest Retry-After followed on an answer that is no throttle
+)
+
+// retry repeats one idempotent read until it succeeds, fails for good, or its patience ends. It is not a RoundTripper:
+// whether a 200 was cut short or is a proxy's page shows only when its body is read (Q69), so sending and reading are
+// repeated together.
+type retry struct {
+	maxPause time.Duration // of the gate: a longer wish ends the call
+	list     bool          // a 400 may go away
+	link     bool          // the address is a stored delta link
+	sleep    func(context.Context, time.Duration) error
+}
+
+// tally counts what went wrong so far.
+type tally struct {
+	attempts, transient, badRequest, timeouts, throttled int
+	throttledAt                                          time.Time
+}
+
+// do runs attempts. Each gets its number, from 1.
+func (r *retry) do(ctx context.Context, attempt func() error) error {
+	var t tally
+	for {
+		err := attempt()
+		t.attempts++
+		if err == nil {
+			return nil
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		wait, again := r.verdict(&t, err)
+		if e, ok := AsError(err); ok {
+			e.Attempts = t.attempts
+		}
+		if !again {
+			return r.final(&t, err)
+		}
+		if err := r.pause(ctx, wait); err != nil {
+			return err
+		}
+	}
+}
+
+// final gives the error its name once trying is over.
+func (r *retry) final(t *tally, err error) error {
+	if r.link && t.timeouts >= maxLinkTimeouts {
+		return &linkTimeout{err}
+	}
+	return err
+}
+
+// linkTimeout is an ErrLinkTimeout with its last cause.
+type linkTimeout struct{ cause error }
+
+func (e *linkTimeout) Error() string        { return ErrLinkTimeout.Error() + ": " + e.cause.Error() }
+func (e *linkTimeout) Is(target error) bool { return target == ErrLinkTimeout }
+func (e *linkTimeout) Unwrap() error        { return e.cause }
+
+// verdict tells whether to try again, and after which delay.
+func (r *retry) verdict(t *tally, err error) (time.Duration, bool) {
+	e, answered := AsError(err)
+	switch {
+	case answered && e.IsThrottle():
+		return 0, r.throttle(t, e) // the gate holds the next attempt back
+	case answered && e.IsItemFault():
+		t.transient++
+		return r.delay(t, e.RetryAfter), t.transient < maxItemFaults
+	case answered && r.list && e.Status == http.StatusBadRequest:
+		t.badRequest++
+		return r.delay(t, 0), t.badRequest < maxBadRequest
+	case answered && e.IsTransient() || isTransient(err):
+		t.transient++
+		if answered && e.Status == http.StatusGatewayTimeout || errors.Is(err, errCallTimeout) {
+			t.timeouts++
+		}
+		if r.link && t.timeouts >= maxLinkTimeouts {
+			return 0, false
+		}
+		var wish time.Duration
+		if answered {
+			wish = e.RetryAfter
+		}
+		return r.delay(t, wish), t.transient < maxTransient
+	}
+	return 0, false
+}
+
+// throttle tells whether a throttled call may wait once more.
+func (r *retry) throttle(t *tally, e *Error) bool {
+	t.throttled++
+	if t.throttledAt.IsZero() {
+		t.throttledAt = time.Now()
+	}
+	return e.RetryAfter <= r.maxPause && t.throttled < maxThrottled && time.Since(t.throttledAt) < maxThrottledFor
+}
+
+// delay grows with each failure; a wish of the server is followed if it is longer and reasonable.
+func (r *retry) delay(t *tally, wish time.Duration) time.Duration {
+	n := max(0, t.transient+t.badRequest-1)
+	return max(backOff(firstRetryDelay, n, maxRetryDelay), min(wish, maxRetryFollowed))
+}
+
+// pause waits, or ends with the context.
+func (r *retry) pause(ctx context.Context, d time.Duration) error {
+	if d <= 0 {
+		return nil
+	}
+	if r.sleep != nil {
+		return r.sleep(ctx, d)
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// isTransient tells whether a failure without an answer may go away: a connection that broke or never came about, a body
+// cut short, an answer that is no JSON.
+func isTransient(err error) bool {
+	var p *protocolError
+	if errors.As(err, &p) {
+		return p.transient
+	}
+	if errors.Is(err, ErrAddress) || errors.Is(err, ErrToken) || errors.Is(err, ErrTooLarge) {
+		return false
+	}
+	if errors.Is(err, errCallTimeout) || errors.Is(err, ErrStalled) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
+		return true
+	}
+	if isCertificate(err) {
+		return false
+	}
+	var broken *connError
+	var network net.Error
+	return errors.As(err, &broken) || errors.As(err, &network)
+}
