@@ -1,0 +1,104 @@
+package state
+
+import (
+	"context"
+	"database/sql/driver"
+	"fmt"
+)
+
+var mirrorQuery = `SELECT ` + joined(`key, address, drive, folder, folder_path, target, marker, generation, settled, selection, created`) +
+	` FROM mirrors`
+
+func scanMirror(row []driver.Value) (Mirror, error) {
+	u := unpack(row[0])
+	m := Mirror{
+		Key: MirrorKey(u.int()), Address: u.text(), Drive: DriveKey(u.int()), Folder: ItemID(u.text()), FolderPath: u.text(),
+		Target: u.text(), Marker: u.text(), Generation: u.int(), Settled: Generation(u.int()), Select: u.text(), Created: u.time(),
+	}
+	return m, u.end()
+}
+
+// Mirrors returns all mirrors, by address.
+func (s *Store) Mirrors(ctx context.Context) ([]Mirror, error) {
+	return collect(ctx, s, scanMirror, mirrorQuery+` ORDER BY address`)
+}
+
+// MirrorByAddress finds a mirror.
+func (s *Store) MirrorByAddress(ctx context.Context, address string) (Mirror, bool, error) {
+	return one(ctx, s, scanMirror, mirrorQuery+` WHERE address = ?`, address)
+}
+
+// PutMirror inserts a mirror or updates where it comes from and where it goes to. A mirror that changes its drive or folder is no longer
+// settled. Its generation, counters and creation time are kept.
+func (tx *Tx) PutMirror(m Mirror) (MirrorKey, error) {
+	if m.Address == "" {
+		return 0, fmt.Errorf("put mirror: the address is empty")
+	}
+	tx.applied = true
+	_, err := tx.exec(`
+		INSERT INTO mirrors (address, drive, folder, folder_path, target, marker, created) VALUES (?, ?, ?, ?, ?, ?, ?)
+		ON CONFLICT (address) DO UPDATE SET folder_path = excluded.folder_path, target = excluded.target, marker = excluded.marker,
+			settled = CASE WHEN drive = excluded.drive AND folder = excluded.folder THEN settled ELSE 0 END,
+			drive = excluded.drive, folder = excluded.folder`,
+		m.Address, m.Drive, m.Folder, m.FolderPath, m.Target, m.Marker, toUnix(m.Created))
+	if err != nil {
+		return 0, fmt.Errorf("put mirror %s: %w", m.Address, err)
+	}
+	key, err := tx.c.int(tx.ctx, `SELECT key FROM mirrors WHERE address = ?`, m.Address)
+	return MirrorKey(key), err
+}
+
+// RenameMirror gives a mirror another address.
+func (tx *Tx) RenameMirror(key MirrorKey, address string) error {
+	return tx.updateMirror("rename", key, `UPDATE mirrors SET address = ?2 WHERE key = ?1`, address)
+}
+
+// Settle records that everything up to a generation of the drive is planned under a selection and applied or pending.
+func (tx *Tx) Settle(key MirrorKey, g Generation, selection string) error {
+	return tx.updateMirror("settle", key, `UPDATE mirrors SET settled = ?2, selection = ?3 WHERE key = ?1`, g, selection)
+}
+
+// AdvanceMirror counts one more change to what is applied; saved plans are bound to the number.
+func (tx *Tx) AdvanceMirror(key MirrorKey) error {
+	return tx.updateMirror("advance", key, `UPDATE mirrors SET generation = generation + 1 WHERE key = ?1`)
+}
+
+func (tx *Tx) updateMirror(what string, key MirrorKey, query string, args ...any) error {
+	tx.applied = true
+	n, err := tx.exec(query, append([]any{key}, args...)...)
+	if err == nil && n == 0 {
+		err = ErrUnknownKey
+	}
+	if err != nil {
+		return fmt.Errorf("%s mirror %d: %w", what, key, err)
+	}
+	return nil
+}
+
+// ForgetMirror removes a mirror's rows; nothing on the target changes (I-28). Its runs stay in the log.
+func (tx *Tx) ForgetMirror(key MirrorKey) error {
+	tx.applied = true
+	for _, table := range []string{"entries", "pending", "partials", "intents", "trash"} {
+		if _, err := tx.exec(`DELETE FROM `+table+` WHERE mirror = ?`, key); err != nil { // each by its primary key
+			return fmt.Errorf("forget mirror %d: %w", key, err)
+		}
+	}
+	return tx.updateMirror("forget", key, `DELETE FROM mirrors WHERE key = ?`)
+}
+
+// TrimLog removes logged changes that no mirror needs: those up to the generation that every mirror of the drive has settled. A mirror that
+// has settled less than the log reaches back compares everything anyway and holds nothing up.
+func (tx *Tx) TrimLog() error {
+	_, err := tx.exec(`
+		UPDATE drives SET log_floor = coalesce(
+			(SELECT min(m.settled) FROM mirrors m WHERE m.drive = drives.key AND m.settled >= drives.log_floor), generation)`)
+	if err == nil {
+		_, err = tx.exec(`
+			DELETE FROM change_log WHERE (drive, gen, id) IN (
+				SELECT l.drive, l.gen, l.id FROM drives d CROSS JOIN change_log l ON l.drive = d.key AND l.gen <= d.log_floor)`)
+	}
+	if err != nil {
+		return fmt.Errorf("trim log: %w", err)
+	}
+	return nil
+}
