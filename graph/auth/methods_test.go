@@ -335,7 +335,7 @@ func TestDeviceLoginWaitsForThePersonAndOutlivesTheProcess(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, err = next.Token(t.Context(), graph.TokenRequest{})
-		if e := asError(t, err); !e.LoginRequired {
+		if e := asError(t, err); e.Message != "nobody is logged in" {
 			t.Errorf("after the logout: %v", err)
 		}
 		if err := next.Logout(); err != nil {
@@ -394,10 +394,11 @@ func TestTokenCacheThatOthersCanReadOrThatIsDamagedIsRefused(t *testing.T) {
 	for name, test := range map[string]struct {
 		mode    os.FileMode
 		content string
+		want    string
 	}{
-		"readable by the group": {0o640, "{}"},
-		"readable by all":       {0o604, "{}"},
-		"damaged":               {0o600, `{"RefreshToken": "refresh-canary`},
+		"readable by the group": {0o640, "{}", "by others (mode 0640)"},
+		"readable by all":       {0o604, "{}", "by others (mode 0604)"},
+		"damaged":               {0o600, `{"RefreshToken": "refresh-canary`, "damaged"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			config := deviceConfig(t, config)
@@ -409,7 +410,7 @@ func TestTokenCacheThatOthersCanReadOrThatIsDamagedIsRefused(t *testing.T) {
 				t.Fatal(err)
 			}
 			_, err := mustNew(t, config).Token(t.Context(), graph.TokenRequest{})
-			if e := asError(t, err); e.Advice == "" || strings.Contains(e.Error(), "canary") {
+			if e := asError(t, err); e.Advice == "" || !strings.Contains(e.Message, test.want) || strings.Contains(e.Error(), "canary") {
 				t.Errorf("error = %v", e)
 			}
 		})

@@ -69,8 +69,9 @@ func newGrant(token, claims string, expires, renewal, now time.Time) grant {
 	return grant{token: token, claims: claims, until: expires.Add(-min(expiryMargin, expires.Sub(now)/5)), renewal: renewal}
 }
 
+// serves tells whether g answers req. A refused token is no longer held when this is asked.
 func (g grant) serves(req graph.TokenRequest, now time.Time) bool {
-	return g.token != "" && g.token != req.Rejected && now.Before(g.until) &&
+	return g.token != "" && now.Before(g.until) &&
 		(req.Claims == "" || req.Claims == g.claims)
 }
 
