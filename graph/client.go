@@ -74,13 +74,15 @@ func New(o Options) (*Client, error) {
 	}
 	d := &dialer{policy: policy, lookup: o.Lookup}
 	api, content := d.apiTransport(o.RootCAs), d.contentTransport(o.RootCAs)
-	c := &Client{
-		policy: policy, gate: o.Gate, transfer: o.Transfer.filled(), maxPage: o.MaxPage,
-		plain: []*http.Transport{api, content},
-	}
+	c := &Client{policy: policy, gate: o.Gate, transfer: o.Transfer.filled(), maxPage: o.MaxPage, plain: []*http.Transport{api, content}}
+	c.assemble(o, api, content)
+	return c, nil
+}
+
+// assemble builds the two chains upon their transports.
+func (c *Client) assemble(o Options, api, content http.RoundTripper) {
 	c.api = &healer{tokens: o.Tokens, next: chain(o, &deadline{after: callTimeout, next: &wire{api}})}
 	c.content = chain(o, &wire{content})
-	return c, nil
 }
 
 // chain puts the links that both kinds of request share in front of a transport.
