@@ -44,10 +44,9 @@ type Config struct {
 	Certificate  Certificate
 	Federation   Federation
 
-	TokenCachePath string                               // device_code: file that keeps the login between runs; "": one in the user's configuration directory
-	Prompt         func(UserCode)                       // device_code: shows the code during Login
-	HTTPClient     *http.Client                         // nil: system roots, TLS 1.2, proxy from the environment
-	sleep          func(time.Duration) <-chan time.Time // tests only; nil: time.After
+	TokenCachePath string         // device_code: file that keeps the login between runs; "": one in the user's configuration directory
+	Prompt         func(UserCode) // device_code: shows the code during Login
+	HTTPClient     *http.Client   // nil: system roots, TLS 1.2, proxy from the environment
 }
 
 // Certificate is the credential of client_certificate: a certificate with its RSA key, as

@@ -34,17 +34,13 @@ const (
 type doer struct {
 	client *http.Client
 	hosts  map[string]bool
-	after  func(time.Duration) <-chan time.Time
 }
 
 func newDoer(c Config, hosts ...string) *doer {
 	client := *c.httpClient()
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	client.Jar = nil
-	d := &doer{client: &client, hosts: map[string]bool{}, after: c.sleep}
-	if d.after == nil {
-		d.after = time.After
-	}
+	d := &doer{client: &client, hosts: map[string]bool{}}
 	for _, host := range hosts {
 		d.hosts[strings.ToLower(host)] = true
 	}
@@ -110,7 +106,7 @@ func (d *doer) Do(req *http.Request) (*http.Response, error) {
 			return resp, nil // the caller's own waiting is better than ours
 		}
 		select {
-		case <-d.after(pause):
+		case <-time.After(pause):
 		case <-req.Context().Done():
 			return nil, req.Context().Err()
 		}
