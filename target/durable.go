@@ -122,7 +122,7 @@ func (d *Dir) syncHandle(h *handle, rel RelPath) error {
 	if err == nil {
 		err = h.sync()
 	}
-	if err != nil {
+	if err != nil && !errors.Is(err, errors.ErrUnsupported) { // what cannot be flushed is told by Weaknesses
 		return &Error{Op: "flush directory", Path: rel, Kind: ErrNotDurable, Err: err}
 	}
 	return nil

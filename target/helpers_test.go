@@ -1,6 +1,7 @@
 package target
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -109,3 +110,6 @@ func holds(t testing.TB, dir, text string) bool {
 	}
 	return false
 }
+
+// fsHasNoFlush reports that whole file systems cannot be flushed here.
+func (d *Dir) fsHasNoFlush() bool { return errors.Is(d.root.syncFS(), errors.ErrUnsupported) }

@@ -105,6 +105,14 @@ func TestALocallyChangedFileIsNotReplaced(t *testing.T) {
 	})
 }
 
+// needExchange skips what only file systems with an atomic exchange promise.
+func needExchange(t *testing.T, d *Dir) {
+	t.Helper()
+	if !d.Capabilities().Exchange {
+		t.Skip("this file system cannot exchange names")
+	}
+}
+
 // hook runs a function before one kind of operation, once.
 type hook struct {
 	op   string
@@ -140,6 +148,9 @@ func TestAChangeInTheLastInstantSurvives(t *testing.T) {
 			t.Run(how+" before "+op, func(t *testing.T) {
 				h := &hook{op: op}
 				d := newTarget(t, WithFaults(h), WithCapabilities(platforms[force].force))
+				if op == OpExchange {
+					needExchange(t, d)
+				}
 				old := put(t, d, "f", "old")
 				name, _ := stage(t, d, "k", "new")
 				h.do = func() error { return edit(d.abs("f")) }
@@ -165,6 +176,7 @@ func TestAChangeInTheLastInstantSurvives(t *testing.T) {
 func TestTwoChangesInARowAreBothKept(t *testing.T) {
 	h := &hook{op: OpExchange}
 	d := newTarget(t, WithFaults(h))
+	needExchange(t, d)
 	old := put(t, d, "f", "old")
 	name, _ := stage(t, d, "k", "new")
 	h.do = func() error {
@@ -216,6 +228,9 @@ func TestABatchPublishesWhatItCanAndReportsTheRest(t *testing.T) {
 				if want == nil && read(t, d.abs(ops[i].To)) != fmt.Sprint("text ", i) {
 					t.Errorf("%s holds the wrong bytes", ops[i].To)
 				}
+			}
+			if d.fsHasNoFlush() {
+				return
 			}
 			got := [3]int{counts.of(OpSync), counts.of(OpSyncFS), counts.of(OpSyncDir)}
 			if want := map[SyncPolicy][3]int{SyncFile: {20, 0, 2}, SyncBatch: {0, 1, 2}, SyncNone: {}}[policy]; got != want {
@@ -310,6 +325,9 @@ func TestRecoverFindsHowFarAPublicationGot(t *testing.T) {
 		t.Run(tc.op+" "+platforms[tc.force].name, func(t *testing.T) {
 			h := &deadAfter{op: tc.op, err: kill}
 			d := newTarget(t, WithFaults(h), WithCapabilities(platforms[tc.force].force))
+			if tc.force == 0 {
+				needExchange(t, d)
+			}
 			old := put(t, d, "f", "old")
 			name, fp := stage(t, d, "k", "new")
 			h.armed = true
@@ -366,7 +384,7 @@ func TestStrangeTimesAreClampedAndReported(t *testing.T) {
 		{time.Date(1601, 1, 1, 0, 0, 0, 0, time.UTC), time.Unix(0, 0)},
 		{time.Date(1, 1, 2, 0, 0, 0, 0, time.UTC), time.Unix(0, 0)},
 		{time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC), time.Unix(1<<32-1, 0)},
-		{time.Date(2024, 2, 29, 1, 2, 3, 4, time.UTC), time.Date(2024, 2, 29, 1, 2, 3, 4, time.UTC)},
+		{time.Date(2024, 2, 29, 1, 2, 3, 4000, time.UTC), time.Date(2024, 2, 29, 1, 2, 3, 4000, time.UTC)},
 	} {
 		s, err := d.Stage(StageName("t"), StageOptions{})
 		must(t, err)

@@ -1,4 +1,4 @@
-//go:build linux
+//go:build linux && !osroot
 
 package target
 
@@ -18,10 +18,10 @@ import (
 
 // handle is an open directory. All its methods take single components, except openDir.
 type handle struct {
-	fd  int
-	dev uint64 // device of the target's root; nothing on another device is ever opened
-	id  identity
-	os  *kernel
+	fd    int
+	dev   uint64 // device of the target's root; nothing on another device is ever opened
+	id    identity
+	calls *kernel
 }
 
 // kernel remembers which calls this kernel, or a sandbox around us, lacks. All handles of a root share one.
@@ -69,7 +69,7 @@ func openRoot(path string) (*handle, error) {
 }
 
 // newHandle takes over fd. With dev 0 the directory itself decides the device.
-func newHandle(fd int, dev uint64, os *kernel) (*handle, error) {
+func newHandle(fd int, dev uint64, calls *kernel) (*handle, error) {
 	var st unix.Stat_t
 	if err := unix.Fstat(fd, &st); err != nil {
 		_ = unix.Close(fd)
@@ -83,7 +83,7 @@ func newHandle(fd int, dev uint64, os *kernel) (*handle, error) {
 		_ = unix.Close(fd)
 		return nil, unix.EXDEV
 	}
-	return &handle{fd: fd, dev: dev, id: id, os: os}, nil
+	return &handle{fd: fd, dev: dev, id: id, calls: calls}, nil
 }
 
 func (h *handle) close() { _ = unix.Close(h.fd) }
@@ -117,16 +117,16 @@ func (h *handle) openStep(path string) (*handle, error) {
 	if path == "" {
 		path = "."
 	}
-	if !h.os.noOpenat2.Load() {
+	if !h.calls.noOpenat2.Load() {
 		fd, err := h.openat2(path, dirFlags|unix.O_NOFOLLOW, 0)
 		if err == nil {
-			return newHandle(fd, h.dev, h.os)
+			return newHandle(fd, h.dev, h.calls)
 		}
 		if err != unix.ENOSYS && err != unix.EPERM {
 			return nil, err
 		}
 		if err == unix.ENOSYS {
-			h.os.noOpenat2.Store(true)
+			h.calls.noOpenat2.Store(true)
 		}
 	}
 	return h.openByComponent(path)
@@ -155,7 +155,7 @@ func (h *handle) openByComponent(path string) (*handle, error) {
 		})
 		var next *handle
 		if err == nil {
-			next, err = newHandle(fd, h.dev, h.os)
+			next, err = newHandle(fd, h.dev, h.calls)
 		}
 		if cur != h {
 			cur.close()
@@ -173,7 +173,7 @@ func (h *handle) openByComponent(path string) (*handle, error) {
 func (h *handle) openFile(name string, flags int, mode fs.FileMode) (*os.File, error) {
 	flags |= unix.O_NOFOLLOW | unix.O_NONBLOCK | unix.O_CLOEXEC
 	fd, err := -1, error(unix.ENOSYS)
-	if !h.os.noOpenat2.Load() {
+	if !h.calls.noOpenat2.Load() {
 		fd, err = h.openat2(name, flags, mode)
 	}
 	if err == unix.ENOSYS || err == unix.EPERM {
@@ -312,7 +312,7 @@ const statMask = unix.STATX_TYPE | unix.STATX_MODE | unix.STATX_INO | unix.STATX
 // getdents buffer, so that nothing is allocated. statx also knows mount points, bind mounts of the same device
 // included.
 func (h *handle) statRaw(name []byte, fp *Fingerprint) error {
-	if h.os.noStatx.Load() {
+	if h.calls.noStatx.Load() {
 		return h.fstatat(name, fp)
 	}
 	var st unix.Statx_t
@@ -325,7 +325,7 @@ func (h *handle) statRaw(name []byte, fp *Fingerprint) error {
 		return nil
 	})
 	if err == unix.ENOSYS {
-		h.os.noStatx.Store(true)
+		h.calls.noStatx.Store(true)
 		return h.fstatat(name, fp)
 	}
 	if err != nil {
