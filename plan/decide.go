@@ -105,7 +105,7 @@ func (p *planner) classSkips(it *Item, parent *node) (Skip, string) {
 	case ClassBundle:
 		return SkipBundle, "bundle: has no content of its own"
 	case ClassUnknown:
-		return SkipUnknown, "neither file nor folder: " + it.Note
+		return SkipUnknown, "neither file nor folder"
 	}
 	return "", ""
 }
@@ -153,6 +153,10 @@ func (p *planner) unselected(ctx context.Context, pair Pair, skip Skip, why stri
 	if pair.Entry == nil {
 		p.skip(skip)
 		return nil
+	}
+	if skip == SkipUnknown {
+		// An item that lost its facets is suspicious, not deleted (Q16).
+		return p.block(ctx, pair, blockage{path: RelPath(pair.Item.Name), reason: BlockedUnknown, detail: why})
 	}
 	cause := BySource
 	if p.selectChanged {

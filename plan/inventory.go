@@ -65,6 +65,7 @@ func (e *Entry) local() *Local {
 
 // Pending is an item that the last run could not finish.
 type Pending struct {
+	Item                 ItemID
 	Action, Code, Reason string
 }
 
@@ -78,10 +79,13 @@ type Pair struct {
 }
 
 func (p Pair) id() ItemID {
-	if p.Item != nil {
+	switch {
+	case p.Item != nil:
 		return p.Item.ID
+	case p.Entry != nil:
+		return p.Entry.Item
 	}
-	return p.Entry.Item
+	return p.Pending.Item
 }
 
 // Inventory reads the pairs of one mirror. All yields everything in the order of

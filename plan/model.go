@@ -97,6 +97,7 @@ const (
 	BlockedUnsafeName    Reason = "unsafe_name"
 	BlockedMalware       Reason = "malware"
 	BlockedOrphan        Reason = "parent_unknown"
+	BlockedUnknown       Reason = "type_unknown"
 	BlockedIncomplete    Reason = "source_incomplete"
 )
 

@@ -1,0 +1,91 @@
+package apply
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/spmirror/spmirror/plan"
+	"github.com/spmirror/spmirror/state"
+)
+
+// Settled is what a mirror was last applied with. It is stored with the mirror, so
+// that the next plan knows whether the selection changed and what it was.
+type Settled struct {
+	Select plan.Select `json:"select"`
+	// Content settings that decide which items are files at all.
+	Notebooks string `json:"notebooks,omitempty"`
+	Shortcuts string `json:"shortcuts,omitempty"`
+	// Names and Times change what is wanted on disk.
+	Names string `json:"names,omitempty"`
+	Times bool   `json:"times,omitempty"`
+}
+
+// SettledOf returns what a plan of a mirror settles.
+func SettledOf(m *plan.Mirror) Settled {
+	return Settled{
+		Select: m.Select, Notebooks: m.Policy.Notebooks, Shortcuts: m.Policy.Shortcuts,
+		Names: m.Target.Names, Times: m.Policy.Times,
+	}
+}
+
+// Encode returns the text that is stored.
+func (s Settled) Encode() string {
+	data, err := json.Marshal(s)
+	if err != nil {
+		return "" // plain values only
+	}
+	return string(data)
+}
+
+// DecodeSettled reads what Encode wrote; ok is false for a mirror that never was
+// settled.
+func DecodeSettled(text string) (s Settled, ok bool) {
+	if text == "" || json.Unmarshal([]byte(text), &s) != nil {
+		return Settled{}, false
+	}
+	return s, true
+}
+
+// settle records that the plan is carried out up to its observed generation, with
+// the items that are left over as pending in the same transaction: the source
+// will not offer them again (Q27, I-50). A narrowed plan settles nothing.
+func (m *mirrorRun) settle(ctx context.Context) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	if m.Header.Options.Narrowed() || m.Header.Mode != plan.ModeNormal {
+		return m.flushResults()
+	}
+	return m.commit(nil, func(tx *state.Tx) error {
+		return Settle(ctx, m.Store, tx, m.Key, m.Plan, m.leftover)
+	})
+}
+
+// Settle writes in one transaction that a mirror agrees with its plan but for the
+// pending items.
+func Settle(ctx context.Context, store *state.Store, tx *state.Tx, key state.MirrorKey, m *plan.Mirror, left []state.Pending) error {
+	keep := make(map[state.ItemID]bool, len(left))
+	for _, p := range left {
+		keep[p.Item] = true
+	}
+	var over []state.ItemID
+	for p, err := range store.PendingItems(ctx, key) {
+		if err != nil {
+			return fmt.Errorf("read pending: %w", err)
+		}
+		if !keep[p.Item] {
+			over = append(over, p.Item)
+		}
+	}
+	if err := tx.ClearPending(key, over); err != nil {
+		return err
+	}
+	if err := tx.PutPending(key, left); err != nil {
+		return err
+	}
+	if err := tx.Settle(key, state.Generation(m.Generation.Observed), SettledOf(m).Encode()); err != nil {
+		return err
+	}
+	return tx.TrimLog()
+}
