@@ -65,7 +65,7 @@ func (s *Store) EntryPath(ctx context.Context, mirror MirrorKey, item ItemID) (s
 	if len(up) == 0 {
 		return "", fmt.Errorf("path of entry %s: %w", item, ErrUnknownKey)
 	}
-	if top := up[len(up)-1]; top.parent != "" {
+	if top := up[len(up)-1]; top.parent != "" && top.parent != string(Parked) {
 		return "", fmt.Errorf("path of entry %s: %w", item, damaged("its folders do not lead to the target"))
 	}
 	names := make([]string, len(up))

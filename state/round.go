@@ -14,6 +14,16 @@ func span(drive DriveKey) (low, high int64) {
 	return int64(drive) << seqBits, (int64(drive) + 1) << seqBits
 }
 
+// KeepAbsent marks the unfinished round of a drive: what it does not list is not removed. It is for a full round in which an item could
+// not be read, so that absence proves nothing (H-43).
+func (tx *Tx) KeepAbsent(drive DriveKey) error {
+	if _, err := tx.exec(`UPDATE rounds SET keep = 1 WHERE drive = ?`, drive); err != nil {
+		return fmt.Errorf("mark round of drive %d: %w", drive, err)
+	}
+	return nil
+}
+
+
 // BeginRound starts a round. An unfinished round of the drive is dropped: its rows were never part of the observed side.
 func (tx *Tx) BeginRound(drive DriveKey, r Round) error {
 	if drive <= 0 || drive >= 1<<(63-seqBits) {

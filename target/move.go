@@ -43,7 +43,7 @@ func (d *Dir) requireDir(p place) error {
 // expect must match what is moved, before and after; after a mismatch it is moved back. A name that differs from
 // the old one only in ways the target folds is reached through a parked name (N7).
 func (d *Dir) Move(from, to RelPath, expect *Fingerprint) error {
-	src, err := d.ownPlace("move", from)
+	src, err := d.sourcePlace("move", from)
 	if err != nil {
 		return err
 	}
@@ -161,7 +161,7 @@ func (d *Dir) Unpark(key string, to RelPath) error {
 
 // Rmdir removes an empty directory; one that is not empty stays, with ErrNotEmpty (I-17).
 func (d *Dir) Rmdir(rel RelPath) error {
-	p, err := d.ownPlace("rmdir", rel)
+	p, err := d.sourcePlace("rmdir", rel)
 	if err != nil {
 		return err
 	}
@@ -183,7 +183,7 @@ func (d *Dir) rmdir(p place) error {
 // Remove deletes a regular file for good. The file is first taken aside, compared with expect, and only then
 // unlinked; if it is another one it goes back (I-14).
 func (d *Dir) Remove(rel RelPath, expect Fingerprint) error {
-	src, err := d.ownPlace("remove", rel)
+	src, err := d.sourcePlace("remove", rel)
 	if err != nil {
 		return err
 	}

@@ -41,17 +41,6 @@ func (d *Dir) Trash(path RelPath, expect *Fingerprint, stamp string) (RelPath, e
 	return d.trashPlace(src, path, expect, stamp)
 }
 
-// TrashAs moves a displaced file from the staging directory into the trash, under the path it had.
-func (d *Dir) TrashAs(displaced, original RelPath, expect *Fingerprint, stamp string) (RelPath, error) {
-	if displaced.Dir() != stagingDir || !isSwap(string(displaced.Base())) {
-		return "", &Error{Op: "trash", Path: displaced, Kind: ErrBadPath, Err: errors.New("not a displaced file")}
-	}
-	if original == "" || original.Check() != nil || d.reserved(original) {
-		return "", &Error{Op: "trash", Path: original, Kind: ErrBadPath}
-	}
-	return d.trashPlace(d.stagingPlace(string(displaced.Base())), original, expect, stamp)
-}
-
 // maxTrashTries bounds the search for a free place; a thousand versions of one path in one run is a bug.
 const maxTrashTries = 1000
 
