@@ -95,6 +95,10 @@ func (r *reader) auth(b *hcl.Block, local bool) Auth {
 	values := map[string]string{}
 	for _, c := range credentials {
 		if in.has(c.arg) && !contains(allowed, c.arg) {
+			if len(allowed) == 0 {
+				in.reject(c.arg, CodeAuth, "Argument of another method", "The method %q has no arguments.", method)
+				continue
+			}
 			in.reject(c.arg, CodeAuth, "Argument of another method", "The method %q does not use %s. Its arguments are %s.", method, c.arg, wordList(allowed, "and"))
 			continue
 		}

@@ -149,7 +149,7 @@ func explanations() []Explanation {
 		{CodeTargetProtected, "Protected target", "The target is a directory of the system, the home directory itself, or the configuration directory or one that contains it. Use a directory of its own."},
 		{CodeTargetState, "Target and state overlap", "The state lies inside a target, or a target inside the state. Put the state beside the targets."},
 		{CodeGlob, "Invalid pattern", "The pattern is not a valid glob. * matches within one name, ** any number of folders, ? one character, [ab] and {a,b} alternatives; a backslash takes the next character literally."},
-		{CodeGlobNever, "Pattern can never match", "No path below the folder can match the pattern. Patterns are relative to folder, use / between names, and have no leading slash, drive letter, . or .. segment; names in SharePoint never end in a space or dot."},
+		{CodeGlobNever, "Pattern can never match", "No path below the folder can match the pattern. Patterns are relative to folder (a leading slash only anchors them there), use / between names, and have no drive letter and no . or .. segment; names in SharePoint never end in a space or dot."},
 		{CodeSelectNothing, "Nothing is selected", "The arguments of select contradict each other, so that no file can ever be selected."},
 		{CodeExtension, "Invalid extension", "Extensions are written as pdf or .pdf, without wildcards."},
 		{CodeAuth, "No authentication or several", "A tenant has exactly one auth block, or a sandbox block instead of it. There is no chain of fallbacks."},

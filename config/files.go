@@ -169,8 +169,12 @@ func (s *session) bodies(dir string) []hcl.Body {
 	return out
 }
 
+// display is a directory as messages have it: the root in full, others below it.
 func (s *session) display(dir string) string {
-	return filepath.Join(s.dir, filepath.FromSlash(dir))
+	if dir == "." {
+		return visible(s.dir)
+	}
+	return visible(dir)
 }
 
 func (s *session) configFile(name string) hcl.Body {

@@ -15,7 +15,6 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/bmatcuk/doublestar/v4"
 	"github.com/google/uuid"
 	"github.com/zclconf/go-cty/cty"
 	"github.com/zclconf/go-cty/cty/convert"
@@ -496,12 +495,13 @@ func safeName(p string) string {
 	return p
 }
 
-// globMatchFunc matches as select does: case-insensitive, with **.
+// globMatchFunc answers whether a pattern of select names a file of this path, itself
+// or through a folder above it.
 func globMatchFunc() function.Function {
 	return predicate("pattern", "path", func(pattern, name string) (bool, error) {
 		if code, why := globProblem(pattern); code == CodeGlob {
 			return false, errors.New(why)
 		}
-		return doublestar.Match(foldText(pattern), foldText(name))
+		return parseGlob(pattern).matchTree(strings.Trim(foldText(name), "/")), nil
 	})
 }

@@ -17,9 +17,9 @@ func foldText(s string) string { return cases.Fold().String(norm.NFC.String(s)) 
 // globs reads a list of patterns.
 func (r *reader) globs(name string) []string {
 	var out []string
-	for _, p := range r.texts(name) {
+	for i, p := range r.texts(name) {
 		if len(p) > 4096 {
-			r.reject(name, CodeGlob, "Invalid pattern", "A pattern is longer than 4096 bytes.")
+			r.rejectElement(name, i, CodeGlob, "Invalid pattern", "A pattern is longer than 4096 bytes.")
 			continue
 		}
 		code, why := globProblem(p)
@@ -27,33 +27,31 @@ func (r *reader) globs(name string) []string {
 		case "":
 			out = append(out, p)
 		case CodeGlob:
-			r.reject(name, code, "Invalid pattern", "The pattern %q is not valid: %s.", visible(p), why)
+			r.rejectElement(name, i, code, "Invalid pattern", "The pattern %q is not valid: %s.", visible(p), why)
 		default:
-			r.reject(name, code, "Pattern can never match", "The pattern %q can never match: %s.", visible(p), why)
+			r.rejectElement(name, i, code, "Pattern can never match", "The pattern %q can never match: %s.", visible(p), why)
 		}
 	}
 	return out
 }
 
 // globProblem says why a pattern is invalid, or why no path below a folder of
-// SharePoint can match it.
+// SharePoint can match it. One leading slash anchors a pattern at the folder.
 func globProblem(p string) (Code, string) {
 	switch {
-	case strings.TrimSpace(p) == "":
+	case strings.TrimSpace(p) == "" || p == "/":
 		return CodeGlob, "it is empty"
 	case strings.Count(p, "{") > 20 || strings.Count(p, "**") > 20:
 		return CodeGlob, "it has more than 20 alternatives in braces or more than 20 times **"
 	case !doublestar.ValidatePattern(p):
 		return CodeGlob, "a bracket or brace is not closed, or the pattern ends in a backslash"
-	case strings.HasPrefix(p, "/"):
-		return CodeGlobNever, "patterns are relative to folder, so they have no leading slash"
 	case len(p) > 1 && p[1] == ':' && isLetter(p[0]):
 		return CodeGlobNever, "it begins with a drive letter, and patterns are relative to folder"
 	}
 	if i := strings.IndexByte(p, '\\'); i >= 0 && i+1 < len(p) && (isLetter(p[i+1]) || isDigit(p[i+1])) {
 		return CodeGlobNever, "a backslash takes the next character literally; write / between names"
 	}
-	return segmentProblem(p)
+	return segmentProblem(strings.TrimPrefix(p, "/"))
 }
 
 func segmentProblem(p string) (Code, string) {
@@ -83,23 +81,65 @@ func isDigit(c byte) bool  { return c >= '0' && c <= '9' }
 // hasMeta reports whether a pattern is more than a plain path.
 func hasMeta(p string) bool { return strings.ContainsAny(p, `*?[]{}\`) }
 
+// glob is a pattern as select understands it: without a slash inside or at the
+// front it names things at any depth, else a path below the folder; with a slash at
+// the end it names folders only; a folder stands for all that is below it.
+type glob struct {
+	pattern    string // folded, without slashes at the ends
+	anyDepth   bool
+	folderOnly bool
+}
+
+func parseGlob(text string) glob {
+	folded := foldText(text)
+	pattern := strings.TrimSuffix(strings.TrimPrefix(folded, "/"), "/")
+	return glob{pattern: pattern, anyDepth: !strings.Contains(pattern, "/") && !strings.HasPrefix(folded, "/"), folderOnly: strings.HasSuffix(folded, "/")}
+}
+
+// match reports whether the pattern names this very path, given folded.
+func (g glob) match(p string, folder bool) bool {
+	if g.folderOnly && !folder {
+		return false
+	}
+	if g.anyDepth {
+		p = path.Base(p)
+	}
+	ok, err := doublestar.Match(g.pattern, p)
+	return err == nil && ok
+}
+
+// matchTree reports whether the pattern names a file or a folder above it.
+func (g glob) matchTree(p string) bool {
+	for i, c := range p {
+		if c == '/' && i > 0 && g.match(p[:i], true) {
+			return true
+		}
+	}
+	return g.match(p, false)
+}
+
 // covered says why an include can select nothing, or "". It answers only what is
 // certain whatever the tree looks like.
 func covered(include string, s Select) string {
-	in := foldText(include)
+	in := parseGlob(include)
 	for _, exclude := range s.Exclude {
-		if excludeCovers(in, foldText(exclude)) {
+		if parseGlob(exclude).covers(in) {
 			return "exclude has " + quoteText(exclude)
 		}
 	}
-	ext := strings.TrimPrefix(path.Ext(in), ".")
-	if ext == "" || hasMeta(ext) || strings.HasSuffix(in, "/") {
-		return ""
-	}
-	if len(s.Extensions) > 0 && !slices.Contains(s.Extensions, ext) {
+	return ""
+}
+
+// extensionClash says why a pattern such as *.pdf meets no file, or "". It is likely,
+// not certain: a folder may be called x.pdf, and a folder stands for all in it.
+func extensionClash(include string, s Select) string {
+	in := parseGlob(include)
+	_, ext, ok := strings.Cut(path.Base(in.pattern), "*.")
+	switch {
+	case !ok || ext == "" || hasMeta(ext) || strings.Contains(ext, ".") || in.folderOnly:
+	case len(s.Extensions) > 0 && !slices.Contains(s.Extensions, ext):
 		return "extensions does not have " + quoteText(ext)
-	}
-	if slices.Contains(s.ExcludeExtensions, ext) {
+	case slices.Contains(s.ExcludeExtensions, ext):
 		return "exclude_extensions has " + quoteText(ext)
 	}
 	return ""
@@ -107,28 +147,23 @@ func covered(include string, s Select) string {
 
 func quoteText(s string) string { return `"` + visible(s) + `"` }
 
-// excludeCovers reports whether everything the include matches is certainly excluded.
-// Both are folded.
-func excludeCovers(include, exclude string) bool {
-	if include == exclude || exclude == "**" || exclude == "**/" || exclude == "**/*" {
+// covers reports whether everything the include names is certainly excluded by g.
+func (g glob) covers(include glob) bool {
+	if g == include || !g.folderOnly && (g.pattern == "**" || g.pattern == "**/*" || g.anyDepth && g.pattern == "*") {
 		return true
 	}
-	// Exclude names a folder, as "a/b/", "a/b/**" or "a/b/**/*": an include whose fixed
-	// beginning lies in it is covered.
-	folder, isFolder := exclude, strings.HasSuffix(exclude, "/")
-	for _, suffix := range []string{"/**/*", "/**", "/"} {
-		if rest, ok := strings.CutSuffix(exclude, suffix); ok {
-			folder, isFolder = rest, true
-			break
+	if include.anyDepth && !g.anyDepth {
+		return false // the include names things outside any one path
+	}
+	segments := strings.Split(include.pattern, "/")
+	for i, segment := range segments {
+		if hasMeta(segment) {
+			return false
 		}
-	}
-	if isFolder && !hasMeta(folder) && strings.HasPrefix(include, folder+"/") {
-		return true
-	}
-	// A plain include path that the exclude matches.
-	if !hasMeta(include) && !strings.HasSuffix(include, "/") {
-		ok, err := doublestar.Match(exclude, include)
-		return err == nil && ok
+		last := i == len(segments)-1
+		if g.match(strings.Join(segments[:i+1], "/"), !last || include.folderOnly) {
+			return true
+		}
 	}
 	return false
 }

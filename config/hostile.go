@@ -50,7 +50,7 @@ func hiddenCharacters(name string, src []byte) hcl.Diagnostics {
 				"The byte 0x%02x does not belong to UTF-8 text. Save the file as UTF-8.", rest[0]))
 		case isHidden(r):
 			diags = append(diags, problem(hcl.DiagError, CodeHiddenCharacter, rng, "Hidden character",
-				"The character U+%04X is invisible or changes the direction of text, so a reviewer would not see what the program reads. Delete it, or write it as the escape \\u%04x inside a string where it is really meant.", r, r))
+				"The character U+%04X is invisible or changes the direction of text, so a reviewer would not see what the program reads. Delete it.", r))
 		}
 		rest, pos = rest[size:], next
 	}

@@ -272,7 +272,7 @@ func (r *reader) target() string {
 	}
 	abs := r.session.absolute(s)
 	if why := r.session.protected(abs); why != "" {
-		r.reject("target", CodeTargetProtected, "Protected target", "The target %s is %s. Use a directory of its own, for example below ./mirror.", visible(abs), why)
+		r.reject("target", CodeTargetProtected, "Protected target", "The target %s is %s. Use a directory of its own, for example below ./mirror.", r.session.shown(abs), why)
 	}
 	return abs
 }
@@ -326,7 +326,7 @@ func (r *reader) trash() Trash {
 		if filepath.IsAbs(p) {
 			t.Path = filepath.Clean(p)
 			if why := r.session.protected(t.Path); why != "" {
-				r.reject("path", CodeTargetProtected, "Protected directory", "The trash %s is %s.", visible(t.Path), why)
+				r.reject("path", CodeTargetProtected, "Protected directory", "The trash %s is %s.", r.session.shown(t.Path), why)
 			}
 		}
 	}

@@ -64,6 +64,19 @@ func (r *reader) reject(name string, code Code, summary, detail string, args ...
 	r.session.report(r.about(name, problem(hcl.DiagError, code, r.at(name), summary, detail, args...)))
 }
 
+// rejectElement reports an error about one element of a list, at that element when the
+// list is written out.
+func (r *reader) rejectElement(name string, i int, code Code, summary, detail string, args ...any) {
+	d := r.about(name, problem(hcl.DiagError, code, r.at(name), summary, detail, args...))
+	if attr := r.content.Attributes[name]; attr != nil {
+		if elements, diags := hcl.ExprList(attr.Expr); !diags.HasErrors() && i < len(elements) {
+			rng := elements[i].Range()
+			d.Subject, d.Expression = &rng, elements[i]
+		}
+	}
+	r.session.report(d)
+}
+
 // advise reports a warning about an argument.
 func (r *reader) advise(name string, code Code, summary, detail string, args ...any) {
 	r.session.report(r.about(name, problem(hcl.DiagWarning, code, r.at(name), summary, detail, args...)))

@@ -29,10 +29,10 @@ func (s Select) canonical() Select {
 // extensions reads a list of file name extensions as lower case without dot.
 func (r *reader) extensions(name string) []string {
 	var out []string
-	for _, e := range r.texts(name) {
+	for i, e := range r.texts(name) {
 		ext := strings.ToLower(strings.TrimPrefix(e, "."))
 		if ext == "" || strings.ContainsAny(ext, "*?[]{}/\\\"<>|:. ") {
-			r.reject(name, CodeExtension, "Invalid extension", "%q is not an extension. Write \"pdf\" or \".pdf\"; patterns go into include and exclude.", visible(e))
+			r.rejectElement(name, i, CodeExtension, "Invalid extension", "%q is not an extension. Write \"pdf\" or \".pdf\"; patterns go into include and exclude.", visible(e))
 			continue
 		}
 		out = append(out, ext)
@@ -68,20 +68,22 @@ func (r *reader) checkExtensions(s Select) {
 	}
 }
 
-// checkCovered reports includes that an exclude takes back entirely.
+// checkCovered reports includes that an exclude takes back entirely: an error when that
+// leaves nothing, else a warning.
 func (r *reader) checkCovered(s Select) {
-	dead := 0
+	var dead []string
 	for _, include := range s.Include {
-		why := covered(include, s)
-		if why == "" {
-			continue
-		}
-		dead++
-		if dead < len(s.Include) || len(s.Include) == 0 {
-			r.advise("include", CodeGlobNever, "Pattern can never match", "The pattern %q of include selects nothing, because %s. Excluding wins.", visible(include), why)
+		if why := covered(include, s); why != "" {
+			dead = append(dead, "for "+quoteText(include)+", "+why)
+		} else if why := extensionClash(include, s); why != "" {
+			r.advise("include", CodeGlobNever, "Pattern will hardly match", "The pattern %q of include names files by extension, but %s.", visible(include), why)
 		}
 	}
-	if dead > 0 && dead == len(s.Include) {
-		r.reject("include", CodeSelectNothing, "Nothing is selected", "No pattern of include can select a file: for %q, %s. Excluding wins.", visible(s.Include[0]), covered(s.Include[0], s))
+	switch {
+	case len(dead) == 0:
+	case len(dead) == len(s.Include):
+		r.reject("include", CodeSelectNothing, "Nothing is selected", "No pattern of include can select a file: %s. Excluding wins.", strings.Join(dead[:min(len(dead), 5)], "; "))
+	default:
+		r.advise("include", CodeGlobNever, "Pattern can never match", "Some patterns of include select nothing: %s. Excluding wins.", strings.Join(dead[:min(len(dead), 5)], "; "))
 	}
 }

@@ -2,7 +2,9 @@ package config
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
@@ -41,6 +43,7 @@ func (s *session) fresh(d *hcl.Diagnostic) bool {
 // closing fixes the printed form of all diagnostics: the snippet, the values of
 // references, and no text of a sensitive value anywhere (H-89).
 func (s *session) closing() {
+	slices.SortStableFunc(s.diags, byPlace)
 	for _, d := range s.diags {
 		d.Summary, d.Detail = s.scrub(d.Summary), s.scrub(d.Detail)
 		extra, ok := d.Extra.(coded)
@@ -55,6 +58,18 @@ func (s *session) closing() {
 		d.Extra = extra
 		d.Expression, d.EvalContext = nil, nil // they hold the values
 	}
+}
+
+// byPlace orders diagnostics as the files have them; those without a place come first.
+func byPlace(a, b *hcl.Diagnostic) int {
+	var x, y hcl.Range
+	if a.Subject != nil {
+		x = *a.Subject
+	}
+	if b.Subject != nil {
+		y = *b.Subject
+	}
+	return cmp.Or(strings.Compare(x.Filename, y.Filename), cmp.Compare(x.Start.Byte, y.Start.Byte))
 }
 
 // snippet is the piece of source a diagnostic is about.

@@ -76,6 +76,8 @@ func (r *reader) identify(t *Tenant) {
 	switch {
 	case auth != nil && sandbox != nil:
 		r.session.fail(CodeSandbox, sandbox.DefRange, "Sandbox and authentication", "A tenant has either an auth block or a sandbox block. The emulated tenant needs no credentials.")
+		t.Sandbox = r.open(sandbox.Body, sandboxSpec, sandbox.DefRange).sandbox()
+		t.Auth = r.auth(auth, t.local())
 	case sandbox != nil:
 		t.Sandbox = r.open(sandbox.Body, sandboxSpec, sandbox.DefRange).sandbox()
 		t.Auth.Range = sandbox.DefRange
@@ -183,11 +185,11 @@ func (r *reader) endpoint(name string) string {
 // so nothing but plain names of at least two labels is taken.
 func (r *reader) hosts(name string) []string {
 	var out []string
-	for _, host := range r.texts(name) {
+	for i, host := range r.texts(name) {
 		h := strings.ToLower(strings.TrimSuffix(host, "."))
 		_, ipErr := netip.ParseAddr(h)
 		if h == "" || len(h) > 253 || ipErr == nil || !strings.Contains(h, ".") || strings.Trim(h, "abcdefghijklmnopqrstuvwxyz0123456789-.") != "" || strings.Contains(h, "..") || strings.HasPrefix(h, ".") {
-			r.reject(name, CodeHost, "Invalid host", "%q is not the full name of a host, such as files.example.com. No scheme, port, path, wildcard or address literal.", visible(host))
+			r.rejectElement(name, i, CodeHost, "Invalid host", "%q is not the full name of a host, such as files.example.com. No scheme, port, path, wildcard or address literal.", visible(host))
 			continue
 		}
 		out = append(out, h)
@@ -261,7 +263,7 @@ func (r *reader) library(name string) SandboxLibrary {
 	if d := r.text("directory"); d != "" {
 		lib.Directory = r.session.absolute(d)
 		if why := r.session.protected(lib.Directory); why != "" && lib.Directory != r.session.dir {
-			r.reject("directory", CodeSandbox, "Protected directory", "The sandbox cannot serve %s: it is %s, and its names would appear in plans.", visible(lib.Directory), why)
+			r.reject("directory", CodeSandbox, "Protected directory", "The sandbox cannot serve %s: it is %s, and its names would appear in plans.", r.session.shown(lib.Directory), why)
 		}
 	}
 	if n := r.whole("files", 0, 5_000_000); n != nil {

@@ -1,8 +1,5 @@
-# The shortest configuration that works: an emulated tenant inside the program, one
-# library, one target. No account, no network.
-#
-#   spmirror plan  -config=quickstart.hcl
-#   spmirror apply -config=quickstart.hcl
+# The shortest configuration that works: a tenant emulated inside the program, one
+# library, one target. No account and no network are needed.
 
 spmirror {
   required_version = ">= 0.1"

@@ -1,0 +1,4 @@
+mirror "a" {
+  drive_id = "b!1"
+  target   = "./mirror/a"
+}

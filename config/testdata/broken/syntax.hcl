@@ -1,0 +1,3 @@
+mirror "m" {
+  target = "./mirror
+}
