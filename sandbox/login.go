@@ -1,0 +1,512 @@
+package sandbox
+
+import (
+	"cmp"
+	"encoding/base64"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// login is what the token endpoint remembers. Access tokens describe themselves and survive the
+// process; revocations, used assertions and device codes do not.
+type login struct {
+	mu      sync.Mutex
+	serial  uint64
+	revoked map[string]bool
+	used    map[string]int64 // jti of assertions, until when
+	devices map[string]*device
+	static  map[string]bool
+	claims  bool // the next token must be asked for with claims
+}
+
+// device is a device code flow under way (A12).
+type device struct {
+	app     *App
+	user    string
+	expires int64
+	state   string // "", "authorized", "declined"
+	polled  time.Time
+}
+
+// Times of the login host.
+const (
+	tokenLifetime  = 3599 * time.Second // A1
+	deviceLifetime = 15 * time.Minute   // A12
+	deviceInterval = 5 * time.Second
+)
+
+func (l *login) init(t *Tenant) {
+	l.revoked, l.used, l.devices, l.static = map[string]bool{}, map[string]int64{}, map[string]*device{}, map[string]bool{}
+	for _, s := range t.opts.StaticTokens {
+		l.static[s] = true
+	}
+}
+
+func (t *Tenant) tokenLifetime() time.Duration { return cmp.Or(t.opts.TokenLifetime, tokenLifetime) }
+
+// app finds a registered application.
+func (t *Tenant) app(id string) *App {
+	for i := range t.opts.Apps {
+		if strings.EqualFold(t.opts.Apps[i].ClientID, id) {
+			return &t.opts.Apps[i]
+		}
+	}
+	return nil
+}
+
+// tokenHead is the encoded header of access tokens.
+var tokenHead = base64.RawURLEncoding.EncodeToString([]byte(`{"typ":"JWT","alg":"RS256"}`))
+
+// AccessToken issues a token for an application of the tenant, as the token endpoint would; "" is the
+// first application. It is for embedded use, where there is no login host.
+func (t *Tenant) AccessToken(clientID string) (string, error) {
+	app := t.app(clientID)
+	if clientID == "" && len(t.opts.Apps) > 0 {
+		app = &t.opts.Apps[0]
+	}
+	if app == nil {
+		return "", fmt.Errorf("no application %q in the tenant", clientID)
+	}
+	return t.issue(app, "access"), nil
+}
+
+// issue makes a signed token that expires.
+func (t *Tenant) issue(app *App, use string) string {
+	t.login.mu.Lock()
+	t.login.serial++
+	n := t.login.serial
+	t.login.mu.Unlock()
+	now := t.now()
+	life := t.tokenLifetime()
+	if use == "refresh" {
+		life = 90 * 24 * time.Hour // Q82
+	}
+	claims, _ := json.Marshal(map[string]any{"aud": "https://graph.microsoft.com", "appid": app.ClientID, "tid": t.id.String(), "roles": app.Roles,
+		"iat": now.Unix(), "nbf": now.Unix(), "exp": now.Add(life).Unix(), "use": use, "n": n, "r": now.Nanosecond()})
+	text := tokenHead + "." + base64.RawURLEncoding.EncodeToString(claims)
+	return text + "." + base64.RawURLEncoding.EncodeToString(t.sign("token", []byte(text)))
+}
+
+// inspect checks a token of ours and returns its application.
+func (t *Tenant) inspect(token, use string) (*App, string) {
+	head, sig, ok := cutLast(token, ".")
+	mac, err := base64.RawURLEncoding.DecodeString(sig)
+	if !ok || err != nil || string(mac) != string(t.sign("token", []byte(head))) {
+		return nil, "Access token validation failure. Invalid signature."
+	}
+	_, payload, _ := strings.Cut(head, ".")
+	raw, err := base64.RawURLEncoding.DecodeString(payload)
+	var claims struct {
+		AppID, Use string
+		Exp        int64
+	}
+	if err != nil || json.Unmarshal(raw, &claims) != nil || claims.Use != use {
+		return nil, "Access token validation failure."
+	}
+	if t.now().Unix() >= claims.Exp {
+		return nil, "Lifetime validation failed, the token is expired."
+	}
+	t.login.mu.Lock()
+	gone := t.login.revoked[token]
+	t.login.mu.Unlock()
+	if gone {
+		return nil, "The token has been revoked."
+	}
+	return t.app(claims.AppID), ""
+}
+
+func cutLast(s, sep string) (before, after string, ok bool) {
+	i := strings.LastIndex(s, sep)
+	if i < 0 {
+		return s, "", false
+	}
+	return s[:i], s[i+len(sep):], true
+}
+
+// Revoke makes Graph refuse a token from now on.
+func (t *Tenant) Revoke(token string) {
+	t.login.mu.Lock()
+	defer t.login.mu.Unlock()
+	t.login.revoked[token] = true
+	delete(t.login.static, token)
+}
+
+// ChallengeClaims makes Graph answer every token that was not asked for with claims by a claims
+// challenge (A15), until one is.
+func (t *Tenant) ChallengeClaims() {
+	t.login.mu.Lock()
+	defer t.login.mu.Unlock()
+	t.login.claims = true
+}
+
+func bearer(r *http.Request) string {
+	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if !strings.EqualFold(scheme, "Bearer") { // abraunegg writes it in lower case (CLIENTS 6)
+		return ""
+	}
+	return token
+}
+
+func errToken401(message string) *graphError {
+	e := errorf(http.StatusUnauthorized, "InvalidAuthenticationToken", "%s", message)
+	e.header = map[string]string{"WWW-Authenticate": `Bearer realm="", authorization_uri="https://login.microsoftonline.com/common/oauth2/authorize", client_id="00000003-0000-0000-c000-000000000000"`}
+	return e
+}
+
+// claimsChallenge is the 401 of continuous access evaluation (A15).
+func claimsChallenge() *graphError {
+	e := errToken401("Continuous access evaluation resulted in challenge.")
+	claims := base64.StdEncoding.EncodeToString([]byte(`{"access_token":{"nbf":{"essential":true,"value":"1700000000"}}}`))
+	e.header["WWW-Authenticate"] = `Bearer realm="", authorization_uri="https://login.microsoftonline.com/common/oauth2/authorize", error="insufficient_claims", claims="` + claims + `"`
+	return e
+}
+
+// authorize checks the token of a Graph call.
+func (c *call) authorize() *graphError {
+	token := bearer(c.r)
+	if token == "" {
+		c.violate("no token", "a Graph call without a bearer token")
+		return errToken401("Access token is empty.")
+	}
+	l := &c.t.login
+	l.mu.Lock()
+	static, challenge := l.static[token], l.claims
+	l.mu.Unlock()
+	if challenge {
+		return claimsChallenge()
+	}
+	if static {
+		return nil
+	}
+	app, why := c.t.inspect(token, "access")
+	if why != "" {
+		return errToken401(why)
+	}
+	if app == nil {
+		return errToken401("The application of the token is not registered.")
+	}
+	c.app = app
+	return c.checkRole()
+}
+
+// checkRole wants one of the permissions of 7.1. A token without roles was issued all the same; the
+// failure comes here (A23).
+func (c *call) checkRole() *graphError {
+	files := []string{"Files.Read.All", "Files.ReadWrite.All", "Sites.Read.All", "Sites.ReadWrite.All", "Sites.FullControl.All", "Sites.Manage.All", "Sites.Selected"}
+	switch c.kind {
+	case KindSites: // decides for itself (S23)
+		return nil
+	case KindSite:
+		return c.needRole(files[2:]...)
+	case KindSitesDelta:
+		return c.needRole(files[2:6]...)
+	case KindUsers:
+		return c.needRole("User.ReadBasic.All", "User.Read.All", "Directory.Read.All")
+	case KindSubscribe:
+		return c.needRole("Files.ReadWrite.All", "Sites.ReadWrite.All") // W20
+	case KindBatch, KindUnknown:
+		return nil
+	}
+	return c.needRole(files...)
+}
+
+func (c *call) needRole(any ...string) *graphError {
+	if c.app == nil || c.app.Roles == nil || slices.ContainsFunc(any, func(r string) bool { return slices.Contains(c.app.Roles, r) }) {
+		return nil
+	}
+	return errorf(http.StatusForbidden, "accessDenied", "The caller does not have permission to perform the action.")
+}
+
+// loginOrigin is how documents of the login host name it.
+func (c *call) loginOrigin() string {
+	if c.public.login != "" {
+		return c.public.login
+	}
+	return c.origin()
+}
+
+// serveLogin answers the login host.
+func (c *call) serveLogin() {
+	c.kind = KindLogin
+	p := strings.Trim(c.r.URL.Path, "/")
+	c.path = p
+	tenant, rest, _ := strings.Cut(p, "/")
+	switch {
+	case p == "" && (c.r.Method == http.MethodHead || c.r.Method == http.MethodGet): // onedrive looks for the network this way (CLIENTS 2)
+		c.send(http.StatusOK, "text/html", nil)
+	case strings.HasSuffix(p, ".well-known/openid-configuration"):
+		c.withFault(func() *graphError { return c.sendJSON(http.StatusOK, c.openID(tenant)) })
+	case strings.HasSuffix(p, "discovery/instance"):
+		c.withFault(func() *graphError { return c.sendJSON(http.StatusOK, c.instance(tenant)) })
+	case c.r.Method != http.MethodPost:
+		c.violate("method", c.r.Method+" at the login host")
+		c.tokenError(http.StatusMethodNotAllowed, "invalid_request", 900561, "The endpoint only accepts POST requests.")
+	case rest == "oauth2/v2.0/token":
+		c.kind = KindToken
+		c.withFault(func() *graphError { c.token(tenant); return nil })
+	case rest == "oauth2/v2.0/devicecode":
+		c.kind = KindToken
+		c.withFault(func() *graphError { c.deviceCode(); return nil })
+	default:
+		c.violate("unknown call", "no such page on the login host")
+		c.tokenError(http.StatusNotFound, "invalid_request", 900144, "No such endpoint.")
+	}
+}
+
+func (c *call) sendJSON(status int, v any) *graphError {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return errorf(http.StatusInternalServerError, "generalException", "%v", err)
+	}
+	c.w.Header().Set("Cache-Control", "no-store, no-cache")
+	c.w.Header().Set("x-ms-request-id", c.id)
+	c.send(status, "application/json; charset=utf-8", b)
+	return nil
+}
+
+func (c *call) openID(tenant string) map[string]any {
+	at := c.loginOrigin() + "/" + tenant
+	issuer := c.loginOrigin() + "/" + c.t.id.String() + "/v2.0"
+	return map[string]any{"token_endpoint": at + "/oauth2/v2.0/token", "authorization_endpoint": at + "/oauth2/v2.0/authorize",
+		"device_authorization_endpoint": at + "/oauth2/v2.0/devicecode", "issuer": issuer, "jwks_uri": at + "/discovery/v2.0/keys",
+		"token_endpoint_auth_methods_supported": []string{"client_secret_post", "private_key_jwt", "client_secret_basic"},
+		"response_types_supported":              []string{"code"}, "subject_types_supported": []string{"pairwise"},
+		"id_token_signing_alg_values_supported": []string{"RS256"}, "scopes_supported": []string{"openid", "profile", "email", "offline_access"}}
+}
+
+func (c *call) instance(tenant string) map[string]any {
+	host := c.loginOrigin()
+	if u, err := url.Parse(host); err == nil {
+		host = u.Host
+	}
+	return map[string]any{"tenant_discovery_endpoint": c.loginOrigin() + "/" + tenantOf(c.r, tenant) + "/v2.0/.well-known/openid-configuration",
+		"api-version": "1.1", "metadata": []map[string]any{{"preferred_network": host, "preferred_cache": host, "aliases": []string{host}}}}
+}
+
+// tenantOf takes the tenant from the authorization endpoint that instance discovery asks about.
+func tenantOf(r *http.Request, tenant string) string {
+	if u, err := url.Parse(r.URL.Query().Get("authorization_endpoint")); err == nil {
+		if t, _, _ := strings.Cut(strings.Trim(u.Path, "/"), "/"); t != "" {
+			return t
+		}
+	}
+	return tenant
+}
+
+// tokenError answers like the token endpoint (A17).
+func (c *call) tokenError(status int, code string, number int, message string) {
+	_ = c.sendJSON(status, map[string]any{"error": code, "error_description": fmt.Sprintf("AADSTS%d: %s\r\nTrace ID: %s\r\nCorrelation ID: %s\r\nTimestamp: %s",
+		number, message, c.id, c.id, c.start.UTC().Format("2006-01-02 15:04:05Z")), "error_codes": []int{number},
+		"timestamp": c.start.UTC().Format("2006-01-02 15:04:05Z"), "trace_id": c.id, "correlation_id": c.id})
+}
+
+// knownTenant says whether a path names this tenant: by id, by a domain of it, or an alias for
+// delegated flows.
+func (t *Tenant) knownTenant(name string, delegated bool) bool {
+	switch strings.ToLower(name) {
+	case t.id.String(), t.name, t.name + ".onmicrosoft.com", t.name + ".com":
+		return true
+	case "common", "organizations":
+		return delegated
+	}
+	return false
+}
+
+// TenantID is the id of the tenant.
+func (t *Tenant) TenantID() string { return t.id.String() }
+
+// token answers the token endpoint.
+func (c *call) token(tenant string) {
+	c.r.Body = http.MaxBytesReader(c.w, c.r.Body, 1<<20)
+	if err := c.r.ParseForm(); err != nil || !strings.HasPrefix(c.r.Header.Get("Content-Type"), "application/x-www-form-urlencoded") {
+		c.tokenError(http.StatusBadRequest, "invalid_request", 900144, "The request body must be a form.")
+		return
+	}
+	form := c.r.PostForm
+	grant := form.Get("grant_type")
+	if !c.t.knownTenant(tenant, grant != "client_credentials") {
+		c.tokenError(http.StatusBadRequest, "invalid_request", 90002, "Tenant '"+tenant+"' not found.")
+		return
+	}
+	switch grant {
+	case "client_credentials":
+		c.clientCredentials(form)
+	case "refresh_token":
+		c.refresh(form)
+	case "urn:ietf:params:oauth:grant-type:device_code", "device_code":
+		c.deviceToken(form)
+	default:
+		c.tokenError(http.StatusBadRequest, "unsupported_grant_type", 70003, "The grant type is not supported.")
+	}
+}
+
+// authenticate checks the client by secret in the form, by Basic, or by assertion (A2, A3).
+func (c *call) authenticate(form url.Values) (*App, bool) {
+	id, secret := form.Get("client_id"), form.Get("client_secret")
+	if user, pass, ok := c.r.BasicAuth(); ok {
+		if u, err := url.QueryUnescape(user); err == nil {
+			user = u
+		}
+		if p, err := url.QueryUnescape(pass); err == nil {
+			pass = p
+		}
+		id, secret = user, pass
+	}
+	app := c.t.app(id)
+	if app == nil {
+		c.tokenError(http.StatusBadRequest, "unauthorized_client", 700016, "Application with identifier '"+id+"' was not found in the directory.")
+		return nil, false
+	}
+	if assertion := form.Get("client_assertion"); assertion != "" {
+		if form.Get("client_assertion_type") != assertionType {
+			c.tokenError(http.StatusBadRequest, "invalid_request", 50027, "The client assertion type is not supported.")
+			return nil, false
+		}
+		if err := c.checkAssertion(app, assertion); err != nil {
+			c.tokenError(http.StatusUnauthorized, "invalid_client", 700027, "Client assertion failed validation: "+err.Error())
+			return nil, false
+		}
+		return app, true
+	}
+	if app.Secret == "" || secret != app.Secret {
+		c.tokenError(http.StatusUnauthorized, "invalid_client", 7000215, "Invalid client secret provided.")
+		return nil, false
+	}
+	return app, true
+}
+
+func (c *call) clientCredentials(form url.Values) {
+	app, ok := c.authenticate(form)
+	if !ok {
+		return
+	}
+	if scope := form.Get("scope"); !strings.HasSuffix(scope, "/.default") || strings.Contains(scope, " ") && strings.Count(scope, "/.default") > 1 {
+		c.tokenError(http.StatusBadRequest, "invalid_scope", 70011, "The provided value for the input parameter 'scope' is not valid. The scope "+scope+" is not valid.")
+		return
+	}
+	c.takeClaims(form)
+	c.grant(app, false, "")
+}
+
+// takeClaims ends a challenge when the client asked with claims (A15).
+func (c *call) takeClaims(form url.Values) {
+	if strings.Contains(form.Get("claims"), `"nbf"`) {
+		c.t.login.mu.Lock()
+		c.t.login.claims = false
+		c.t.login.mu.Unlock()
+	}
+}
+
+func (c *call) grant(app *App, refresh bool, scope string) {
+	out := map[string]any{"token_type": "Bearer", "expires_in": int(c.t.tokenLifetime().Seconds()), "ext_expires_in": int(c.t.tokenLifetime().Seconds()),
+		"access_token": c.t.issue(app, "access")}
+	if refresh {
+		out["refresh_token"], out["scope"] = c.t.issue(app, "refresh"), scope
+	}
+	_ = c.sendJSON(http.StatusOK, out)
+}
+
+// refresh answers the refresh_token grant. Public clients have ids of their own that no tenant
+// registered; with [Options.AnyRefreshToken] they are taken as the first application.
+func (c *call) refresh(form url.Values) {
+	token := form.Get("refresh_token")
+	app, why := c.t.inspect(token, "refresh")
+	if app == nil && c.t.opts.AnyRefreshToken && token != "" && len(c.t.opts.Apps) > 0 {
+		app, why = &c.t.opts.Apps[0], ""
+	}
+	if app == nil || why != "" {
+		c.tokenError(http.StatusBadRequest, "invalid_grant", 70008, "The provided authorization code or refresh token has expired or is not valid.")
+		return
+	}
+	c.grant(app, true, cmp.Or(form.Get("scope"), "Files.Read.All offline_access"))
+}
+
+// deviceCode begins a device code flow (A12).
+func (c *call) deviceCode() {
+	if err := c.r.ParseForm(); err != nil {
+		c.tokenError(http.StatusBadRequest, "invalid_request", 900144, "The request body must be a form.")
+		return
+	}
+	app := c.t.app(c.r.PostForm.Get("client_id"))
+	if app == nil {
+		c.tokenError(http.StatusBadRequest, "unauthorized_client", 700016, "The application was not found in the directory.")
+		return
+	}
+	l := &c.t.login
+	l.mu.Lock()
+	l.serial++
+	code := makeGUID(c.t.seed, "device", strconv.FormatUint(l.serial, 10), c.id)
+	user := deviceUserCode(code)
+	l.devices[code.String()] = &device{app: app, user: user, expires: c.start.Add(deviceLifetime).Unix()}
+	l.mu.Unlock()
+	at := "https://microsoft.com/devicelogin"
+	_ = c.sendJSON(http.StatusOK, map[string]any{"device_code": code.String(), "user_code": user, "verification_uri": at, "expires_in": int(deviceLifetime.Seconds()),
+		"interval": int(deviceInterval.Seconds()), "message": "To sign in, use a web browser to open the page " + at + " and enter the code " + user + " to authenticate."})
+}
+
+func deviceUserCode(g guid) string {
+	const letters = "BCDFGHJKLMNPQRSTVWXYZ23456789"
+	n := binary.LittleEndian.Uint64(g[:8])
+	b := make([]byte, 9)
+	for i := range b {
+		b[i], n = letters[n%uint64(len(letters))], n/uint64(len(letters))
+	}
+	return string(b)
+}
+
+// AuthorizeDevice ends a device code flow for the user code, granted or declined. "" means all.
+func (t *Tenant) AuthorizeDevice(userCode string, granted bool) bool {
+	t.login.mu.Lock()
+	defer t.login.mu.Unlock()
+	found := false
+	for _, d := range t.login.devices {
+		if userCode == "" || d.user == userCode {
+			found = true
+			d.state = "declined"
+			if granted {
+				d.state = "authorized"
+			}
+		}
+	}
+	return found
+}
+
+func (c *call) deviceToken(form url.Values) {
+	l := &c.t.login
+	l.mu.Lock()
+	code := form.Get("device_code")
+	d := l.devices[code]
+	var state string
+	var early bool
+	if d != nil {
+		state, early = d.state, !d.polled.IsZero() && c.start.Sub(d.polled) < deviceInterval-time.Second
+		d.polled = c.start
+		if state == "authorized" {
+			delete(l.devices, code)
+		}
+	}
+	l.mu.Unlock()
+	switch {
+	case d == nil:
+		c.tokenError(http.StatusBadRequest, "bad_verification_code", 70020, "The device code is not recognised.")
+	case c.start.Unix() >= d.expires:
+		c.tokenError(http.StatusBadRequest, "expired_token", 70019, "The device code has expired.")
+	case state == "declined":
+		c.tokenError(http.StatusBadRequest, "authorization_declined", 70018, "The user declined.")
+	case early && state == "":
+		c.violate("device polling", "polled faster than the interval (A12)")
+		c.tokenError(http.StatusBadRequest, "slow_down", 70016, "Polling too fast.")
+	case state == "":
+		c.tokenError(http.StatusBadRequest, "authorization_pending", 70016, "The user has not yet signed in.")
+	default:
+		c.grant(d.app, strings.Contains(form.Get("scope"), "offline_access") || form.Get("scope") == "", "Files.Read.All")
+	}
+}

@@ -1,0 +1,530 @@
+package sandbox
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// refusal is how a site answers that cannot be reached (S20, S21, Q78).
+func (s *site) refusal() *graphError {
+	switch {
+	case s.status == http.StatusLocked:
+		e := errorf(http.StatusLocked, "notAllowed", "Access to this site has been blocked.")
+		e.inner = "resourceLocked"
+		return e
+	case s.status == http.StatusForbidden:
+		return errorf(http.StatusForbidden, "accessDenied", "The caller does not have permission to perform the action.")
+	case s.status == http.StatusNotFound:
+		return errNotFound()
+	case s.status != 0:
+		return errorf(s.status, "generalException", "The site cannot be reached.")
+	case s.archive == "fullyArchived" || s.archive == "recentlyArchived":
+		return errorf(http.StatusLocked, "notAllowed", "The site is archived.")
+	}
+	return nil
+}
+
+func (c *call) driveByID(id string) (*Drive, *graphError) {
+	c.t.mu.RLock()
+	defer c.t.mu.RUnlock()
+	if d := c.t.byID[DriveID(id)]; d != nil {
+		return d, nil
+	}
+	for _, d := range c.t.drives { // ids come back in another case from some clients (Q34, CLIENTS 2)
+		if strings.EqualFold(string(d.id), id) {
+			return d, nil
+		}
+	}
+	return nil, errNotFound()
+}
+
+// sitesPath routes what follows /sites.
+func (c *call) sitesPath(rest string) action {
+	id, rest, _ := strings.Cut(rest, "/")
+	switch {
+	case id == "" || id == "getAllSites" || id == "microsoft.graph.getAllSites" || id == "oneDrive.getAllSites" || id == "getAllSites()":
+		c.kind = KindSites
+		return func(c *call) *graphError { return c.listSites(id) }
+	case strings.HasPrefix(id, "delta") || strings.HasPrefix(id, "microsoft.graph.delta"):
+		c.kind = KindSitesDelta
+		return (*call).sitesDelta
+	}
+	find := func() *site { return c.t.siteByID(id) }
+	if host, ok := strings.CutSuffix(id, ":"); ok { // host:/path or host:/path:/more (S2)
+		path, more, _ := strings.Cut(rest, ":")
+		rest = strings.TrimPrefix(more, "/")
+		find = func() *site { return c.t.siteByPath(host, strings.Trim(path, "/")) }
+	}
+	head, tail, _ := strings.Cut(rest, "/")
+	if head == "drive" {
+		return c.drivePath(func(c *call) (*Drive, *graphError) { return c.defaultDrive(find()) }, tail)
+	}
+	if head == "drives" && tail != "" {
+		id, tail, _ := strings.Cut(tail, "/")
+		return c.drivePath(func(c *call) (*Drive, *graphError) { return c.driveByID(id) }, tail)
+	}
+	run, kind := siteAction(rest)
+	if run == nil {
+		return nil
+	}
+	c.kind = kind
+	return func(c *call) *graphError {
+		c.t.mu.RLock()
+		s := find()
+		c.t.mu.RUnlock()
+		if s == nil {
+			return errorf(http.StatusNotFound, "itemNotFound", "Requested site could not be found")
+		}
+		if e := s.refusal(); e != nil && (rest != "" || s.archive == "") {
+			return e
+		}
+		return run(c, s)
+	}
+}
+
+func siteAction(rest string) (func(*call, *site) *graphError, Kind) {
+	switch {
+	case rest == "":
+		return (*call).sendSite, KindSite
+	case rest == "sites":
+		return (*call).sendSubsites, KindSites
+	case rest == "drives":
+		return (*call).sendSiteDrives, KindDrives
+	case rest == "permissions":
+		return func(c *call, s *site) *graphError {
+			c.reply(http.StatusOK, []byte(`{"value":[]}`))
+			return nil
+		}, KindPermissions
+	case rest == "lists" || strings.HasPrefix(rest, "lists/"):
+		return func(c *call, s *site) *graphError { return c.sendLists(s, strings.TrimPrefix(rest, "lists")) }, KindDrives
+	}
+	return nil, KindUnknown
+}
+
+// siteByID knows the forms of a site id (S1).
+func (t *Tenant) siteByID(id string) *site {
+	for _, s := range t.sites {
+		if s.deleted {
+			continue
+		}
+		if id == "root" && s.path == "" && s.owner < 0 || strings.EqualFold(id, string(s.id)) || s.parent == nil && strings.EqualFold(id, s.collection.String()) ||
+			s.path == "" && strings.EqualFold(id, s.host) {
+			return s
+		}
+	}
+	return nil
+}
+
+// siteMembers are the members of site that $select may name.
+var siteMembers = []string{"id", "createdDateTime", "description", "displayName", "lastModifiedDateTime", "name", "webUrl", "root", "siteCollection",
+	"isPersonalSite", "sharepointIds", "eTag", "error", "parentReference", "drive", "drives", "lists", "sites", "createdBy", "lastModifiedBy", "permissions"}
+
+var driveMembers = []string{"id", "createdDateTime", "description", "driveType", "name", "owner", "quota", "webUrl", "lastModifiedDateTime",
+	"createdBy", "lastModifiedBy", "system", "sharePointIds", "sharepointIds", "list", "root", "eTag", "parentReference", "items"}
+
+// choose applies $select to a map of members.
+func (c *call) choose(m map[string]any, known []string, hidden ...string) (map[string]any, *graphError) {
+	sel := c.query["select"]
+	out := map[string]any{}
+	for part := range strings.SplitSeq(sel, ",") {
+		part = strings.TrimSpace(part)
+		switch {
+		case part == "" || part == "*":
+			for k, v := range m {
+				if !slices.Contains(hidden, k) {
+					out[k] = v
+				}
+			}
+		case slices.ContainsFunc(known, func(k string) bool { return strings.EqualFold(k, part) }):
+			for k, v := range m {
+				if strings.EqualFold(k, part) {
+					out[k] = v
+				}
+			}
+		default:
+			c.violate("bad select", "no member "+part)
+			return nil, errorf(http.StatusBadRequest, "BadRequest", "Could not find a property named '%s'.", part)
+		}
+	}
+	return out, nil
+}
+
+func (s *site) members() map[string]any {
+	when := s.created.UTC().Format("2006-01-02T15:04:05Z")
+	m := map[string]any{"id": s.id, "createdDateTime": when, "lastModifiedDateTime": when, "name": lastSegment(s.path), "displayName": s.name,
+		"webUrl": s.webURL(), "isPersonalSite": s.owner >= 0}
+	if s.path == "" {
+		m["name"] = "root"
+	}
+	if s.parent == nil {
+		m["root"] = struct{}{}
+		collection := map[string]any{"hostname": s.host}
+		if s.path == "" {
+			collection["root"] = struct{}{}
+		}
+		if s.archive != "" {
+			collection["archivalDetails"] = map[string]any{"archiveStatus": s.archive}
+		}
+		m["siteCollection"] = collection
+	}
+	m["sharepointIds"] = map[string]any{"siteId": s.collection.String(), "webId": s.web.String(), "siteUrl": s.webURL(), "tenantId": s.t.id.String()}
+	return m
+}
+
+func (c *call) sendMap(m map[string]any) *graphError {
+	b, err := json.Marshal(m)
+	if err != nil {
+		return errorf(http.StatusInternalServerError, "generalException", "%v", err)
+	}
+	c.reply(http.StatusOK, b)
+	return nil
+}
+
+func (c *call) sendSite(s *site) *graphError {
+	m, e := c.choose(s.members(), siteMembers, "sharepointIds")
+	if e != nil {
+		return e
+	}
+	m["@odata.context"] = c.base + "/$metadata#sites/$entity"
+	return c.sendMap(m)
+}
+
+// sendList answers a collection in pages, the position being in $skiptoken (S19).
+func (c *call) sendList(path string, list []map[string]any, known []string, hidden ...string) *graphError {
+	from, top := 0, defaultPage
+	if s := c.query["skiptoken"]; s != "" {
+		raw, _ := base64.RawURLEncoding.DecodeString(s)
+		n, err := strconv.Atoi(strings.TrimPrefix(string(raw), "p"))
+		if err != nil || n < 0 {
+			c.violate("bad link", "the $skiptoken is not one that was handed out")
+			return errorf(http.StatusBadRequest, "invalidRequest", "The paging token is not valid.")
+		}
+		from = n
+	}
+	if s := c.query["top"]; s != "" {
+		n, err := strconv.Atoi(s)
+		if err != nil || n < 1 {
+			return errorf(http.StatusBadRequest, "invalidRequest", "The value '%s' of $top is not valid.", s)
+		}
+		top = min(n, 999)
+	}
+	from = min(from, len(list))
+	end := min(from+top, len(list))
+	value := make([]map[string]any, 0, end-from)
+	for _, m := range list[from:end] {
+		chosen, e := c.choose(m, known, hidden...)
+		if e != nil {
+			return e
+		}
+		value = append(value, chosen)
+	}
+	out := map[string]any{"value": value}
+	if end < len(list) {
+		q := url.Values{"$skiptoken": {base64.RawURLEncoding.EncodeToString(fmt.Appendf(nil, "p%d", end))}}
+		for _, k := range []string{"select", "top", "search"} {
+			if c.query[k] != "" {
+				q.Set(map[bool]string{true: "search", false: "$" + k}[k == "search"], c.query[k])
+			}
+		}
+		out["@odata.nextLink"] = c.base + "/" + path + "?" + q.Encode()
+	}
+	return c.sendMap(out)
+}
+
+// listSites answers /sites with and without search, and getAllSites.
+func (c *call) listSites(name string) *graphError {
+	if e := c.needRole("Sites.Read.All", "Sites.ReadWrite.All", "Sites.Manage.All", "Sites.FullControl.All"); e != nil {
+		if name == "" && c.query["search"] == "" && c.query["filter"] == "" {
+			c.reply(http.StatusOK, []byte(`{"value":[]}`)) // Sites.Selected sees an empty list (S23)
+			return nil
+		}
+		return e
+	}
+	search := strings.ToLower(strings.Trim(c.query["search"], `"*`))
+	if f := c.query["filter"]; f != "" && f != "siteCollection/root ne null" {
+		return errorf(http.StatusBadRequest, "invalidRequest", "The filter is not supported.")
+	}
+	c.t.mu.RLock()
+	var list []map[string]any
+	for _, s := range c.t.sites {
+		switch {
+		case s.deleted, s.parent != nil && name != "" && search == "": // whether sub-webs are included is not said (S5)
+			continue
+		case c.query["filter"] != "" && s.path != "":
+			continue
+		case search != "" && !strings.Contains(strings.ToLower(s.name+" "+s.path), search):
+			continue
+		}
+		list = append(list, s.members())
+	}
+	b := c.t.behave
+	c.t.mu.RUnlock()
+	path := "sites"
+	if name != "" {
+		path = "sites/getAllSites"
+		if b.GetAllSitesName {
+			path = "sites/oneDrive.getAllSites"
+		}
+	}
+	return c.sendList(path, list, siteMembers, "sharepointIds")
+}
+
+// sitesDelta has the protocol of the other delta (S7); its sites change only by being there or not.
+func (c *call) sitesDelta() *graphError {
+	token := c.query["token"]
+	c.t.mu.RLock()
+	defer c.t.mu.RUnlock()
+	since := 0
+	if token != "" && token != "latest" {
+		raw, err := base64.RawURLEncoding.DecodeString(token)
+		n, err2 := strconv.Atoi(string(raw))
+		if err != nil || err2 != nil {
+			e := errorf(http.StatusGone, "resyncRequired", resyncMessage)
+			e.header = map[string]string{"Location": c.base + "/sites/delta"}
+			return e
+		}
+		since = n
+	}
+	value := []map[string]any{}
+	for i, s := range c.t.sites {
+		if i >= since && token != "latest" && !s.deleted {
+			value = append(value, s.members())
+		}
+	}
+	link := c.base + "/sites/delta?token=" + base64.RawURLEncoding.EncodeToString([]byte(strconv.Itoa(len(c.t.sites))))
+	return c.sendMap(map[string]any{"@odata.deltaLink": link, "value": value})
+}
+
+func (c *call) sendSubsites(s *site) *graphError {
+	c.t.mu.RLock()
+	var list []map[string]any
+	for _, o := range c.t.sites {
+		if o.parent == s && !o.deleted {
+			list = append(list, o.members())
+		}
+	}
+	c.t.mu.RUnlock()
+	return c.sendList("sites/"+string(s.id)+"/sites", list, siteMembers, "sharepointIds")
+}
+
+func (d *Drive) members() map[string]any {
+	when := d.site.created.UTC().Format("2006-01-02T15:04:05Z")
+	u := d.t.users[d.owner]
+	m := map[string]any{"id": d.id, "createdDateTime": when, "lastModifiedDateTime": when, "name": d.name, "driveType": d.texts.driveType,
+		"webUrl": d.texts.webURL, "description": "", "owner": json.RawMessage(u.json),
+		"createdBy": json.RawMessage(u.json), "lastModifiedBy": json.RawMessage(u.json),
+		"quota": map[string]any{"deleted": 0, "remaining": int64(25<<40) - d.root().size, "state": "normal", "total": int64(25 << 40), "used": d.root().size}}
+	m["sharePointIds"] = map[string]any{"listId": d.list.String(), "siteId": d.site.collection.String(), "webId": d.site.web.String(),
+		"siteUrl": d.site.webURL(), "tenantId": d.t.id.String()}
+	if d.hidden {
+		m["system"] = struct{}{}
+	}
+	return m
+}
+
+func (c *call) sendDrive(d *Drive) *graphError {
+	if e := d.site.refusal(); e != nil {
+		return e
+	}
+	c.t.mu.RLock()
+	members := d.members()
+	c.t.mu.RUnlock()
+	m, e := c.choose(members, driveMembers, "sharePointIds")
+	if e != nil {
+		return e
+	}
+	m["@odata.context"] = c.base + "/$metadata#drives/$entity"
+	return c.sendMap(m)
+}
+
+// sendSiteDrives lists libraries; hidden ones only when system is selected (S9).
+func (c *call) sendSiteDrives(s *site) *graphError {
+	system := strings.Contains(c.query["select"], "system")
+	c.t.mu.RLock()
+	var list []map[string]any
+	for _, d := range s.drives {
+		if !d.hidden || system {
+			list = append(list, d.members())
+		}
+	}
+	c.t.mu.RUnlock()
+	return c.sendList("sites/"+string(s.id)+"/drives", list, driveMembers, "sharePointIds")
+}
+
+func (c *call) defaultDrive(s *site) (*Drive, *graphError) {
+	if s == nil {
+		return nil, errNotFound()
+	}
+	if e := s.refusal(); e != nil {
+		return nil, e
+	}
+	if len(s.drives) == 0 {
+		return nil, errNotFound()
+	}
+	return s.drives[0], nil
+}
+
+// sendLists answers the libraries as lists (S10).
+func (c *call) sendLists(s *site, rest string) *graphError {
+	c.t.mu.RLock()
+	var list []map[string]any
+	var one map[string]any
+	id, op, _ := strings.Cut(strings.Trim(rest, "/"), "/")
+	var drive *Drive
+	for _, d := range s.drives {
+		m := map[string]any{"id": d.list.String(), "name": d.segment, "displayName": d.name, "webUrl": d.texts.webURL,
+			"list": map[string]any{"contentTypesEnabled": false, "hidden": d.hidden, "template": "documentLibrary"}}
+		list = append(list, m)
+		if strings.EqualFold(id, d.list.String()) || strings.EqualFold(id, d.name) {
+			one, drive = m, d
+		}
+	}
+	c.t.mu.RUnlock()
+	switch {
+	case id == "":
+		return c.sendList("sites/"+string(s.id)+"/lists", list, []string{"id", "name", "displayName", "webUrl", "list", "system", "drive"})
+	case one == nil:
+		return errNotFound()
+	case op == "drive":
+		return c.sendDrive(drive)
+	case op == "":
+		return c.sendMap(one)
+	}
+	return errNotFound()
+}
+
+// ownerPath routes users, groups and me.
+func (c *call) ownerPath(set, rest string) action {
+	id := ""
+	if set != "me" {
+		id, rest, _ = strings.Cut(rest, "/")
+	}
+	if set == "users" && id == "" {
+		c.kind = KindUsers
+		return (*call).listUsers
+	}
+	find := func(c *call) (*Drive, *graphError) { return c.ownedDrive(set, id) }
+	head, tail, _ := strings.Cut(rest, "/")
+	switch {
+	case head == "drive":
+		return c.drivePath(find, tail)
+	case head == "drives" && tail == "":
+		c.kind = KindDrives
+		return func(c *call) *graphError {
+			d, e := find(c)
+			if e != nil {
+				return e
+			}
+			return c.sendSiteDrives(d.site)
+		}
+	case rest == "" && set != "groups":
+		c.kind = KindUsers
+		return func(c *call) *graphError { return c.sendUser(set, id) }
+	}
+	return nil
+}
+
+// ownedDrive finds the drive of a user, a group or the one who signed in. A user without OneDrive is
+// a 404 for an application (S15).
+func (c *call) ownedDrive(set, id string) (*Drive, *graphError) {
+	c.t.mu.RLock()
+	defer c.t.mu.RUnlock()
+	if set == "groups" {
+		for _, s := range c.t.sites {
+			if s.group != "" && strings.EqualFold(s.group, id) {
+				return c.defaultDrive(s)
+			}
+		}
+		return nil, errorf(http.StatusNotFound, "Request_ResourceNotFound", "Resource '%s' does not exist.", id)
+	}
+	n, ok := c.t.people[strings.ToLower(id)]
+	if set == "me" {
+		n, ok = 1, len(c.t.users) > 1
+	}
+	if !ok || n == 0 {
+		return nil, errorf(http.StatusNotFound, "Request_ResourceNotFound", "Resource '%s' does not exist.", id)
+	}
+	s := c.t.personalSite(n)
+	if s == nil {
+		return nil, errorf(http.StatusNotFound, "ResourceNotFound", "User's mysite not found.")
+	}
+	return c.defaultDrive(s)
+}
+
+func (u user) members() map[string]any {
+	return map[string]any{"id": u.ID, "userPrincipalName": u.UPN, "displayName": u.DisplayName, "mail": u.UPN, "accountEnabled": true, "userType": "Member"}
+}
+
+var userMembers = []string{"id", "userPrincipalName", "displayName", "mail", "accountEnabled", "userType", "givenName", "surname", "jobTitle", "assignedLicenses"}
+
+func (c *call) listUsers() *graphError {
+	var list []map[string]any
+	for _, u := range c.t.users[1:] {
+		list = append(list, u.members())
+	}
+	return c.sendList("users", list, userMembers, "accountEnabled", "userType")
+}
+
+func (c *call) sendUser(set, id string) *graphError {
+	n, ok := c.t.people[strings.ToLower(id)]
+	if set == "me" {
+		n, ok = 1, len(c.t.users) > 1
+	}
+	if !ok {
+		return errorf(http.StatusNotFound, "Request_ResourceNotFound", "Resource '%s' does not exist.", id)
+	}
+	m, e := c.choose(c.t.users[n].members(), userMembers, "accountEnabled", "userType")
+	if e != nil {
+		return e
+	}
+	return c.sendMap(m)
+}
+
+// sharePath routes shares/u!{address}, the way from an address to an item.
+func (c *call) sharePath(rest string) action {
+	token, op, _ := strings.Cut(rest, "/")
+	encoded, ok := strings.CutPrefix(token, "u!")
+	if !ok || op != "driveItem" && op != "root" {
+		return nil
+	}
+	c.kind = KindItem
+	return func(c *call) *graphError {
+		raw, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(encoded, "="))
+		if err != nil {
+			return errorf(http.StatusBadRequest, "invalidRequest", "The sharing token is not valid.")
+		}
+		d, it := c.t.byWebURL(string(raw))
+		if it == nil {
+			return errorf(http.StatusNotFound, "itemNotFound", "The sharing link no longer exists, or you do not have permission to access it.")
+		}
+		return c.sendItem(d, it)
+	}
+}
+
+// byWebURL finds the item at an address.
+func (t *Tenant) byWebURL(address string) (*Drive, *item) {
+	u, err := url.Parse(address)
+	if err != nil {
+		return nil, nil
+	}
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	for _, d := range t.drives {
+		base, err := url.Parse(d.texts.webURL)
+		if err != nil || !strings.EqualFold(base.Host, u.Host) {
+			continue
+		}
+		if rest := strings.TrimSuffix(u.Path, "/"); len(rest) >= len(base.Path) && strings.EqualFold(rest[:len(base.Path)], base.Path) {
+			if rest = rest[len(base.Path):]; rest == "" || rest[0] == '/' {
+				return d, d.walk(rest)
+			}
+		}
+	}
+	return nil, nil
+}
