@@ -168,7 +168,9 @@ func TestPrivateAddressesAreRefusedWhenDialling(t *testing.T) {
 		"127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0", "224.0.0.1", "255.255.255.255",
 		"::1", "::", "fe80::1", "fc00::1", "::ffff:10.0.0.1", "64:ff9b::a00:1", "2002:0a00:0001::", "::10.0.0.1", "2001:db8::1", "198.18.0.1",
 	} {
-		d := &dialer{policy: p, lookup: func(context.Context, string) ([]netip.Addr, error) { return []netip.Addr{netip.MustParseAddr(addr)}, nil }}
+		d := &dialer{policy: p, lookup: func(context.Context, string) ([]netip.Addr, error) {
+			return []netip.Addr{netip.MustParseAddr(addr)}, nil
+		}}
 		conn, err := d.dial(t.Context(), "tcp", "contoso.sharepoint.com:443")
 		if err == nil {
 			_ = conn.Close()

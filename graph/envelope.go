@@ -99,7 +99,7 @@ func (e *Error) readErrorObject(s *scanner, depth int) {
 // cleanMessage makes the service's words fit for one line and removes the query of every address in them: it may hold a
 // token (I-61, Q86).
 func cleanMessage(text string) string {
-	words := strings.Fields(text)
+	words := strings.FieldsFunc(text, func(r rune) bool { return unicode.IsSpace(r) || !unicode.IsPrint(r) })
 	for i, w := range words {
 		if at := strings.IndexByte(w, '?'); at >= 0 && at < len(w)-1 {
 			words[i] = w[:at+1] + "…"

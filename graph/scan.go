@@ -165,6 +165,9 @@ func (s *scanner) key() []byte {
 	if !s.plain() {
 		return []byte(s.unescape(from))
 	}
+	if s.err != nil {
+		return nil
+	}
 	return s.b[from : s.i-1]
 }
 
@@ -294,11 +297,13 @@ func (s *scanner) unicode() rune {
 		return r
 	}
 	if s.i+6 <= len(s.b) && s.b[s.i] == '\\' && s.b[s.i+1] == 'u' {
+		back := s.i
 		s.i += 2
-		if pair := utf16.DecodeRune(r, s.hex4()); pair != utf8.RuneError {
+		pair := utf16.DecodeRune(r, s.hex4())
+		if s.err != nil || pair != utf8.RuneError {
 			return pair
 		}
-		s.i -= 6
+		s.i = back
 	}
 	s.note("a text is not valid Unicode")
 	return utf8.RuneError
