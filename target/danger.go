@@ -12,7 +12,7 @@ import (
 // anything above it, and the system's own directories (T-12, T-24).
 func refuseDangerous(abs string) error {
 	paths := []string{filepath.Clean(abs)}
-	if real, err := filepath.EvalSymlinks(abs); err == nil && real != paths[0] {
+	if real := resolve(paths[0]); real != paths[0] {
 		paths = append(paths, real)
 	}
 	home, _ := os.UserHomeDir()
@@ -22,6 +22,20 @@ func refuseDangerous(abs string) error {
 		}
 	}
 	return nil
+}
+
+// resolve follows the links in the part of a path that exists.
+func resolve(path string) string {
+	for head, tail := path, ""; ; {
+		if real, err := filepath.EvalSymlinks(head); err == nil {
+			return filepath.Join(real, tail)
+		}
+		up := filepath.Dir(head)
+		if up == head {
+			return path
+		}
+		head, tail = up, filepath.Join(filepath.Base(head), tail)
+	}
 }
 
 func dangerous(path, home string) string {

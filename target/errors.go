@@ -17,8 +17,9 @@ var (
 	ErrNotPlain = errors.New("not a plain directory")
 	// ErrNotRegular: the thing itself is neither a regular file nor, where allowed, a directory.
 	ErrNotRegular = errors.New("not a regular file")
-	// ErrCrossDevice: two places that must share a device do not (F10).
-	ErrCrossDevice = errors.New("on another device")
+	// ErrCrossDevice: two places that must share a device do not (F10). It is an ErrNotPlain: a mount point
+	// below the root is treated like a link.
+	ErrCrossDevice = fmt.Errorf("on another device: %w", ErrNotPlain)
 	// ErrNoSpace: no bytes, inodes or quota left (F01 to F03).
 	ErrNoSpace = errors.New("no space left")
 	// ErrNotEmpty: a directory still has entries (I-17).

@@ -21,6 +21,9 @@ const lockPoll = 100 * time.Millisecond
 // Lock takes the target's lock, waiting until the context ends; it tries at least once, so a context that is
 // already done asks without waiting. It then fails with ErrLocked.
 func (d *Dir) Lock(ctx context.Context) (*Lock, error) {
+	if err := d.writable("lock", controlDir+"/"+lockName); err != nil {
+		return nil, err
+	}
 	for {
 		f, err := d.tryLock()
 		if err == nil {

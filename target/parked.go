@@ -16,8 +16,8 @@ func (d *Dir) sourcePlace(op string, rel RelPath) (place, error) {
 	if !setAside(rel) {
 		return d.ownPlace(op, rel)
 	}
-	if d.readOnly {
-		return place{}, &Error{Op: op, Path: rel, Kind: ErrReadOnly}
+	if err := d.writable(op, rel); err != nil {
+		return place{}, err
 	}
 	return d.at(op, rel)
 }

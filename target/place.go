@@ -43,10 +43,18 @@ func (d *Dir) ownPlace(op string, rel RelPath) (place, error) {
 	if d.reserved(rel) {
 		return place{}, &Error{Op: op, Path: rel, Kind: ErrReserved}
 	}
-	if d.readOnly {
-		return place{}, &Error{Op: op, Path: rel, Kind: ErrReadOnly}
+	if err := d.writable(op, rel); err != nil {
+		return place{}, err
 	}
 	return d.at(op, rel)
+}
+
+// writable is asked before every effect.
+func (d *Dir) writable(op string, rel RelPath) error {
+	if d.readOnly {
+		return &Error{Op: op, Path: rel, Kind: ErrReadOnly}
+	}
+	return nil
 }
 
 // reserved reports whether rel is, or could be taken by the file system for, something of ours.

@@ -36,6 +36,9 @@ type PublishResult struct {
 // compared once more, and exchanged back with ErrChanged if it is not the expected one (I-14). No reader ever
 // finds the name absent or partial (I-02).
 func (d *Dir) Publish(staged string, to RelPath, expect *Fingerprint) (Displaced, error) {
+	if err := d.checkStaged("publish", staged); err != nil {
+		return Displaced{}, err
+	}
 	if err := d.makeDurable([]string{staged})[staged]; err != nil {
 		return Displaced{}, d.notDurable(staged, to, err)
 	}
@@ -46,13 +49,18 @@ func (d *Dir) Publish(staged string, to RelPath, expect *Fingerprint) (Displaced
 // PublishBatch publishes many files with few flushes: all staged files are made durable together, then
 // renamed, then every directory concerned is flushed once, with whatever earlier operations left dirty.
 func (d *Dir) PublishBatch(ops []PublishOp) []PublishResult {
-	names := make([]string, len(ops))
+	results := make([]PublishResult, len(ops))
+	names := make([]string, 0, len(ops))
 	for i, op := range ops {
-		names[i] = op.Staged
+		if results[i].Err = d.checkStaged("publish", op.Staged); results[i].Err == nil {
+			names = append(names, op.Staged)
+		}
 	}
 	bad := d.makeDurable(names)
-	results := make([]PublishResult, len(ops))
 	for i, op := range ops {
+		if results[i].Err != nil {
+			continue
+		}
 		if err := bad[op.Staged]; err != nil {
 			results[i].Err = d.notDurable(op.Staged, op.To, err)
 			continue
@@ -85,10 +93,6 @@ func (d *Dir) notDurable(staged string, to RelPath, err error) error {
 }
 
 func (d *Dir) publish(op PublishOp, flush func(...place) error) (res PublishResult) {
-	if stem(op.Staged, partSuffix) == "" {
-		res.Err = &Error{Op: "publish", Path: op.To, Kind: ErrBadPath, Err: errors.New("not a staging name")}
-		return res
-	}
 	to, err := d.ownPlace("publish", op.To)
 	if err != nil {
 		res.Err = err
@@ -277,8 +281,11 @@ const (
 // are the arguments it was called with, want is the fingerprint of the staged file from Finish, whose inode is
 // what identifies it. Local bytes that were displaced are returned in every state.
 func (d *Dir) Recover(staged string, to RelPath, want Fingerprint) (PublishState, Displaced, error) {
-	if stem(staged, partSuffix) == "" || want.Inode == 0 {
-		return PublishLost, Displaced{}, &Error{Op: "recover", Path: to, Kind: ErrBadPath}
+	if err := d.checkStaged("recover", staged); err != nil {
+		return PublishLost, Displaced{}, err
+	}
+	if want.Kind != KindFile {
+		return PublishLost, Displaced{}, &Error{Op: "recover", Path: to, Kind: ErrNotRegular}
 	}
 	state, part := PublishLost, d.stagingPlace(staged)
 	final, err := d.ownPlace("recover", to)

@@ -42,6 +42,15 @@ func stem(name, suffix string) string {
 	return stem
 }
 
+// checkStaged is the gate in front of everything that is done to a staged file by name.
+func (d *Dir) checkStaged(op, name string) error {
+	rel := stagingDir.Join(LocalName(name))
+	if stem(name, partSuffix) == "" {
+		return &Error{Op: op, Path: rel, Kind: ErrBadPath, Err: errors.New("not a staging name")}
+	}
+	return d.writable(op, rel)
+}
+
 // swapNames are the names a staged file may have while it is exchanged. There are several because an earlier
 // displaced file may not have been taken away yet.
 func swapNames(staged string) []string {
@@ -86,11 +95,8 @@ const reserveFrom = 1 << 20
 // caller then starts at 0.
 func (d *Dir) Stage(name string, o StageOptions) (*Staged, error) {
 	p := d.stagingPlace(name)
-	if d.readOnly {
-		return nil, &Error{Op: "stage", Path: p.rel, Kind: ErrReadOnly}
-	}
-	if stem(name, partSuffix) == "" {
-		return nil, &Error{Op: "stage", Path: p.rel, Kind: ErrBadPath, Err: errors.New("not a staging name")}
+	if err := d.checkStaged("stage", name); err != nil {
+		return nil, err
 	}
 	open := d.stageNew
 	if o.Offset > 0 {
@@ -316,10 +322,10 @@ func (s *Staged) Discard() error {
 
 // DiscardStaged throws away a staged file by name; a missing one is fine.
 func (d *Dir) DiscardStaged(name string) error {
-	p := d.stagingPlace(name)
-	if stem(name, partSuffix) == "" {
-		return &Error{Op: "discard", Path: p.rel, Kind: ErrBadPath, Err: errors.New("not a staging name")}
+	if err := d.checkStaged("discard", name); err != nil {
+		return err
 	}
+	p := d.stagingPlace(name)
 	if err := d.unlink(p); err != nil && !isMissing(err) {
 		return fail("discard", p.rel, err)
 	}
@@ -331,8 +337,8 @@ func (d *Dir) DiscardStaged(name string) error {
 // this process and that known does not claim. Everything else in the staging directory is left alone and
 // returned, displaced local files ([IsDisplaced]) included (I-11, I-16).
 func (d *Dir) Sweep(known func(name string) bool) (foreign []string, err error) {
-	if d.readOnly {
-		return nil, &Error{Op: "sweep", Path: stagingDir, Kind: ErrReadOnly}
+	if err := d.writable("sweep", stagingDir); err != nil {
+		return nil, err
 	}
 	found, err := d.ReadDir(stagingDir)
 	if err != nil {

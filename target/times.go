@@ -22,10 +22,13 @@ func (d *Dir) SetTime(rel RelPath, expect Fingerprint, mtime time.Time) (Fingerp
 	if !expect.Same(found) {
 		return Fingerprint{}, &Error{Op: "set time", Path: rel, Kind: ErrChanged, Found: &found}
 	}
+	if mtime = ClampTime(mtime); mtime.IsZero() {
+		return found, nil
+	}
 	if err := d.before(OpTimes, rel); err != nil {
 		return Fingerprint{}, err
 	}
-	if err := setTimes(f, ClampTime(mtime)); err != nil {
+	if err := setTimes(f, mtime); err != nil {
 		return Fingerprint{}, fail("set time", rel, err)
 	}
 	now, err := statFile(f)

@@ -60,7 +60,7 @@ func (d *Dir) trashPlace(src place, original RelPath, expect *Fingerprint, stamp
 	}
 	for n := range maxTrashTries {
 		dst, err := d.trashTry(src, original, stamp, n)
-		if errors.Is(err, ErrOccupied) || errors.Is(err, ErrNotPlain) {
+		if errors.Is(err, ErrOccupied) || errors.Is(err, ErrNotPlain) && !errors.Is(err, ErrCrossDevice) {
 			continue
 		}
 		if err != nil {
@@ -207,8 +207,8 @@ func (t TrashDir) Empty(ctx context.Context, before time.Time, keep func(Trashed
 }
 
 func (t TrashDir) place(op string, path RelPath) (place, error) {
-	if t.d.readOnly {
-		return place{}, &Error{Op: op, Path: path, Kind: ErrReadOnly}
+	if err := t.d.writable(op, path); err != nil {
+		return place{}, err
 	}
 	if path == t.d.trash || !path.Within(t.d.trash) {
 		return place{}, &Error{Op: op, Path: path, Kind: ErrBadPath, Err: errors.New("not in the trash")}
