@@ -253,7 +253,15 @@ func (x *planText) legend() {
 	if x.h.Totals.Changes() > 0 {
 		x.line("spmirror will perform the following actions:")
 	}
-	x.line("  ", strings.Join(parts, "   "))
+	line := " "
+	for _, part := range parts {
+		if visibleCells(line)+visibleCells(part) > x.out.width() {
+			x.line(line)
+			line = " "
+		}
+		line += " " + part + "  "
+	}
+	x.line(line)
 }
 
 // compact is one line a mirror (UX 3.4).

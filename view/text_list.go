@@ -72,7 +72,7 @@ func (x *planText) limited(m *plan.Mirror, a plan.Action, c *counts, common plan
 	lines := 0
 	flush := func() {
 		if whole != nil {
-			x.wholeFolder(whole)
+			x.wholeFolder(whole, common)
 			whole = nil
 		}
 	}
@@ -114,11 +114,11 @@ func (g *group) holds(p plan.RelPath) bool {
 
 func (g *group) add(c *plan.Change) { g.sum.add(c) }
 
-func (x *planText) wholeFolder(g *group) {
+func (x *planText) wholeFolder(g *group, common plan.Reason) {
 	c := x.names.change(g.change)
 	a := c.Action()
 	name := fit(itemPath(c.Path, true), x.nameWidth())
-	x.line("    ", x.out.paint(colourOf(a), symbol(a)), " ", left(name, x.nameWidth()), " ", g.sum.text(), x.note(&c, ""))
+	x.line("    ", x.out.paint(colourOf(a), symbol(a)), " ", left(name, x.nameWidth()), " ", g.sum.text(), x.note(&c, common))
 }
 
 // folderSum counts items for people.

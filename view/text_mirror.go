@@ -172,7 +172,11 @@ func (x *planText) folders(m *plan.Mirror, c *counts) {
 		}
 	}
 	t.add(append(head, cell{text: "download", right: true})...)
-	nameWidth := max(20, x.out.width()-14-11*len(used)-4)
+	nameWidth := x.out.width() - 4 - len("download") - 6
+	for _, a := range used {
+		nameWidth -= max(len(a), 6) + 3
+	}
+	nameWidth = max(20, nameWidth)
 	for _, r := range rows {
 		line := []cell{{text: "  " + fit(x.rowName(r), nameWidth)}}
 		for _, a := range used {
