@@ -76,7 +76,7 @@ func (inst instance) mirror(name string, base guardBase) (Mirror, bool) {
 	m := Mirror{Name: name, Key: inst.key, Address: inst.address, Range: inst.block.DefRange}
 	m.Tenant = r.tenantRef()
 	m.Source = r.source()
-	m.Target = r.target()
+	m.Target, m.targetRange = r.target(), r.at("target")
 	m.TargetNames = r.oneOf("names", "native", "native", "portable")
 	m.Select = r.nested("select").selection()
 	m.Content = r.nested("content").contentRules()
@@ -273,6 +273,7 @@ func (r *reader) target() string {
 	abs := r.session.absolute(s)
 	if why := r.session.protected(abs); why != "" {
 		r.reject("target", CodeTargetProtected, "Protected target", "The target %s is %s. Use a directory of its own, for example below ./mirror.", r.session.shown(abs), why)
+		return ""
 	}
 	return abs
 }

@@ -201,6 +201,7 @@ type Mirror struct {
 	SelectDigest string
 
 	Range       hcl.Range            // header of the block
+	targetRange hcl.Range            // of the target argument
 	GuardRanges map[string]hcl.Range // where each guard limit in force was written; defaults are absent
 }
 

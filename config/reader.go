@@ -1,6 +1,7 @@
 package config
 
 import (
+	"math"
 	"math/big"
 	"slices"
 	"time"
@@ -286,7 +287,10 @@ func (r *reader) whole(name string, low, high int64) *int64 {
 		return nil
 	}
 	n, accuracy := v.AsBigFloat().Int64()
-	if accuracy != big.Exact || n < low || n > high {
+	if bad := accuracy != big.Exact || n < low || n > high; bad && low == 0 && high == math.MaxInt64 {
+		r.reject(name, CodeRange, "Out of range", "The argument %s must be a whole number, zero or more.", name)
+		return nil
+	} else if bad {
 		r.reject(name, CodeRange, "Out of range", "The argument %s must be a whole number between %d and %d.", name, low, high)
 		return nil
 	}

@@ -14,7 +14,7 @@ import (
 
 // maxReports is how often one code is reported for one place with different words, as
 // happens when all instances of a block are wrong in the same way.
-const maxReports = 3
+const maxReports = 9
 
 // fresh reports whether a diagnostic says something new.
 func (s *session) fresh(d *hcl.Diagnostic) bool {
@@ -51,6 +51,9 @@ func (s *session) closing() {
 			continue
 		}
 		extra.snippet = newSnippet(d, s.sources)
+		if extra.code == CodeLiteralSecret && d.Severity == hcl.DiagError {
+			extra.snippet.blank()
+		}
 		extra.snippet.code = s.scrub(extra.snippet.code)
 		for i, v := range extra.snippet.values {
 			extra.snippet.values[i].statement = s.scrub(v.statement)
@@ -80,6 +83,13 @@ type snippet struct {
 	start   int    // of the marked part, in bytes of code
 	end     int
 	values  []refValue
+}
+
+// blank hides the marked part, for an expression that is itself a secret.
+func (sn *snippet) blank() {
+	const cover = "(sensitive value)"
+	sn.code = sn.code[:sn.start] + cover + sn.code[sn.end:]
+	sn.end = sn.start + len(cover)
 }
 
 // refValue says what a reference in the snippet was.

@@ -98,7 +98,7 @@ func (c *Config) checkOverlaps(s *session) {
 			if old.Target != m.Target {
 				how = "targets that differ only in upper and lower case"
 			}
-			s.fail(CodeTargetOverlap, m.Range, "Targets overlap", "%s and %s have %s: %s.", old.Address, m.Address, how, s.shown(m.Target))
+			s.fail(CodeTargetOverlap, m.targetRange, "Targets overlap", "%s and %s have %s: %s.", old.Address, m.Address, how, s.shown(m.Target))
 			continue
 		}
 		owners[key] = m
@@ -110,7 +110,7 @@ func (c *Config) checkOverlaps(s *session) {
 		}
 		for dir := filepath.Dir(foldText(m.Target)); ; dir = filepath.Dir(dir) {
 			if outer := owners[dir]; outer != nil && outer != m {
-				s.fail(CodeTargetOverlap, m.Range, "Targets overlap", "The target of %s (%s) lies inside the target of %s (%s). Each would take the other's files for foreign ones.", m.Address, s.shown(m.Target), outer.Address, s.shown(outer.Target))
+				s.fail(CodeTargetOverlap, m.targetRange, "Targets overlap", "The target of %s (%s) lies inside the target of %s (%s). Each would take the other's files for foreign ones.", m.Address, s.shown(m.Target), outer.Address, s.shown(outer.Target))
 				break
 			}
 			if filepath.Dir(dir) == dir {
@@ -126,9 +126,9 @@ func (c *Config) checkStatePath(s *session) {
 		switch {
 		case m.Target == "":
 		case samePath(m.Target, state) || within(m.Target, state):
-			s.fail(CodeTargetState, m.Range, "Target and state overlap", "The target of %s lies in the path of the state file %s.", m.Address, s.shown(state))
+			s.fail(CodeTargetState, m.targetRange, "Target and state overlap", "The target of %s lies in the path of the state file %s.", m.Address, s.shown(state))
 		case within(state, m.Target):
-			s.fail(CodeTargetState, m.Range, "Target and state overlap", "The state file %s lies inside the target of %s. Put the state beside the targets.", s.shown(state), m.Address)
+			s.fail(CodeTargetState, m.targetRange, "Target and state overlap", "The state file %s lies inside the target of %s. Put the state beside the targets.", s.shown(state), m.Address)
 		}
 	}
 }

@@ -194,16 +194,25 @@ func (v *variable) read(g given) (cty.Value, error) {
 	return v.convert(val)
 }
 
+// source says where the value came from, within a sentence.
+func (v *variable) source() string {
+	if v.origin == "default" {
+		return "its default"
+	}
+	return v.origin
+}
+
 // validate evaluates the rules of all variables, after all have values.
 func (sc *scope) validate() {
 	for _, name := range sc.declared("var") {
 		v := sc.vars[name]
 		for _, b := range v.rules {
 			r := env{scope: sc}.open(b.Body, validationSpec, b.DefRange)
-			if r.holds("condition") {
+			told := r.require("error_message", `error_message = "The size must be positive."`)
+			if r.holds("condition") || !told {
 				continue
 			}
-			r.reject("condition", CodeVariableRule, "Variable refused", "%s\n\nThe value of var.%s came from %s.", r.message("error_message"), name, v.origin)
+			r.reject("condition", CodeVariableRule, "Variable refused", "%s\n\nThe value of var.%s came from %s.", r.message("error_message"), name, v.source())
 		}
 	}
 }
@@ -223,9 +232,6 @@ func (r *reader) holds(name string) bool {
 
 // message evaluates a text that people will read.
 func (r *reader) message(name string) string {
-	if !r.require(name, name+` = "The size must be positive."`) {
-		return "The rule does not hold."
-	}
 	v, ok := r.convert(name, cty.String)
 	switch {
 	case !ok || !v.IsKnown():
