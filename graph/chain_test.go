@@ -1,0 +1,441 @@
+package graph
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// tripFunc is a transport made of a function.
+type tripFunc func(*http.Request) (*http.Response, error)
+
+func (f tripFunc) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
+
+// sequence gives tokens in order and remembers what it was asked.
+type sequence struct {
+	mu      sync.Mutex
+	n       int
+	asked   []TokenRequest
+	failing error
+	takes   time.Duration
+}
+
+func (s *sequence) Token(ctx context.Context, req TokenRequest) (string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if req != (TokenRequest{}) {
+		s.asked = append(s.asked, req)
+		if s.failing != nil {
+			return "", s.failing
+		}
+		time.Sleep(s.takes)
+		if req.Rejected == "" || req.Rejected == fmt.Sprintf("token-%d", s.n) {
+			s.n++
+		}
+	}
+	return fmt.Sprintf("token-%d", s.n), nil
+}
+
+// over makes a client on a transport made of a function; it belongs inside a synctest bubble.
+func over(t *testing.T, send tripFunc, change ...func(*Options)) *Client {
+	t.Helper()
+	cloud, _ := CloudByName("global")
+	o := Options{Cloud: cloud, Tokens: &sequence{}, Logger: slog.New(slog.DiscardHandler), UserAgent: defaultUserAgent("1.2.3"), Gate: NewGate(GateConfig{})}
+	for _, f := range change {
+		f(&o)
+	}
+	c, err := New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.assemble(o, send, send)
+	return c
+}
+
+// jsonAnswer makes a JSON answer.
+func jsonAnswer(status int, body string, headers ...string) *http.Response {
+	return response(status, body, append([]string{"Content-Type", "application/json"}, headers...)...)
+}
+
+const driveBody = `{"id":"d"}`
+
+func TestRequestsAreDecoratedAndEachAttemptHasItsOwnID(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ids := map[string]bool{}
+		c := over(t, func(req *http.Request) (*http.Response, error) {
+			id := req.Header.Get("client-request-id")
+			if _, err := uuid.Parse(id); err != nil || ids[id] {
+				t.Errorf("id %q", id)
+			}
+			ids[id] = true
+			for name, want := range map[string]string{"User-Agent": "NONISV|spmirror|spmirror/1.2.3", "Accept": "application/json", "Accept-Encoding": "gzip", "Authorization": "Bearer token-0", "Cookie": "", "Referer": ""} {
+				if got := req.Header.Get(name); got != want {
+					t.Errorf("%s: %q", name, got)
+				}
+			}
+			if len(ids) < 3 {
+				return jsonAnswer(500, ""), nil
+			}
+			return jsonAnswer(200, driveBody), nil
+		})
+		if _, err := c.Drive(t.Context(), "d"); err != nil || len(ids) != 3 {
+			t.Fatalf("%v after %d attempts", err, len(ids))
+		}
+	})
+}
+
+func TestEverySituationIsTriedAsOftenAsItDeserves(t *testing.T) {
+	reset := errors.New("connection reset by peer")
+	for _, c := range []struct {
+		name    string
+		send    func(n int) (*http.Response, error)
+		want    int // attempts
+		problem error
+	}{
+		{"success", func(int) (*http.Response, error) { return jsonAnswer(200, driveBody), nil }, 1, nil},
+		{"500 for ever", func(int) (*http.Response, error) { return jsonAnswer(500, ""), nil }, maxTransient, new(Error)},
+		{"502 for ever", func(int) (*http.Response, error) { return response(502, "<html>", "Content-Type", "text/html"), nil }, maxTransient, new(Error)},
+		{"504 for ever", func(int) (*http.Response, error) { return jsonAnswer(504, ""), nil }, maxTransient, new(Error)},
+		{"408 for ever", func(int) (*http.Response, error) { return jsonAnswer(408, ""), nil }, maxTransient, new(Error)},
+		{"501", func(int) (*http.Response, error) { return jsonAnswer(501, ""), nil }, 1, new(Error)},
+		{"400", func(int) (*http.Response, error) { return jsonAnswer(400, ""), nil }, 1, new(Error)},
+		{"403", func(int) (*http.Response, error) { return jsonAnswer(403, ""), nil }, 1, new(Error)},
+		{"404 with empty body", func(int) (*http.Response, error) { return response(404, ""), nil }, 1, new(Error)},
+		{"423", func(int) (*http.Response, error) { return jsonAnswer(423, ""), nil }, 1, new(Error)},
+		{"429 for ever", func(int) (*http.Response, error) { return jsonAnswer(429, "", "Retry-After", "5"), nil }, maxThrottled, ErrThrottled},
+		{"429 that asks for a day", func(int) (*http.Response, error) { return jsonAnswer(429, "", "Retry-After", "86400"), nil }, 1, ErrThrottled},
+		{"429 without a word", func(int) (*http.Response, error) { return jsonAnswer(429, ""), nil }, 10, ErrThrottled},
+		{"reset for ever", func(int) (*http.Response, error) { return nil, reset }, maxTransient, reset},
+		{"early end of file for ever", func(int) (*http.Response, error) { return nil, io.ErrUnexpectedEOF }, maxTransient, io.ErrUnexpectedEOF},
+		{"HTML with 200", func(int) (*http.Response, error) { return response(200, "<html>", "Content-Type", "text/html"), nil }, maxTransient, ErrProtocol},
+		{"200 without type", func(int) (*http.Response, error) { return response(200, driveBody), nil }, maxTransient, ErrProtocol},
+		{"empty 200", func(int) (*http.Response, error) { return jsonAnswer(200, ""), nil }, maxTransient, ErrProtocol},
+		{"cut short", func(int) (*http.Response, error) { return jsonAnswer(200, `{"id":"d"`), nil }, maxTransient, ErrProtocol},
+		{"broken compression", func(int) (*http.Response, error) { return jsonAnswer(200, driveBody, "Content-Encoding", "gzip"), nil }, maxTransient, ErrProtocol},
+		{"unknown encoding", func(int) (*http.Response, error) { return jsonAnswer(200, driveBody, "Content-Encoding", "br"), nil }, maxTransient, ErrProtocol},
+		{"invalid UTF-8", func(int) (*http.Response, error) { return jsonAnswer(200, "{\"id\":\"\xff\"}"), nil }, maxTransient, ErrProtocol},
+		{"wrong shape", func(int) (*http.Response, error) { return jsonAnswer(200, `{"id":7}`), nil }, 1, ErrProtocol},
+		{"too large", func(int) (*http.Response, error) {
+			return jsonAnswer(200, `{"id":"`+strings.Repeat("x", 2000)+`"}`), nil
+		}, 1, ErrTooLarge},
+		{"redirect", func(int) (*http.Response, error) { return response(302, "", "Location", "https://evil.example/"), nil }, 1, ErrProtocol},
+		{"204", func(int) (*http.Response, error) { return response(204, ""), nil }, 1, ErrProtocol},
+		{"401 for ever", func(int) (*http.Response, error) { return jsonAnswer(401, ""), nil }, 2, new(Error)},
+		{"401 for reasons of the service", func(n int) (*http.Response, error) {
+			if n < 3 {
+				return jsonAnswer(401, `{"error":{"code":"unauthenticated","message":"Unable to initialize RPS"}}`), nil
+			}
+			return jsonAnswer(200, driveBody), nil
+		}, 3, nil},
+		{"mixed, then success", func(n int) (*http.Response, error) {
+			switch n {
+			case 1:
+				return nil, reset
+			case 2:
+				return jsonAnswer(429, "", "Retry-After", "3"), nil
+			case 3:
+				return jsonAnswer(200, ""), nil
+			case 4:
+				return jsonAnswer(503, ""), nil
+			}
+			return jsonAnswer(200, driveBody), nil
+		}, 5, nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n := 0
+				client := over(t, func(*http.Request) (*http.Response, error) { n++; return c.send(n) }, func(o *Options) { o.MaxPage = 1000 })
+				_, err := client.Drive(t.Context(), "d")
+				var e *Error
+				switch _, answered := c.problem.(*Error); {
+				case c.problem == nil && err != nil, c.problem != nil && err == nil:
+					t.Errorf("%v", err)
+				case answered && !errors.As(err, &e), c.problem != nil && !answered && !errors.Is(err, c.problem):
+					t.Errorf("%v", err)
+				}
+				if n != c.want && !(c.name == "429 without a word" && n > 5 && n < maxThrottled) {
+					t.Errorf("%d attempts, want %d", n, c.want)
+				}
+				if s := client.Gate().Stats(); s.InFlight != 0 || s.Waiting != 0 {
+					t.Errorf("places are not given back: %+v", s)
+				}
+			})
+		})
+	}
+}
+
+func TestACallEndsAtItsDeadlineAndWithItsContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hang := func(req *http.Request) (*http.Response, error) {
+			<-req.Context().Done()
+			return nil, req.Context().Err()
+		}
+		c := over(t, hang)
+		began := time.Now()
+		_, err := c.Drive(t.Context(), "d")
+		if took := time.Since(began); !errors.Is(err, errCallTimeout) || took < maxTransient*callTimeout || took > maxTransient*callTimeout+2*time.Minute {
+			t.Errorf("%v after %s", err, took)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		if _, err := c.Drive(ctx, "d"); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("%v", err)
+		}
+		slow := over(t, func(req *http.Request) (*http.Response, error) {
+			return &http.Response{StatusCode: 200, Header: http.Header{"Content-Type": {"application/json"}}, Body: &stuck{ctx: req.Context()}}, nil
+		})
+		if _, err := slow.Drive(t.Context(), "d"); !errors.Is(err, errCallTimeout) {
+			t.Errorf("a body that never ends: %v", err)
+		}
+	})
+}
+
+// stuck is a body that gives nothing until its request ends.
+type stuck struct {
+	ctx  context.Context
+	head []byte
+}
+
+func (s *stuck) Read(p []byte) (int, error) {
+	if len(s.head) > 0 {
+		n := copy(p, s.head)
+		s.head = s.head[n:]
+		return n, nil
+	}
+	<-s.ctx.Done()
+	return 0, s.ctx.Err()
+}
+func (s *stuck) Close() error { return nil }
+
+func TestOneRefusedTokenIsRenewedOnceForAllWorkers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source := &sequence{takes: time.Second}
+		var mu sync.Mutex
+		valid := "token-1"
+		c := over(t, func(req *http.Request) (*http.Response, error) {
+			time.Sleep(50 * time.Millisecond)
+			mu.Lock()
+			defer mu.Unlock()
+			if req.Header.Get("Authorization") != "Bearer "+valid {
+				return jsonAnswer(401, `{"error":{"code":"InvalidAuthenticationToken"}}`), nil
+			}
+			return jsonAnswer(200, driveBody), nil
+		}, func(o *Options) { o.Tokens = source; o.Gate = NewGate(GateConfig{InFlight: 64}) })
+		work := func() {
+			var wg sync.WaitGroup
+			for range 32 {
+				wg.Go(func() {
+					if _, err := c.Drive(t.Context(), "d"); err != nil {
+						t.Error(err)
+					}
+				})
+			}
+			wg.Wait()
+		}
+		work()
+		if len(source.asked) != 1 || source.asked[0].Rejected != "token-0" {
+			t.Errorf("asked %+v", source.asked)
+		}
+		mu.Lock()
+		valid = "token-2"
+		mu.Unlock()
+		work()
+		if len(source.asked) != 2 || source.asked[1].Rejected != "token-1" {
+			t.Errorf("asked %+v", source.asked)
+		}
+	})
+}
+
+func TestAFailedRenewalFailsAllWhoWaitedForItOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		broken := errors.New("AADSTS7000222: the secret is expired")
+		source := &sequence{failing: broken}
+		c := over(t, func(*http.Request) (*http.Response, error) { return jsonAnswer(401, ""), nil }, func(o *Options) { o.Tokens = source })
+		_, err := c.Drive(t.Context(), "d")
+		if !errors.Is(err, broken) || !errors.Is(err, ErrToken) || len(source.asked) != 1 {
+			t.Errorf("%v, asked %d times", err, len(source.asked))
+		}
+	})
+}
+
+func TestAClaimsChallengeReachesTheTokenSource(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		claims := `{"access_token":{"nbf":{"essential":true,"value":"1"}}}`
+		for _, status := range []int{401, 403} {
+			source := &sequence{}
+			c := over(t, func(req *http.Request) (*http.Response, error) {
+				if req.Header.Get("Authorization") == "Bearer token-0" {
+					return jsonAnswer(status, "", "WWW-Authenticate", `PoP realm="x"`,
+						"WWW-Authenticate", `Bearer claims="`+base64.StdEncoding.EncodeToString([]byte(claims))+`", realm="", error="insufficient_claims"`), nil
+				}
+				return jsonAnswer(200, driveBody), nil
+			}, func(o *Options) { o.Tokens = source })
+			if _, err := c.Drive(t.Context(), "d"); err != nil {
+				t.Errorf("%d: %v", status, err)
+			}
+			if len(source.asked) != 1 || source.asked[0] != (TokenRequest{Claims: claims, Rejected: "token-0"}) {
+				t.Errorf("%d: asked %+v", status, source.asked)
+			}
+		}
+	})
+}
+
+func TestClaimsAreFoundInAnyChallenge(t *testing.T) {
+	want := `{"access_token":{"acrs":{"essential":true,"value":"cp1"}}}`
+	std := base64.StdEncoding.EncodeToString([]byte(want))
+	for value, found := range map[string]bool{
+		`Bearer error="insufficient_claims", claims="` + std + `"`:                                                  true,
+		`bearer CLAIMS="` + strings.TrimRight(std, "=") + `",ERROR=insufficient_claims`:                             true,
+		`Bearer realm="a, b=\"c\"", claims=` + strings.TrimRight(std, "=") + `, error="x"`:                          true,
+		`Bearer error="invalid_token"`:                                                                              false,
+		`Bearer error="insufficient_claims"`:                                                                        false,
+		`Bearer error="insufficient_claims", claims="!!!"`:                                                          false,
+		`Bearer error="insufficient_claims", claims="` + base64.StdEncoding.EncodeToString([]byte("no JSON")) + `"`: false,
+		`Bearer error="insufficient_claims", claims="` + base64.StdEncoding.EncodeToString([]byte("[1]")) + `"`:     false,
+		``: false, `=`: false, `"`: false, `claims="`: false, strings.Repeat("=", 1000): false,
+	} {
+		got := claimsChallenge(http.Header{"Www-Authenticate": {value}})
+		if (got != "") != found || found && got != want {
+			t.Errorf("%s: %q", value, got)
+		}
+	}
+	example := recorded(t, "claims-challenge-401.http")
+	if got := claimsChallenge(example.Header); got != `{"access_token":{"acrs":{"essential":true,"value":"cp1"}}}` {
+		t.Errorf("example: %q", got)
+	}
+}
+
+func TestTheLogNamesTheExchangeAndNoSecret(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		c := over(t, func(req *http.Request) (*http.Response, error) {
+			if strings.HasPrefix(req.URL.Host, "graph") {
+				return jsonAnswer(404, `{"error":{"code":"itemNotFound"}}`, "request-id", "rid-1"), nil
+			}
+			return response(200, "bytes"), nil
+		}, func(o *Options) {
+			o.Logger = slog.New(slog.NewJSONHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug}))
+		})
+		_, _ = c.DeltaPage(t.Context(), "https://graph.microsoft.com/v1.0/drives/d/root/delta(token='canary')?token=canary", DeltaQuery{})
+		_, _ = c.SharedItem(t.Context(), "https://contoso.sharepoint.com/:x:/canary")
+		_, _ = c.DeltaPage(t.Context(), "https://graph.microsoft.com/v1.0/drives/d/root/delta?token=canary", DeltaQuery{})
+		content, err := c.Open(t.Context(), ContentRequest{URL: NewSecretURL("https://contoso.sharepoint.com/canary?tempauth=canary")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = content.Body.Close()
+		log := out.String()
+		encoded := base64.RawURLEncoding.EncodeToString([]byte("https://contoso.sharepoint.com/:x:/canary"))
+		for _, secret := range []string{"canary", encoded, "token-0", "Bearer"} {
+			if strings.Contains(log, secret) {
+				t.Errorf("the log has %q:\n%s", secret, log)
+			}
+		}
+		for _, want := range []string{`"status":404`, `"request_id":"rid-1"`, `"path":"/v1.0/drives/d/root/delta"`, `"op":"open content"`, `"host":"contoso.sharepoint.com"`} {
+			if !strings.Contains(log, want) {
+				t.Errorf("the log lacks %s:\n%s", want, log)
+			}
+		}
+	})
+}
+
+func TestAThrottleAnywherePausesEveryCallEvenOnTheContentHost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var asked pauses
+		var mu sync.Mutex
+		n := 0
+		c := over(t, func(req *http.Request) (*http.Response, error) {
+			if asked.covers(time.Now()) {
+				t.Error("a request started inside a pause")
+			}
+			mu.Lock()
+			n++
+			mine := n
+			mu.Unlock()
+			time.Sleep(time.Duration(10+mine%90) * time.Millisecond)
+			if mine%50 == 0 {
+				asked.add(time.Now(), 20*time.Second)
+				return jsonAnswer(429, "", "Retry-After", "20", "RateLimit-Reset", "7"), nil
+			}
+			if strings.HasSuffix(req.URL.Host, "sharepoint.com") {
+				if mine%77 == 0 {
+					asked.add(time.Now(), time.Minute)
+					return response(302, "", "Location", "https://contoso.sharepoint.com/Throttle.htm", "Retry-After", "60"), nil
+				}
+				return response(200, "bytes"), nil
+			}
+			return jsonAnswer(200, driveBody), nil
+		}, func(o *Options) { o.Gate = NewGate(GateConfig{InFlight: 32}) })
+		var wg sync.WaitGroup
+		for i := range 32 {
+			wg.Go(func() {
+				for range 20 {
+					if i%2 == 0 {
+						if _, err := c.Drive(t.Context(), "d"); err != nil {
+							t.Error(err)
+						}
+						continue
+					}
+					content, err := c.Open(t.Context(), ContentRequest{URL: NewSecretURL("https://contoso.sharepoint.com/x?t=1")})
+					if err != nil {
+						t.Error(err)
+						continue
+					}
+					_, _ = io.Copy(io.Discard, content.Body)
+					_ = content.Body.Close()
+				}
+			})
+		}
+		wg.Wait()
+		if s := c.Gate().Stats(); s.InFlight != 0 || s.Pauses < 5 {
+			t.Errorf("%+v", s)
+		}
+	})
+}
+
+func TestA503OfAFragileItemIsItsOwnFailureAndPausesNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := 0
+		c := over(t, func(*http.Request) (*http.Response, error) { n++; return response(503, ""), nil })
+		_, err := c.Open(t.Context(), ContentRequest{URL: NewSecretURL("https://contoso.sharepoint.com/notes.one"), Fragile: true})
+		e, ok := AsError(err)
+		if !ok || !e.IsItemFault() || e.IsThrottle() || errors.Is(err, ErrThrottled) || n != maxItemFaults {
+			t.Errorf("%v after %d attempts", err, n)
+		}
+		if s := c.Gate().Stats(); s.Pauses != 0 {
+			t.Errorf("%+v", s)
+		}
+	})
+}
+
+func TestADeltaLinkThatTimesOutAgainAndAgainIsGivenUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := 0
+		c := over(t, func(*http.Request) (*http.Response, error) { n++; return jsonAnswer(504, ""), nil })
+		_, err := c.DeltaPage(t.Context(), "https://graph.microsoft.com/v1.0/drives/d/root/delta?token=1", DeltaQuery{})
+		if e, ok := AsError(err); !errors.Is(err, ErrLinkTimeout) || !ok || e.Status != 504 || n != maxLinkTimeouts {
+			t.Errorf("%v after %d attempts", err, n)
+		}
+	})
+}
+
+func FuzzChallengesNeverBreakTheReader(f *testing.F) {
+	f.Add(`Bearer realm="", error="insufficient_claims", claims="e30="`)
+	f.Fuzz(func(t *testing.T, value string) {
+		if got := claimsChallenge(http.Header{"Www-Authenticate": {value}}); got != "" && got[0] != '{' && strings.TrimSpace(got)[0] != '{' {
+			t.Fatalf("%q", got)
+		}
+	})
+}
