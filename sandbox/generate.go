@@ -30,36 +30,41 @@ func (d *Drive) seedFile(f FileSpec, at time.Time) error {
 	return nil
 }
 
-// generate fills a library. Files of a folder are numbered, so names are unique by construction.
+// Defaults of generated libraries.
+const (
+	defaultPerFolder = 50
+	defaultFanout    = 20
+	defaultMaxSize   = 8192
+)
+
+// generate fills a library: first the folders, breadth first, then the files, evenly spread. Names are
+// numbered and so unique by construction.
 func (d *Drive) generate(g Generate, at time.Time) {
-	per, fan := cmp.Or(g.PerFolder, 50), cmp.Or(g.Fanout, 20)
-	low, high := g.MinSize, cmp.Or(g.MaxSize, 4096)
+	folders := g.Folders
+	if folders == 0 {
+		folders = g.Files / cmp.Or(g.PerFolder, defaultPerFolder)
+	}
+	low, high := g.MinSize, cmp.Or(g.MaxSize, 2*g.Size, defaultMaxSize)
 	low = min(low, high)
+	items := make([]*item, 1, g.Files+folders+1)
+	items[0] = d.root()
+	d.items = append(items, d.items[1:]...)
+	d.slab = make([]item, g.Files+folders)
+	parents, people := []*item{d.root()}, len(d.t.users)
+	for i := range folders {
+		r := mix(d.seed ^ uint64(len(d.items)))
+		parents = append(parents, d.bulk(parents[i/cmp.Or(g.Fanout, defaultFanout)], kindFolder, "Folder "+strconv.Itoa(i+1), at, r, people))
+	}
+	per := (g.Files + len(parents) - 1) / len(parents)
 	exts := []string{".docx", ".pdf", ".xlsx", ".txt", ".png"}
-	d.items = make([]*item, len(d.items), g.Files+g.Files/per+2)
-	d.items[0] = d.byGUID[rootGUID]
-	queue := []*item{d.root()}
-	next, people := 0, len(d.t.users)
 	name := make([]byte, 0, 32)
-	for made := 0; made < g.Files; {
-		parent := queue[next]
-		next++
-		for i := 0; i < per && made < g.Files; i++ {
-			n := uint64(len(d.items))
-			r := mix(d.seed ^ n)
-			name = append(strconv.AppendInt(append(name[:0], "file-"...), int64(made), 10), exts[r%5]...)
-			it := d.bulk(parent, kindFile, string(name), at, r, people)
-			it.size = low + int64(r>>16%uint64(high-low+1))
-			d.resize(parent, it.size)
-			made++
-		}
-		for i := 0; i < fan && (len(queue)-1)*per < g.Files; i++ {
-			n := uint64(len(d.items))
-			queue = append(queue, d.bulk(parent, kindFolder, "Folder "+strconv.Itoa(len(queue)), at, mix(d.seed^n), people))
-		}
-		if next == len(queue) { // no folder is left, the rest goes into the last one
-			next--
-		}
+	for i := range g.Files {
+		parent := parents[i/per]
+		r := mix(d.seed ^ uint64(len(d.items)))
+		name = append(strconv.AppendInt(append(name[:0], "file-"...), int64(i+1), 10), exts[r%5]...)
+		it := d.bulk(parent, kindFile, string(name), at, r, people)
+		it.size = low + int64(r>>16%uint64(high-low+1))
+		d.resize(parent, it.size)
 	}
 }
 

@@ -228,7 +228,7 @@ func (t *Tenant) addDrive(s *site, spec DriveSpec) error {
 	if s.owner >= 0 {
 		d.owner = uint16(s.owner)
 	}
-	d.list = makeGUID(t.seed, "list", s.host, s.path, d.segment)
+	d.list = makeGUID(t.seed^mix(spec.Seed), "list", s.host, s.path, d.segment)
 	d.seed = binary.LittleEndian.Uint64(d.list[:8]) ^ mix(t.seed)
 	d.id = makeDriveID(s.collection, s.web, d.list)
 	d.prefix = makeIDPrefix(d.list)
