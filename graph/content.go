@@ -22,7 +22,7 @@ type ContentRequest struct {
 	URL      SecretURL
 	Offset   int64 // first byte wanted
 	Length   int64 // number of bytes wanted; negative or zero for all up to the end
-	MaxBytes int64 // most bytes the body may have, 0 for no limit (I-10)
+	MaxBytes int64 // most bytes the whole file may have, 0 for no limit: reading ends with an error beyond it (I-10)
 	// Fragile marks an item whose download may fail for good with 503, as parts of OneNote notebooks do: such a 503 is
 	// then the item's failure and does not pause the tenant (C26).
 	Fragile bool
@@ -47,6 +47,9 @@ func (c *Client) Open(ctx context.Context, q ContentRequest) (*Content, error) {
 	u, err := c.policy.content(q.URL.Reveal())
 	if err != nil {
 		return nil, opError(opContent, err)
+	}
+	if q.Offset < 0 || q.MaxBytes > 0 && q.Offset >= q.MaxBytes {
+		return nil, opError(opContent, ErrRange)
 	}
 	var opened *Content
 	r := &retry{maxPause: c.gate.MaxPause()}
@@ -117,11 +120,14 @@ func (c *Client) readContent(ctx context.Context, cancel context.CancelCauseFunc
 	if err != nil {
 		return nil, err
 	}
-	if q.MaxBytes > 0 && opened.Length > q.MaxBytes {
-		return nil, fmt.Errorf("%w: %d bytes announced, %d allowed", ErrTooLarge, opened.Length, q.MaxBytes)
+	most := int64(-1)
+	if q.MaxBytes > 0 {
+		if most = q.MaxBytes - opened.Offset; opened.Length > most {
+			return nil, fmt.Errorf("%w: %d bytes announced, %d allowed", ErrTooLarge, opened.Length, most)
+		}
 	}
 	guarded := newGuard(ctx, cancel, resp.Body, c.transfer)
-	opened.Body = &bounded{ReadCloser: guarded, left: opened.Length, most: q.MaxBytes}
+	opened.Body = &bounded{ReadCloser: guarded, left: opened.Length, most: most}
 	return opened, nil
 }
 

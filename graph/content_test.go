@@ -338,3 +338,27 @@ func TestManyDownloadsShareTheGateAndGiveTheirPlacesBack(t *testing.T) {
 		t.Errorf("%d at once", most.Load())
 	}
 }
+
+func TestTheSizeLimitCountsFromTheBeginningOfTheFile(t *testing.T) {
+	c, server := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/ignores" {
+			_, _ = w.Write([]byte("0123456789"))
+			return
+		}
+		http.ServeContent(w, r, "x.bin", time.Time{}, strings.NewReader("0123456789ABC"))
+	}))
+	if content, body, err := open(t, c, server.URL+"/ignores", graph.ContentRequest{Offset: 7, MaxBytes: 10}); err != nil || content.Status != 200 || len(body) != 10 {
+		t.Errorf("a host that ignores the range: %q, %v", body, err)
+	}
+	if _, _, err := open(t, c, server.URL+"/grown", graph.ContentRequest{Offset: 7, MaxBytes: 10}); !errors.Is(err, graph.ErrTooLarge) {
+		t.Errorf("a file that has grown: %v", err)
+	}
+	if _, body, err := open(t, c, server.URL+"/grown", graph.ContentRequest{Offset: 7, Length: 3, MaxBytes: 10}); err != nil || string(body) != "789" {
+		t.Errorf("a part: %q, %v", body, err)
+	}
+	for _, q := range []graph.ContentRequest{{Offset: 10, MaxBytes: 10}, {Offset: -1}} {
+		if _, _, err := open(t, c, server.URL+"/grown", q); !errors.Is(err, graph.ErrRange) {
+			t.Errorf("%+v: %v", q, err)
+		}
+	}
+}

@@ -20,6 +20,8 @@ const (
 	handshakeTimeout = 15 * time.Second
 	headerTimeout    = 100 * time.Second // Graph's own gateway gives up at about the same time
 	idleConnTimeout  = 90 * time.Second
+	pingAfter        = 20 * time.Second // a dead HTTP/2 connection would otherwise be used again and again (Q63)
+	pingTimeout      = 15 * time.Second
 	maxHeaderBytes   = 64 << 10 // Go's own limit is 10 MB (N20)
 	maxIdlePerHost   = 256      // as many downloads as may run at once (DEPS B6)
 	contentReadBytes = 64 << 10
@@ -158,6 +160,7 @@ func (d *dialer) apiTransport(roots *x509.CertPool) *http.Transport {
 	t := d.transport(roots)
 	t.Protocols.SetHTTP1(true)
 	t.Protocols.SetHTTP2(true)
+	t.HTTP2 = &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingTimeout}
 	return t
 }
 

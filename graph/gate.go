@@ -281,8 +281,9 @@ func (t *Ticket) throttled(wish time.Duration, told bool, reason string) {
 	g.tell()
 }
 
-// answered takes note of an answer that is no throttle. Any such answer counts, also an error: the service answered.
-func (t *Ticket) answered(early rateLimit, warned bool) {
+// answered takes note of an answer that is no throttle. Any such answer opens a half-open gate; concurrency grows only
+// with healthy ones.
+func (t *Ticket) answered(early rateLimit, warned, healthy bool) {
 	g := t.gate
 	g.mu.Lock()
 	if !t.told {
@@ -290,7 +291,9 @@ func (t *Ticket) answered(early rateLimit, warned bool) {
 		if g.halfOpen && t == g.probe {
 			g.halfOpen, g.probe, g.backOff = false, nil, 0
 		}
-		g.limit = min(float64(g.cfg.InFlight), g.limit+1/max(1, g.limit))
+		if healthy {
+			g.limit = min(float64(g.cfg.InFlight), g.limit+1/max(1, g.limit))
+		}
 	}
 	if warned && float64(early.remaining) < slowBelow*float64(early.limit) {
 		g.slow(early)

@@ -63,7 +63,7 @@ func TestNoRequestStartsInsideAnyPauseWithManyWorkers(t *testing.T) {
 							asked.add(time.Now(), wait)
 							ticket.throttled(wait, true, "test")
 						} else {
-							ticket.answered(rateLimit{}, false)
+							ticket.answered(rateLimit{}, false, true)
 						}
 						time.Sleep(time.Duration(roll(300)) * time.Millisecond)
 						ticket.Close()
@@ -108,7 +108,7 @@ func TestAfterAPauseOneRequestGoesAheadAndItsSuccessOpensTheGate(t *testing.T) {
 		if len(got) != 0 {
 			t.Fatal("more than one request before the probe was answered")
 		}
-		probe.answered(rateLimit{}, false)
+		probe.answered(rateLimit{}, false, true)
 		synctest.Wait()
 		if n := len(got); n != 1 {
 			t.Errorf("%d more requests under way, want 1: half of 4, and the probe", n)
@@ -116,7 +116,7 @@ func TestAfterAPauseOneRequestGoesAheadAndItsSuccessOpensTheGate(t *testing.T) {
 		for range 7 {
 			probe.Close()
 			probe = <-got
-			probe.answered(rateLimit{}, false)
+			probe.answered(rateLimit{}, false, true)
 		}
 		probe.Close()
 		if len(events) != 2 || !events[0].Paused || events[0].Tenant != "contoso" || events[0].Reason != "because" ||
@@ -193,7 +193,7 @@ func TestAThrottleWithoutAWordBacksOffFromThirtySecondsAndGrows(t *testing.T) {
 			}
 		}
 		ticket, _ := g.Acquire(t.Context(), 1)
-		ticket.answered(rateLimit{}, false)
+		ticket.answered(rateLimit{}, false, true)
 		ticket.Close()
 		ticket, _ = g.Acquire(t.Context(), 1)
 		time.Sleep(time.Millisecond)
@@ -229,7 +229,7 @@ func TestConcurrencyGrowsByOneForEachFullRoundUpToItsLimit(t *testing.T) {
 				t.Fatal("it does not grow")
 			}
 			ticket, _ := g.Acquire(t.Context(), 1)
-			ticket.answered(rateLimit{}, false)
+			ticket.answered(rateLimit{}, false, true)
 			ticket.Close()
 		}
 		if rounds < 8 {
@@ -237,7 +237,7 @@ func TestConcurrencyGrowsByOneForEachFullRoundUpToItsLimit(t *testing.T) {
 		}
 		for range 100 {
 			ticket, _ := g.Acquire(t.Context(), 1)
-			ticket.answered(rateLimit{}, false)
+			ticket.answered(rateLimit{}, false, true)
 			ticket.Close()
 		}
 		if got := g.Stats().Limit; got != 6 {
@@ -281,7 +281,7 @@ func TestLittleRemainingSlowsDownUntilTheReset(t *testing.T) {
 			t.Fatalf("unhindered: %s", took)
 		}
 		ticket, _ := g.Acquire(t.Context(), 1)
-		ticket.answered(rateLimit{limit: 1200, remaining: 30, reset: 30 * time.Second}, true)
+		ticket.answered(rateLimit{limit: 1200, remaining: 30, reset: 30 * time.Second}, true, true)
 		ticket.Close()
 		if took := run(36); took < 15*time.Second { // 16 may start together
 			t.Errorf("slowed: %s", took)

@@ -31,7 +31,8 @@ func (l *gateLink) RoundTrip(req *http.Request) (*http.Response, error) {
 		wish, told := pauseAsked(resp.Header, time.Now())
 		ticket.throttled(wish, told, throttleReason(trip, resp.StatusCode))
 	} else {
-		ticket.answered(rateLimitOf(resp.Header))
+		early, warned := rateLimitOf(resp.Header)
+		ticket.answered(early, warned, resp.StatusCode < http.StatusInternalServerError)
 	}
 	resp.Body = &gatedBody{ReadCloser: resp.Body, ctx: req.Context(), ticket: ticket}
 	return resp, nil

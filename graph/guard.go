@@ -94,7 +94,7 @@ func (g *guard) Close() error {
 type bounded struct {
 	io.ReadCloser
 	left int64 // announced and not yet read, negative if nothing was announced
-	most int64 // allowed, 0 for any number
+	most int64 // allowed, negative for any number
 	got  int64
 }
 
@@ -103,7 +103,7 @@ func (b *bounded) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	b.got += int64(n)
 	switch {
-	case b.most > 0 && b.got > b.most:
+	case b.most >= 0 && b.got > b.most:
 		return n, fmt.Errorf("%w: content goes on after %d bytes", ErrTooLarge, b.most)
 	case b.left >= 0 && b.got > b.left:
 		return n, &protocolError{op: opContent, reason: "the content is longer than announced"}

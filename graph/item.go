@@ -35,7 +35,7 @@ const SizeUnknown = -1
 // Item is a driveItem as the service described it. Every member is optional in the service; a zero value means that it
 // was not told, except where a member says otherwise.
 type Item struct {
-	Drive       DriveID // of the item, from its parent reference
+	Drive       DriveID // of the item: from its parent reference, else the drive that was asked for
 	ID          ItemID
 	Parent      ItemID // "" for the root of a drive
 	ParentDrive DriveID
@@ -111,7 +111,8 @@ const (
 	slotDrive = iota
 	slotParent
 	slotMime
-	slotModifiedBy
+	slotMail
+	slotPerson
 )
 
 // itemReader collects what is decided only when the whole item is known.
@@ -256,7 +257,13 @@ func (s *scanner) fileMember(r *itemReader, key []byte) {
 	case "mimeType":
 		r.it.MimeType = s.repeated(slotMime)
 	case "hashes":
-		s.optional(s.only("quickXorHash", &r.hash))
+		s.optional(func(key []byte) {
+			if string(key) == "quickXorHash" {
+				r.hash = s.text()
+				return
+			}
+			s.skip()
+		})
 	case "processingMetadata":
 		if s.flag() {
 			r.it.Facets |= Processing
@@ -337,11 +344,9 @@ func (s *scanner) identity() string {
 		s.optional(func(key []byte) {
 			switch string(key) {
 			case "email":
-				mail = s.repeated(slotModifiedBy)
+				mail = s.repeated(slotMail)
 			case "displayName":
-				if n, ok := s.raw(); ok {
-					name = string(n)
-				}
+				name = s.repeated(slotPerson)
 			default:
 				s.skip()
 			}
@@ -359,6 +364,13 @@ func (s *scanner) identity() string {
 		return user
 	}
 	return other
+}
+
+// belongsTo fills in the drive where the service did not tell it.
+func (it *Item) belongsTo(drive DriveID) {
+	if it.Drive == "" {
+		it.Drive = drive
+	}
 }
 
 // finish settles what depends on several members.

@@ -34,7 +34,7 @@ type Grantee struct{ Kind, ID, Name, Email string }
 
 // Item reads an item, with a download address if it is a file.
 func (c *Client) Item(ctx context.Context, drive DriveID, item ItemID) (Item, error) {
-	return c.item(ctx, "get item", "/drives/"+escape(string(drive))+"/items/"+escape(string(item)))
+	return c.item(ctx, "get item", drive, "/drives/"+escape(string(drive))+"/items/"+escape(string(item)))
 }
 
 // ItemByPath reads the item at a path below the root of a drive, "" and "/" being the root. Segments are separated by
@@ -52,7 +52,7 @@ func (c *Client) ItemByPath(ctx context.Context, drive DriveID, path string) (It
 		}
 		address += ":/" + strings.Join(segments, "/")
 	}
-	return c.item(ctx, op, address)
+	return c.item(ctx, op, drive, address)
 }
 
 // SharedItem reads the item that a sharing link leads to.
@@ -62,15 +62,16 @@ func (c *Client) SharedItem(ctx context.Context, shareURL string) (Item, error) 
 		return Item{}, opError(op, fmt.Errorf("%w: a sharing link begins with https://", ErrAddress))
 	}
 	token := "u!" + base64.RawURLEncoding.EncodeToString([]byte(shareURL))
-	return c.item(ctx, op, "/shares/"+token+"/driveItem")
+	return c.item(ctx, op, "", "/shares/"+token+"/driveItem")
 }
 
-// item reads a single item. One that breaks the protocol is an error here.
-func (c *Client) item(ctx context.Context, op, path string) (Item, error) {
+// item reads a single item of a drive, if that is known. One that breaks the protocol is an error here.
+func (c *Client) item(ctx context.Context, op string, drive DriveID, path string) (Item, error) {
 	return one(ctx, c, op, path, unitsItem, func(s *scanner, into *Item) {
 		if bad := s.item(into); bad != nil {
 			s.note(bad.Reason)
 		}
+		into.belongsTo(drive)
 	})
 }
 
@@ -81,6 +82,7 @@ func (c *Client) Children(ctx context.Context, drive DriveID, folder ItemID) ite
 	return func(yield func(Item, error) bool) {
 		read := func(s *scanner, into *child) bool {
 			into.bad = s.item(&into.item)
+			into.item.belongsTo(drive)
 			return true
 		}
 		for each, err := range all(ctx, c, "list children", path, unitsList, read) {

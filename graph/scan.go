@@ -1,6 +1,7 @@
 package graph
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"hash/maphash"
@@ -29,7 +30,8 @@ type scanner struct {
 	err   error
 	odd   string
 
-	last [4]string // recent texts that repeat from item to item
+	last    [5]string // recent texts that repeat from item to item
+	scratch []byte    // texts with escapes, undone
 }
 
 // fail marks the page as broken.
@@ -163,7 +165,7 @@ func (s *scanner) key() []byte {
 	}
 	from := s.i
 	if !s.plain() {
-		return []byte(s.unescape(from))
+		return s.unescape(from)
 	}
 	if s.err != nil {
 		return nil
@@ -180,9 +182,20 @@ var stops = func() (t [256]bool) {
 	return t
 }()
 
+// stopsIn tells whether one of eight bytes ends a run of plain text: a quote, a backslash or a control character. A byte
+// is below n if subtracting n borrows from its high bit, and equal to c if it is below one after XOR with c.
+func stopsIn(w uint64) bool {
+	const ones, highs = 0x0101010101010101, 0x8080808080808080
+	quote, slash := w^ones*'"', w^ones*'\\'
+	return ((w-ones*' ')&^w|(quote-ones)&^quote|(slash-ones)&^slash)&highs != 0
+}
+
 // plain reads to the end of a text without escapes. It returns false, standing on the first escape, if there is one.
 func (s *scanner) plain() bool {
 	b, i := s.b, s.i
+	for len(b)-i >= 8 && !stopsIn(binary.LittleEndian.Uint64(b[i:])) {
+		i += 8
+	}
 	for i < len(b) && !stops[b[i]] {
 		i++
 	}
@@ -240,25 +253,28 @@ func (s *scanner) raw() ([]byte, bool) {
 		}
 		return s.b[from : s.i-1], true
 	}
-	return []byte(s.unescape(from)), s.err == nil
+	return s.unescape(from), s.err == nil
 }
 
-// unescape reads a text from its beginning, the scanner standing on its first escape.
-func (s *scanner) unescape(from int) string {
-	out := append(make([]byte, 0, 2*(s.i-from)+32), s.b[from:s.i]...)
-	for s.err == nil {
+// unescape reads a text from its beginning, the scanner standing on its first escape. The result is valid until the
+// next text with escapes.
+func (s *scanner) unescape(from int) []byte {
+	out := append(s.scratch[:0], s.b[from:s.i]...)
+	for done := false; !done; {
 		out = s.escapeAt(out)
 		run := s.i
-		done := s.plain()
+		done = s.plain()
 		if s.err != nil {
-			return ""
+			return nil
 		}
+		end := s.i
 		if done {
-			return string(append(out, s.b[run:s.i-1]...))
+			end-- // the quote
 		}
-		out = append(out, s.b[run:s.i]...)
+		out = append(out, s.b[run:end]...)
 	}
-	return ""
+	s.scratch = out
+	return out
 }
 
 // escapeAt reads one escape, or a pair that makes up one character.

@@ -210,6 +210,9 @@ func Parse(text string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("quickxor: %q is not a hash: %w", clip(text), err)
 	}
+	if len(text) != hex.EncodedLen(Size) {
+		return text, nil // strict base64 has one spelling only
+	}
 	return Encode([Size]byte(raw)), nil
 }
 
