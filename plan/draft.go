@@ -18,6 +18,7 @@ type Draft struct {
 	folders map[string]*folderCounts
 	samples map[string]*sampler
 	mirrors map[string]*Mirror
+	deletes map[string]map[string]int64 // files deleted, by mirror and top folder
 }
 
 // samplesPerAction is how many of the largest items of an action are kept to be
@@ -40,6 +41,7 @@ func NewDraft(h *Header, dir string) (*Draft, error) {
 		folders: make(map[string]*folderCounts),
 		samples: make(map[string]*sampler),
 		mirrors: make(map[string]*Mirror),
+		deletes: make(map[string]map[string]int64),
 	}
 	return d, nil
 }
@@ -72,6 +74,7 @@ func (d *Draft) Add(c Change) error {
 	m.Reasons[action][c.Reason]++
 	d.folders[c.Mirror].add(&c)
 	d.samples[c.Mirror].add(&c)
+	d.countTop(&c)
 	return d.items.Add(sortKey(c.Mirror, string(action), string(c.Path), c.Folder), &c)
 }
 

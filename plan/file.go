@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/klauspost/compress/flate"
 )
@@ -65,6 +66,39 @@ func (p *Plan) WriteFile(name string) error {
 	return nil
 }
 
+// lasting is the header without what differs between two plans of the same
+// changes: how the source was read, and the id and digest computed over this.
+func (h *Header) lasting() Header {
+	out := *h
+	out.PlanID, out.Digest = "", ""
+	out.Mirrors = make([]*Mirror, len(h.Mirrors))
+	for i, m := range h.Mirrors {
+		mirror := *m
+		mirror.Listing = Listing{Complete: m.Listing.Complete}
+		out.Mirrors[i] = &mirror
+	}
+	return out
+}
+
+// ContentDigest is a SHA-256 over all that the plan says but when it was made.
+func (p *Plan) ContentDigest() (string, error) {
+	header := p.lasting()
+	header.Created, header.Expires = time.Time{}, time.Time{}
+	h := sha256.New()
+	if err := json.NewEncoder(h).Encode(&header); err != nil {
+		return "", fmt.Errorf("digest of plan: %w", err)
+	}
+	for _, lines := range []iter.Seq2[[]byte, error]{p.ChangeLines(), p.DriftLines()} {
+		for line, err := range lines {
+			if err != nil {
+				return "", fmt.Errorf("digest of plan: %w", err)
+			}
+			h.Write(line)
+		}
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
+}
+
 // Seal computes the plan's id and digest without keeping its bytes.
 func (p *Plan) Seal() error { return p.Write(io.Discard) }
 
@@ -73,8 +107,7 @@ func (p *Plan) Write(w io.Writer) error {
 	z := zip.NewWriter(w)
 	z.RegisterCompressor(zip.Deflate, func(out io.Writer) (io.WriteCloser, error) { return flate.NewWriter(out, 3) })
 	sums := &digests{}
-	header := *p.Header
-	header.PlanID, header.Digest = "", "" // they are computed over this
+	header := p.lasting()
 	steps := []func() error{
 		func() error {
 			return sums.entry(z, entryHeader, func(w io.Writer) error {

@@ -213,3 +213,13 @@ func equalPtr[T any](a, b *T, eq func(T, T) bool) bool {
 	}
 	return eq(*a, *b)
 }
+
+// PathMatcher returns a function that reports whether a glob of the configuration
+// language names a path or a folder above it.
+func PathMatcher(pattern string) (func(path string) bool, error) {
+	globs, err := compileGlobs([]string{pattern})
+	if err != nil {
+		return nil, err
+	}
+	return func(path string) bool { return coveredBy(globs, path, false) }, nil
+}

@@ -103,7 +103,7 @@ func TestAFaultAtAnyOperationLosesNothing(t *testing.T) {
 // strikeAt reports whether there was an n-th operation.
 func strikeAt(t *testing.T, n int, forGood bool, opts ...Option) bool {
 	t.Helper()
-	dir := t.TempDir() + "/t"
+	dir := memoryDir(t) + "/t"
 	must(t, Init(dir, testMarker))
 	d := reopen(t, dir, opts...)
 	defer d.Close()

@@ -22,9 +22,9 @@ func linkCount(f *os.File) (uint64, error) {
 	return uint64(st.Nlink), err
 }
 
-// setTimes has only microseconds and cannot leave the access time alone.
+// setTimes has only microseconds and cannot leave the access time alone. It cuts; NsecToTimeval would round up.
 func setTimes(f *os.File, mtime time.Time) error {
-	tv := syscall.NsecToTimeval(mtime.UnixNano())
+	tv := syscall.NsecToTimeval(mtime.Truncate(time.Microsecond).UnixNano())
 	return syscall.Futimes(int(f.Fd()), []syscall.Timeval{tv, tv})
 }
 

@@ -49,6 +49,9 @@ func plainComponent(name string) bool {
 }
 
 func openRoot(dir string) (*handle, error) {
+	if info, err := os.Stat(dir); err == nil && !info.IsDir() {
+		return nil, syscall.ENOTDIR
+	}
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return nil, err

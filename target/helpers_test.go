@@ -111,5 +111,16 @@ func holds(t testing.TB, dir, text string) bool {
 	return false
 }
 
+// memoryDir is a temporary directory that need not survive a power loss, for tests that flush a lot.
+func memoryDir(t testing.TB) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("/dev/shm", "target-test-")
+	if err != nil {
+		return t.TempDir()
+	}
+	t.Cleanup(func() { must(t, os.RemoveAll(dir)) })
+	return dir
+}
+
 // fsHasNoFlush reports that whole file systems cannot be flushed here.
 func (d *Dir) fsHasNoFlush() bool { return errors.Is(d.root.syncFS(), errors.ErrUnsupported) }

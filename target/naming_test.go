@@ -332,7 +332,8 @@ func TestFoldingAFoldedNameChangesNothing(t *testing.T) {
 }
 
 func TestEveryCharacterFoldsOnce(t *testing.T) {
-	for r := rune(0); r <= utf8.MaxRune; r++ {
+	const lastWithCase = 0x1ffff // far beyond
+	for r := rune(0); r <= lastWithCase; r++ {
 		if !utf8.ValidRune(r) {
 			continue
 		}

@@ -159,7 +159,7 @@ func TestADirectoryThatCannotBeListedIsReported(t *testing.T) {
 }
 
 func TestVeryDeepTreesWork(t *testing.T) {
-	d := newTarget(t)
+	d := newTarget(t, WithSync(SyncNone))
 	deep := RelPath("d")
 	for range 399 { // H-18
 		deep = deep.Join(LocalName(strings.Repeat("n", 80)))

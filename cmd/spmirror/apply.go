@@ -1,0 +1,267 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/urfave/cli/v3"
+
+	"github.com/spmirror/spmirror/apply"
+	"github.com/spmirror/spmirror/config"
+	"github.com/spmirror/spmirror/plan"
+	"github.com/spmirror/spmirror/view"
+)
+
+func applyCommand(env *environment) *cli.Command {
+	flags := slices.Concat(planFlags(), configFlags(), outputFlags(), []cli.Flag{
+		&cli.StringFlag{Name: "auto-approve", Usage: "do not ask; `GRADE` may be no-delete or add-only"},
+		&cli.BoolFlag{Name: "input", Value: true, Usage: "ask for approval; -input=false never asks"},
+		&cli.IntFlag{Name: "parallelism", Value: apply.DefaultWorkers, Usage: "download `N` files at a time"},
+		&cli.BoolFlag{Name: "fail-fast", Usage: "stop at the first item that fails"},
+		&cli.StringFlag{Name: "dangerous-override-guard", Usage: "go ahead although guard `NAME` blocks; needs -reason"},
+		&cli.StringFlag{Name: "reason", Usage: "why a guard is overridden; goes into the run's record"},
+		&cli.StringFlag{Name: "expect-digest", Usage: "refuse a saved plan whose digest is not `SHA256`"},
+		&cli.StringFlag{Name: "report", Usage: "write the results to `FILE` (.json, .csv or .md)"},
+		&cli.BoolFlag{Name: "json", Usage: "print events as JSON lines"},
+		&cli.BoolFlag{Name: "compact", Usage: "one line for each mirror"},
+		&cli.BoolFlag{Name: "verbose", Usage: "list every change"},
+		&cli.IntFlag{Name: "list-limit", Usage: "list up to `N` items of each kind"},
+	})
+	return &cli.Command{
+		Name:      "apply",
+		Usage:     "carry out a saved plan, or plan and ask",
+		ArgsUsage: "[FILE]",
+		Description: "With a saved plan it does exactly what the plan says, or nothing. Without one it plans,\n" +
+			"shows the plan and asks. It can be interrupted at any time and goes on where it was.\n\n" +
+			"Exit codes: 0 ok, 1 error, 3 blocked by a guard or an approval rule, 4 some items are left\n" +
+			"over (run again), 5 the saved plan is refused, 6 locked, 7 declined, 130 interrupted.",
+		Flags:  flags,
+		Action: func(ctx context.Context, c *cli.Command) error { return runApply(ctx, env, c) },
+	}
+}
+
+func runApply(ctx context.Context, env *environment, c *cli.Command) error {
+	if c.Args().Len() > 1 {
+		return &problem{code: "SPM0002", summary: "apply takes one saved plan"}
+	}
+	if err := checkApproval(env, c); err != nil {
+		return err
+	}
+	o, err := planOptionsOf(c)
+	if err != nil {
+		return err
+	}
+	if file := c.Args().First(); file != "" {
+		if err := refuseFlags(c); err != nil {
+			return err
+		}
+	}
+	cfg, err := load(env, c)
+	if err != nil {
+		return err
+	}
+	s, err := openSession(ctx, env, cfg, sessionOptions{
+		operation: "apply", lockTimeout: c.Duration("lock-timeout"), color: colorOf(c), quiet: c.Bool("json"),
+	})
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	if file := c.Args().First(); file != "" {
+		return s.applyFile(ctx, c, file)
+	}
+	return s.applyFresh(ctx, c, o)
+}
+
+// checkApproval finds out before any work whether anybody can approve.
+func checkApproval(env *environment, c *cli.Command) error {
+	grade := c.String("auto-approve")
+	if !slices.Contains([]string{"", "all", "true", "false", "no-delete", "add-only"}, grade) {
+		return &problem{code: "SPM0002", summary: fmt.Sprintf("Invalid -auto-approve=%s", grade), detail: "Allowed are no value, no-delete and add-only."}
+	}
+	if c.Args().Len() > 0 || approves(grade) {
+		return nil
+	}
+	if c.Bool("json") {
+		return &problem{code: "SPM0008", summary: "Plan file or -auto-approve required", detail: "With -json nobody can be asked."}
+	}
+	if !c.Bool("input") || !env.stdinTerminal && env.get("SPMIRROR_INPUT") == "" && env.automation() {
+		return &problem{code: "SPM0008", summary: "Approval needed", detail: "Use a saved plan (`spmirror apply FILE`) or -auto-approve. Nothing was done."}
+	}
+	return nil
+}
+
+func approves(grade string) bool { return grade != "" && grade != "false" }
+
+// refuseFlags refuses what a saved plan cannot honour: to ignore it would do
+// something else than was asked for (UX finding 6).
+func refuseFlags(c *cli.Command) error {
+	for _, name := range []string{"target", "target-path", "exclude", "replace", "refresh", "refresh-only", "full", "verify", "var", "var-file"} {
+		if c.IsSet(name) {
+			return &problem{
+				code: "SPM0402", summary: fmt.Sprintf("-%s cannot be used with a saved plan", name),
+				detail: "A saved plan is carried out as it is, or not at all. Make a new plan with this flag. Nothing was done.",
+			}
+		}
+	}
+	return nil
+}
+
+func (s *session) applyFile(ctx context.Context, c *cli.Command, name string) error {
+	file, err := plan.Open(name)
+	if err != nil {
+		return refusedFile(name, err)
+	}
+	defer file.Close()
+	if want := c.String("expect-digest"); want != "" && want != file.Digest {
+		return &problem{code: "SPM0403", summary: "The plan is not the one that was expected", exit: exitRefused,
+			detail: fmt.Sprintf("Its digest is %s, expected was %s. Nothing was done.", file.Digest, want)}
+	}
+	done, err := s.checkFresh(ctx, file.Header)
+	if err != nil {
+		return err
+	}
+	if done != 0 {
+		fmt.Fprintf(s.env.stdout, "Plan %s was already applied by run %d. Nothing to do.\n", file.PlanID, done)
+		return nil
+	}
+	if err := s.allow(c, file.Header); err != nil {
+		return err
+	}
+	s.notice.line(fmt.Sprintf("Applying plan %s: %s", file.PlanID, view.PlanLine(file.Totals)))
+	return s.execute(ctx, c, file.Header, file, name)
+}
+
+func refusedFile(name string, err error) error {
+	p := &problem{code: "SPM0404", summary: fmt.Sprintf("The plan %q is refused", name), err: err, exit: exitRefused,
+		detail: "Nothing was done. Make a new plan with `spmirror plan -out=FILE`."}
+	if !errors.Is(err, plan.ErrAltered) && !errors.Is(err, plan.ErrNotPlan) && !errors.Is(err, plan.ErrPlanFormat) {
+		p.code, p.exit, p.summary = "SPM0405", exitError, "Cannot open the plan"
+	}
+	return p
+}
+
+func (s *session) applyFresh(ctx context.Context, c *cli.Command, o planOptions) error {
+	if err := s.recoverAll(ctx); err != nil {
+		return err
+	}
+	p, err := s.makePlan(ctx, o)
+	if err != nil {
+		return err
+	}
+	defer p.Close()
+	if err := p.Seal(); err != nil {
+		return err
+	}
+	if err := s.showFresh(p, c, o); err != nil {
+		return err
+	}
+	if p.Totals.Changes() == 0 {
+		if err := s.settleUnchanged(ctx, p); err != nil {
+			return err
+		}
+		return planStatus(p.Header, false)
+	}
+	if err := s.allow(c, p.Header); err != nil {
+		return err
+	}
+	if err := s.approve(c, p.Header); err != nil {
+		return err
+	}
+	return s.execute(ctx, c, p.Header, p, "")
+}
+
+func (s *session) showFresh(p *plan.Plan, c *cli.Command, o planOptions) error {
+	if c.Bool("json") {
+		return view.NewEvents(s.env.stdout, s.env.now).Plan(version, p.Header)
+	}
+	return s.out.PlanText(p.Header, p, view.TextOptions{
+		Compact: c.Bool("compact"), Verbose: c.Bool("verbose"), ListLimit: int(c.Int("list-limit")), Recorded: o.NoRefresh,
+	})
+}
+
+// allow checks guards and approval rules. An override is named and reasoned.
+func (s *session) allow(c *cli.Command, h *plan.Header) error {
+	override, reason := c.String("dangerous-override-guard"), strings.TrimSpace(c.String("reason"))
+	if override != "" && reason == "" {
+		return &problem{code: "SPM0302", summary: "-dangerous-override-guard needs -reason", detail: "The reason goes into the run's record. Nothing was done."}
+	}
+	var blocking []string
+	for i := range h.Guards {
+		g := &h.Guards[i]
+		if g.Blocks() && g.Name == override && overridable(g.Name) {
+			g.Status = plan.GuardOverridden
+			continue
+		}
+		if g.Blocks() {
+			blocking = append(blocking, fmt.Sprintf("%s of %s: %s, limit %s. %s", g.Name, g.Mirror, g.Value, g.Limit, g.Detail))
+		}
+	}
+	for _, check := range h.Checks {
+		if check.Blocks() {
+			blocking = append(blocking, fmt.Sprintf("check %s: %s", check.Name, strings.Join(check.Messages, "; ")))
+		}
+	}
+	if len(blocking) > 0 {
+		return &problem{
+			code: "SPM0301", summary: "Plan blocked", exit: exitBlocked,
+			detail: strings.Join(blocking, "\n") + "\n\nNothing was changed. If this is intended, raise the limit in the configuration, or apply with\n-dangerous-override-guard=NAME -reason=\"...\".",
+		}
+	}
+	return s.approvalRule(c, h)
+}
+
+// overridable guards are about amounts; the others are about identity, where going
+// ahead cannot be right.
+func overridable(name string) bool {
+	return strings.HasPrefix(name, "max_") || strings.HasPrefix(name, "min_") || name == "require_nonempty_source"
+}
+
+// approvalRule applies the `approval` setting and the grades of -auto-approve.
+func (s *session) approvalRule(c *cli.Command, h *plan.Header) error {
+	deletes := h.Totals.Count(plan.Delete)
+	saved := c.Args().Len() > 0
+	grade := c.String("auto-approve")
+	refuse := func(why string) error {
+		return &problem{code: "SPM0303", summary: "A reviewed plan is needed", exit: exitBlocked,
+			detail: why + "\nNothing was changed. Save a plan with -out, have it reviewed, and apply the file."}
+	}
+	switch {
+	case saved || !approves(grade):
+		return nil
+	case s.cfg.Approval == "always":
+		return refuse(`approval = "always" does not take -auto-approve.`)
+	case s.cfg.Approval == "on_delete" && deletes > 0:
+		return refuse(fmt.Sprintf(`The plan deletes %d items, and approval is "on_delete".`, deletes))
+	case grade == "no-delete" && deletes > 0:
+		return refuse(fmt.Sprintf("The plan deletes %d items, and -auto-approve=no-delete was given.", deletes))
+	case grade == "add-only" && h.Totals.Changes() != h.Totals.Count(plan.Add)+h.Totals.Count(plan.Adopt):
+		return refuse("The plan does more than add, and -auto-approve=add-only was given.")
+	}
+	return nil
+}
+
+// approve asks the question, unless it is answered already.
+func (s *session) approve(c *cli.Command, h *plan.Header) error {
+	if approves(c.String("auto-approve")) {
+		return nil
+	}
+	fmt.Fprint(s.env.stdout, "\nDo you want to perform these actions?\n  spmirror will perform the actions described above.\n  Only 'yes' will be accepted to approve.\n\n  Enter a value: ")
+	line, err := bufio.NewReader(s.env.stdin).ReadString('\n')
+	fmt.Fprintln(s.env.stdout)
+	if strings.TrimSpace(line) != "yes" {
+		if err != nil && line == "" {
+			return &problem{code: "SPM0008", summary: "Approval needed", detail: "Nobody answered. Use a saved plan or -auto-approve. Nothing was done.", exit: exitDeclined}
+		}
+		fmt.Fprintln(s.env.stdout, "Apply cancelled.")
+		return exitStatus(exitDeclined)
+	}
+	return nil
+}
+
+// trashPath is where a mirror's trash is below its target.
+func trashPath(m *config.Mirror) string { return m.Trash.Path }

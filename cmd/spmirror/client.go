@@ -1,0 +1,169 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/spmirror/spmirror/config"
+	"github.com/spmirror/spmirror/graph"
+	"github.com/spmirror/spmirror/graph/auth"
+	"github.com/spmirror/spmirror/sandbox"
+)
+
+// client is the connection to one tenant.
+type client struct {
+	*graph.Client
+	tenant  *config.Tenant
+	closers []func()
+}
+
+func (c *client) close() {
+	c.Client.Close()
+	for _, f := range c.closers {
+		f()
+	}
+}
+
+// client returns the connection to a tenant, made on first use.
+func (s *session) client(address string) (*client, error) {
+	if c := s.clients[address]; c != nil {
+		return c, nil
+	}
+	for i := range s.cfg.Tenants {
+		if t := &s.cfg.Tenants[i]; t.Address == address {
+			c, err := s.connect(t)
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", address, err)
+			}
+			s.clients[address] = c
+			return c, nil
+		}
+	}
+	return nil, fmt.Errorf("%s is not declared", address)
+}
+
+func (s *session) connect(t *config.Tenant) (*client, error) {
+	gate := graph.GateConfig{
+		Tenant: t.Name, InFlight: t.Limits.RequestsInFlight, PerMinute: t.Limits.RequestsPerMinute,
+		Bandwidth: t.Limits.Bandwidth, Observer: s.notice.gate,
+	}
+	if t.Limits.QuietHours != "" {
+		quiet, err := graph.ParseQuietHours(t.Limits.QuietHours)
+		if err != nil {
+			return nil, err
+		}
+		gate.QuietHours = quiet
+	}
+	o := graph.Options{
+		UserAgent: t.UserAgent, Version: version, Gate: graph.NewGate(gate), Logger: s.log, AllowedHosts: t.AllowedHosts,
+	}
+	c := &client{tenant: t}
+	var err error
+	if t.Sandbox != nil {
+		err = s.embed(c, &o)
+	} else {
+		err = signIn(t, &o)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if c.Client, err = graph.New(o); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// signIn fills the options for a real tenant, or one on a custom endpoint.
+func signIn(t *config.Tenant, o *graph.Options) error {
+	cloud, _ := graph.CloudByName(t.Environment)
+	if t.Environment == "custom" {
+		cloud = graph.Cloud{Name: "custom", Login: t.Endpoints.Login, Graph: t.Endpoints.Graph}
+		o.AllowLoopback = true
+	}
+	o.Cloud = cloud
+	a := auth.Config{
+		Method: auth.Method(t.Auth.Method), TenantID: t.TenantID, Login: cloud.Login, Graph: cloud.Graph,
+		ClientID:       t.Auth.ClientID,
+		Certificate:    auth.Certificate{Path: t.Auth.CertificatePath, Password: t.Auth.CertificatePassword.Reveal(), SendChain: t.Auth.SendChain},
+		TokenCachePath: t.Auth.TokenCachePath,
+		Federation: auth.Federation{
+			Token: t.Auth.OIDCToken.Reveal(), TokenFile: t.Auth.OIDCTokenFile, RequestURL: t.Auth.OIDCRequestURL,
+			RequestToken: t.Auth.OIDCRequestToken.Reveal(), ServiceConnectionID: t.Auth.ServiceConnectionID,
+		},
+	}
+	if secret := t.Auth.ClientSecret; secret.IsSet() {
+		a.ClientSecret = func() (string, error) { return secret.Reveal(), nil }
+	} else if t.Auth.ClientSecretFile != "" {
+		a.ClientSecret = auth.SecretFile(t.Auth.ClientSecretFile)
+	}
+	if t.Endpoints.CAFile != "" {
+		pool, err := readCA(t.Endpoints.CAFile)
+		if err != nil {
+			return err
+		}
+		o.RootCAs = pool
+		a.HTTPClient = &http.Client{Transport: &http.Transport{
+			Proxy:           http.ProxyFromEnvironment,
+			TLSClientConfig: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12},
+		}}
+	}
+	tokens, err := auth.New(a)
+	if err != nil {
+		return err
+	}
+	o.Tokens = tokens
+	return nil
+}
+
+func readCA(path string) (*x509.CertPool, error) {
+	pem, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("read ca_file: %w", err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("read ca_file %q: no certificate in it", path)
+	}
+	return pool, nil
+}
+
+// embed starts the emulated tenant of a sandbox block on loopback and fills the
+// options for it.
+func (s *session) embed(c *client, o *graph.Options) error {
+	opts, err := sandboxOptions(c.tenant, s.cfg.Backend.Path)
+	if err != nil {
+		return err
+	}
+	opts.Log = s.log
+	tenant, err := sandbox.New(opts)
+	if err != nil {
+		return fmt.Errorf("sandbox: %w", err)
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		tenant.Close()
+		return fmt.Errorf("sandbox: %w", err)
+	}
+	server := &http.Server{Handler: tenant.Handler(), ReadHeaderTimeout: 10 * time.Second}
+	done := make(chan struct{})
+	go func() { defer close(done); _ = server.Serve(listener) }()
+	c.closers = append(c.closers, func() { server.Close(); <-done; tenant.Close() })
+	address := "http://" + listener.Addr().String()
+	o.Cloud = graph.Cloud{Name: "sandbox", Login: address, Graph: address}
+	o.AllowLoopback = true
+	o.Tokens = sandboxTokens{tenant}
+	return nil
+}
+
+// sandboxTokens signs in to the embedded tenant without a detour over the network.
+type sandboxTokens struct{ tenant *sandbox.Tenant }
+
+func (t sandboxTokens) Token(context.Context, graph.TokenRequest) (string, error) {
+	return t.tenant.AccessToken(sandbox.DemoClientID)
+}

@@ -1,0 +1,111 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+
+	"github.com/spmirror/spmirror/config"
+	"github.com/spmirror/spmirror/graph"
+	"github.com/spmirror/spmirror/plan"
+	"github.com/spmirror/spmirror/state"
+	"github.com/spmirror/spmirror/target"
+	"github.com/spmirror/spmirror/view"
+)
+
+// reportError says what went wrong, once.
+func reportError(env *environment, err error) {
+	var status exitStatus
+	if errors.As(err, &status) {
+		return
+	}
+	writeProblem(env.stderr, explained(err))
+}
+
+// writeProblem prints a problem in the style of UX 3.10.
+func writeProblem(w io.Writer, p *problem) {
+	fmt.Fprintf(w, "Error: %s [%s]\n", view.Message(p.summary), p.code)
+	text := p.detail
+	if p.err != nil {
+		text = strings.TrimSpace(view.Message(p.err.Error()) + "\n\n" + p.detail)
+	}
+	if text != "" {
+		fmt.Fprintf(w, "\n  %s\n", strings.ReplaceAll(text, "\n", "\n  "))
+	}
+}
+
+// explained turns any error into a problem: typed errors of the rooms get their
+// code and advice here and nowhere else.
+func explained(err error) *problem {
+	var p *problem
+	if errors.As(err, &p) {
+		return p
+	}
+	var locked *state.LockedError
+	switch {
+	case errors.As(err, &locked):
+		return lockedProblem(locked)
+	case errors.Is(err, state.ErrNewer):
+		return &problem{code: "SPM0702", summary: "The state was written by a newer spmirror", err: err, detail: "Nothing was changed. Use that version or a later one."}
+	case errors.Is(err, state.ErrDamaged), errors.Is(err, state.ErrNotState):
+		return &problem{code: "SPM0703", summary: "The state cannot be used", err: err,
+			detail: "Nothing was changed. Restore a backup from beside the state file, or move the file away;\nthe next plan then adopts local files that have the right content without downloading them."}
+	case errors.Is(err, target.ErrForeignMarker):
+		return &problem{code: "SPM0802", summary: "The target belongs to another mirror or another state", err: err,
+			detail: "Nothing was changed. Check the target path and the state path of the configuration."}
+	case errors.Is(err, target.ErrNotMounted), errors.Is(err, target.ErrNoMarker):
+		return &problem{code: "SPM0801", summary: "The target has lost its marker", err: err,
+			detail: "Nothing was changed. Is the disk mounted? If the directory was emptied on purpose, run `spmirror init`."}
+	}
+	if e, ok := graph.AsError(err); ok {
+		return &problem{code: "SPM0601", summary: "Microsoft Graph refused a request", err: e, detail: "Nothing was changed."}
+	}
+	return &problem{code: "SPM0000", summary: err.Error()}
+}
+
+func lockedProblem(e *state.LockedError) *problem {
+	o := e.Owner
+	alive := "gone"
+	if e.Alive {
+		alive = "alive"
+	}
+	detail := fmt.Sprintf("Operation: %s\nProcess:   %d on %s (%s)\nSince:     %s\nVersion:   %s\n\nNothing was changed. Wait for it, or use -lock-timeout=5m.",
+		o.Operation, o.PID, o.Host, alive, o.Since.UTC().Format("2006-01-02 15:04:05 UTC"), o.Version)
+	return &problem{code: "SPM0701", summary: "Error acquiring the state lock", detail: detail, exit: exitLocked}
+}
+
+// diagnostics prints the diagnostics of a configuration and fails if there are errors.
+func diagnostics(env *environment, cfg *config.Config, diags hcl.Diagnostics) error {
+	if len(diags) == 0 {
+		return nil
+	}
+	var sources map[string]*hcl.File
+	if cfg != nil {
+		sources = cfg.Sources
+	}
+	out := env.output("")
+	err := config.WriteDiagnostics(env.stderr, diags, sources, config.TextOptions{Color: out.Color && out.Terminal, Width: out.Width})
+	if err != nil {
+		return err
+	}
+	if diags.HasErrors() {
+		return exitStatus(exitError)
+	}
+	return nil
+}
+
+// asDiagnostic is a problem as it appears in a plan.
+func asDiagnostic(err error, address string) *plan.Diagnostic {
+	p := explained(err)
+	d := &plan.Diagnostic{Severity: "error", Code: p.code, Summary: p.summary, Detail: p.detail, Address: address}
+	if p.err != nil {
+		d.Detail = strings.TrimSpace(p.err.Error() + "\n" + p.detail)
+	}
+	if e, ok := graph.AsError(err); ok {
+		d.RequestID = e.RequestID
+	}
+	return d
+}

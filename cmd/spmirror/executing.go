@@ -1,0 +1,438 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"iter"
+	"os"
+	"os/user"
+	"path/filepath"
+	"strings"
+
+	"github.com/urfave/cli/v3"
+
+	"github.com/spmirror/spmirror/apply"
+	"github.com/spmirror/spmirror/config"
+	"github.com/spmirror/spmirror/plan"
+	"github.com/spmirror/spmirror/state"
+	"github.com/spmirror/spmirror/target"
+	"github.com/spmirror/spmirror/view"
+)
+
+// recoverAll resolves what a killed run left open in all mirrors, before a plan is
+// made on top of it.
+func (s *session) recoverAll(ctx context.Context) error {
+	rows, err := s.store.Mirrors(ctx)
+	if err != nil {
+		return err
+	}
+	for _, row := range rows {
+		open := false
+		for _, err := range s.store.Intents(ctx, row.Key) {
+			if err != nil {
+				return err
+			}
+			open = true
+			break
+		}
+		if !open {
+			continue
+		}
+		dir, err := target.Open(row.Target, target.Marker{UUID: row.Marker, Lineage: s.store.Lineage()}, s.targetOptions(row.Address)...)
+		if err != nil {
+			return err
+		}
+		err = apply.Recover(ctx, s.store, row.Key, dir)
+		dir.Close()
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// mirror returns the configuration of an address, nil if it is not declared.
+func (s *session) mirror(address string) *config.Mirror {
+	for i := range s.cfg.Mirrors {
+		if s.cfg.Mirrors[i].Address == address {
+			return &s.cfg.Mirrors[i]
+		}
+	}
+	return nil
+}
+
+func (s *session) targetOptions(address string) []target.Option {
+	opts := []target.Option{target.WithQuickXor(newQuickXor), target.WithSync(target.SyncBatch)}
+	if m := s.mirror(address); m != nil {
+		opts = append(opts, target.WithTrash(target.RelPath(trashPath(m))))
+	}
+	return opts
+}
+
+// checkFresh decides whether a saved plan may still run (DESIGN section 5). It
+// returns the run that applied it already, if one did.
+func (s *session) checkFresh(ctx context.Context, h *plan.Header) (state.RunID, error) {
+	stale := func(code, format string, args ...any) error {
+		return &problem{code: code, summary: "Saved plan is stale", exit: exitRefused,
+			detail: fmt.Sprintf(format, args...) + "\nNothing was done. Make a new plan."}
+	}
+	switch {
+	case h.State.Lineage != s.store.Lineage():
+		return 0, stale("SPM0406", "It was made for another state (lineage %s, this one is %s).", h.State.Lineage, s.store.Lineage())
+	case h.Configuration.Digest != s.cfg.Digest:
+		return 0, stale("SPM0407", "The configuration changed since it was made.")
+	case s.env.now().After(h.Expires):
+		return 0, stale("SPM0408", "It expired at %s.", h.Expires.Format("2006-01-02 15:04 UTC"))
+	case h.Speculative:
+		return 0, stale("SPM0409", "It is speculative: it was made without the state.")
+	}
+	finished := state.RunID(0)
+	for _, m := range h.Mirrors {
+		row, ok, err := s.store.MirrorByAddress(ctx, m.Address)
+		if err != nil {
+			return 0, err
+		}
+		base := int64(0)
+		if ok {
+			base = row.Generation
+		}
+		if base == m.Generation.Base {
+			continue
+		}
+		by, err := s.appliedBy(ctx, row.Key)
+		if err != nil {
+			return 0, err
+		}
+		if by.Plan != h.Digest || base != m.Generation.Base+1 {
+			return 0, stale("SPM0401", "%s was changed by run %d after this plan was created.", m.Address, by.Run)
+		}
+		if by.Done {
+			finished = by.Run
+		}
+	}
+	return finished, nil
+}
+
+// applied by which plan a mirror's generation was advanced last.
+type appliedPlan struct {
+	Plan string      `json:"plan"`
+	Run  state.RunID `json:"run"`
+	Done bool        `json:"done"`
+}
+
+func appliedKey(key state.MirrorKey) string { return fmt.Sprintf("applied:%d", key) }
+
+func (s *session) appliedBy(ctx context.Context, key state.MirrorKey) (a appliedPlan, err error) {
+	text, err := s.store.Meta(ctx, appliedKey(key))
+	if err != nil || text == "" {
+		return a, err
+	}
+	return a, json.Unmarshal([]byte(text), &a)
+}
+
+// changes is what a plan and a saved plan have in common.
+type changes interface {
+	Changes() iter.Seq2[plan.Change, error]
+}
+
+// execute carries a plan out and reports.
+func (s *session) execute(ctx context.Context, c *cli.Command, h *plan.Header, list changes, file string) error {
+	if err := s.backup(ctx, h); err != nil {
+		return err
+	}
+	mirrors := make(map[string]*apply.Mirror)
+	defer func() {
+		for _, m := range mirrors {
+			if m.Dir != nil {
+				m.Dir.Close()
+			}
+		}
+	}()
+	var run state.RunID
+	for _, m := range h.Mirrors {
+		if !m.Planned() || m.Changes() == 0 && m.Summary[plan.Blocked].Items == 0 && m.Generation.Base > 0 {
+			continue
+		}
+		am, err := s.prepare(ctx, m)
+		if err != nil {
+			return fmt.Errorf("%s: %w", m.Address, err)
+		}
+		mirrors[m.Address] = am
+	}
+	run, err := s.begin(ctx, h, mirrors)
+	if err != nil {
+		return err
+	}
+	observer, events := s.observer(c)
+	job := apply.Job{
+		Store: s.store, Header: h, Changes: list, Mirrors: mirrors, Run: run, Workers: int(c.Int("parallelism")),
+		FailFast: c.Bool("fail-fast"), Observer: observer, Log: s.log, Now: s.env.now,
+	}
+	report, err := job.Execute(ctx)
+	s.notice.close()
+	if err != nil {
+		return errors.Join(err, s.end(ctx, run, "error", exitError, nil))
+	}
+	code := reportStatus(report, h)
+	if err := s.end(ctx, run, resultOf(report), code, report); err != nil {
+		return err
+	}
+	if err := s.markApplied(ctx, h, mirrors, run, report); err != nil {
+		return err
+	}
+	if err := s.report(ctx, c, report, events, file); err != nil {
+		return err
+	}
+	if code != exitOK {
+		return exitStatus(code)
+	}
+	return nil
+}
+
+// observer is who watches the run: the terminal, or the event stream.
+func (s *session) observer(c *cli.Command) (apply.Observer, *view.Events) {
+	if !c.Bool("json") {
+		return s.notice.progress, nil
+	}
+	events := view.NewEvents(s.env.stdout, s.env.now)
+	return events, events
+}
+
+func resultOf(r *apply.Report) string {
+	switch {
+	case r.Interrupted:
+		return "interrupted"
+	case r.Counts.Incomplete():
+		return "incomplete"
+	}
+	return "complete"
+}
+
+func reportStatus(r *apply.Report, h *plan.Header) int {
+	code := exitOK
+	if r.Counts.Incomplete() {
+		code = exitIncomplete
+	}
+	for _, m := range h.Mirrors {
+		if !m.Planned() {
+			code = worse(code, exitIncomplete)
+		}
+	}
+	if r.Interrupted {
+		code = exitInterrupted
+	}
+	return code
+}
+
+// backup copies the state before a run that deletes (I-40).
+func (s *session) backup(ctx context.Context, h *plan.Header) error {
+	if h.Totals.Count(plan.Delete) == 0 {
+		return nil
+	}
+	if _, err := s.store.Backup(ctx, stateBackups); err != nil {
+		return &problem{code: "SPM0705", summary: "The state could not be backed up before deleting", err: err, detail: "Nothing was done."}
+	}
+	return nil
+}
+
+// stateBackups is how many rotated copies of the state are kept.
+const stateBackups = 5
+
+// prepare makes sure that a mirror has its row, its marker and an open target.
+func (s *session) prepare(ctx context.Context, m *plan.Mirror) (*apply.Mirror, error) {
+	row, known, err := s.store.MirrorByAddress(ctx, m.Address)
+	if err != nil {
+		return nil, err
+	}
+	if m.ActionReason == string(plan.MirrorRemoved) {
+		return &apply.Mirror{Plan: m, Key: row.Key}, nil
+	}
+	marker := target.Marker{UUID: row.Marker, Lineage: s.store.Lineage()}
+	if !known {
+		if row, marker, err = s.establish(ctx, m); err != nil {
+			return nil, err
+		}
+	}
+	dir, err := target.Open(row.Target, marker, s.targetOptions(m.Address)...)
+	if err != nil {
+		return nil, err
+	}
+	c, err := s.client(m.Source.Tenant)
+	if err != nil {
+		dir.Close()
+		return nil, err
+	}
+	return &apply.Mirror{Plan: m, Key: row.Key, Source: c.Client, Dir: dir}, nil
+}
+
+// establish makes the row and the target of a new mirror. A directory with files
+// in it is accepted: the plan has said what becomes of those in the way, and the
+// others stay as they are.
+func (s *session) establish(ctx context.Context, m *plan.Mirror) (state.Mirror, target.Marker, error) {
+	marker := target.NewMarker(s.store.Lineage(), m.Address, string(m.Source.DriveID), s.env.now())
+	err := target.Init(m.Target.Path, marker, append(s.targetOptions(m.Address), target.AllowNonEmpty())...)
+	if err != nil {
+		return state.Mirror{}, marker, err
+	}
+	if marker, err = target.ReadMarker(m.Target.Path); err != nil {
+		return state.Mirror{}, marker, err
+	}
+	cfg := s.mirror(m.Address)
+	drive, ok, err := s.store.DriveByID(ctx, m.Source.Tenant, state.DriveID(m.Source.DriveID))
+	if err != nil || !ok || cfg == nil {
+		return state.Mirror{}, marker, fmt.Errorf("drive of %s is not known: %w", m.Address, errors.Join(err, fs.ErrNotExist))
+	}
+	row := state.Mirror{
+		Address: m.Address, Drive: drive.Key, Folder: state.ItemID(m.Source.FolderID), FolderPath: m.Source.Folder,
+		Target: m.Target.Path, Marker: marker.UUID, Created: s.env.now(),
+	}
+	err = s.store.Tx(ctx, func(tx *state.Tx) (err error) {
+		row.Key, err = tx.PutMirror(row)
+		return err
+	})
+	return row, marker, err
+}
+
+// begin records the run and advances the generations of its mirrors, so that no
+// other plan made before can be applied any more.
+func (s *session) begin(ctx context.Context, h *plan.Header, mirrors map[string]*apply.Mirror) (state.RunID, error) {
+	host, _ := os.Hostname()
+	run := state.Run{
+		Kind: "apply", PlanDigest: h.Digest, Commit: h.Configuration.Commit, Actor: actor(s.env), Host: host, Version: version,
+		Started: s.env.now().UTC(), Overrides: overridesOf(h),
+	}
+	err := s.store.Tx(ctx, func(tx *state.Tx) (err error) {
+		if run.ID, err = tx.BeginRun(run); err != nil {
+			return err
+		}
+		for _, m := range mirrors {
+			if err := s.advance(ctx, tx, m, h.Digest, run.ID); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return run.ID, err
+}
+
+// advance moves a mirror's generation on, once for each plan.
+func (s *session) advance(ctx context.Context, tx *state.Tx, m *apply.Mirror, digest string, run state.RunID) error {
+	by, err := s.appliedBy(ctx, m.Key)
+	if err != nil {
+		return err
+	}
+	if by.Plan == digest && !by.Done {
+		return nil // resumed
+	}
+	if err := tx.AdvanceMirror(m.Key); err != nil {
+		return err
+	}
+	return putApplied(tx, m.Key, appliedPlan{Plan: digest, Run: run})
+}
+
+func putApplied(tx *state.Tx, key state.MirrorKey, a appliedPlan) error {
+	data, err := json.Marshal(a)
+	if err != nil {
+		return err
+	}
+	return tx.SetMeta(appliedKey(key), string(data))
+}
+
+// markApplied notes that a plan has nothing left to do.
+func (s *session) markApplied(ctx context.Context, h *plan.Header, mirrors map[string]*apply.Mirror, run state.RunID, r *apply.Report) error {
+	if r.Interrupted || r.Counts.Failed+r.Counts.Postponed > 0 {
+		return nil
+	}
+	return s.store.Tx(ctx, func(tx *state.Tx) error {
+		for _, m := range mirrors {
+			if m.Dir == nil {
+				continue
+			}
+			if err := putApplied(tx, m.Key, appliedPlan{Plan: h.Digest, Run: run, Done: true}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func overridesOf(h *plan.Header) string {
+	var names []string
+	for _, g := range h.Guards {
+		if g.Status == plan.GuardOverridden {
+			names = append(names, g.Name)
+		}
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	data, _ := json.Marshal(names)
+	return string(data)
+}
+
+func actor(env *environment) string {
+	for _, name := range []string{"GITHUB_ACTOR", "GITLAB_USER_LOGIN", "BUILD_REQUESTEDFOR"} {
+		if a := env.get(name); a != "" {
+			return a
+		}
+	}
+	if u, err := user.Current(); err == nil {
+		return u.Username
+	}
+	return ""
+}
+
+// end closes the run's record, also when the run was interrupted.
+func (s *session) end(ctx context.Context, run state.RunID, result string, code int, r *apply.Report) error {
+	summary := ""
+	if r != nil {
+		data, err := json.Marshal(r.Counts)
+		if err != nil {
+			return err
+		}
+		summary = string(data)
+	}
+	return s.store.Tx(context.WithoutCancel(ctx), func(tx *state.Tx) error {
+		return tx.EndRun(run, state.RunEnd{Ended: s.env.now().UTC(), Result: result, ExitCode: code, Summary: summary})
+	})
+}
+
+// report says what was done, on the terminal and into the report file.
+func (s *session) report(ctx context.Context, c *cli.Command, r *apply.Report, events *view.Events, file string) error {
+	if path := c.String("report"); path != "" {
+		if err := s.writeReport(ctx, path, r); err != nil {
+			return &problem{code: "SPM0009", summary: "The report was not written", err: err}
+		}
+	}
+	if events != nil {
+		return events.Report(r)
+	}
+	return s.out.ApplyReport(r, file)
+}
+
+func (s *session) writeReport(ctx context.Context, path string, r *apply.Report) error {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	format := strings.TrimPrefix(filepath.Ext(path), ".")
+	results := func(yield func(apply.Result, error) bool) {
+		for item, err := range s.store.RunItems(ctx, state.RunID(r.Run)) {
+			if !yield(resultFrom(item), err) {
+				return
+			}
+		}
+	}
+	return errors.Join(view.WriteReport(f, format, r, results), f.Close())
+}
+
+func resultFrom(i state.RunItem) apply.Result {
+	return apply.Result{
+		Mirror: i.Mirror, Path: plan.RelPath(i.Path), ItemID: plan.ItemID(i.Item), Action: plan.Action(i.Action),
+		Outcome: apply.Outcome(i.Outcome), Code: i.Code, Message: i.Message, RequestID: i.RequestID, Verdict: string(i.Verdict),
+		Bytes: i.Bytes, Hash: i.Hash, SHA256: i.SHA256, ETag: i.ETag, Duration: i.Duration, At: i.At,
+	}
+}

@@ -1,0 +1,169 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/urfave/cli/v3"
+
+	"github.com/spmirror/spmirror/plan"
+	"github.com/spmirror/spmirror/state"
+
+	"github.com/spmirror/spmirror/apply"
+	"github.com/spmirror/spmirror/view"
+)
+
+// planFlags are the flags that plan shares with an apply that plans for itself.
+func planFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringSliceFlag{Name: "target", Usage: "plan only the mirrors of `ADDR`; * stands for anything; may be repeated"},
+		&cli.StringSliceFlag{Name: "target-path", Usage: "plan only paths that match `GLOB`; may be repeated"},
+		&cli.StringSliceFlag{Name: "exclude", Usage: "leave out the mirrors of `ADDR`; may be repeated"},
+		&cli.StringSliceFlag{Name: "replace", Usage: "download again what `ADDR` or a path glob names; may be repeated"},
+		&cli.BoolFlag{Name: "refresh", Value: true, Usage: "read the sources; -refresh=false plans from what was recorded"},
+		&cli.BoolFlag{Name: "refresh-only", Usage: "record and show what changed, propose nothing"},
+		&cli.BoolFlag{Name: "full", Usage: "enumerate the sources in full and compare everything"},
+		&cli.StringFlag{Name: "verify", Value: plan.VerifyStat, Usage: "how to check the disk: `stat`, hash or none"},
+		&cli.DurationFlag{Name: "lock-timeout", Usage: "wait up to `DURATION` for the state lock"},
+	}
+}
+
+func planCommand(env *environment) *cli.Command {
+	flags := slices.Concat(planFlags(), configFlags(), outputFlags(), []cli.Flag{
+		&cli.StringFlag{Name: "out", Usage: "save the plan to `FILE`"},
+		&cli.BoolFlag{Name: "detailed-exitcode", Usage: "exit with 2 when there are changes"},
+		&cli.BoolFlag{Name: "json", Usage: "print events as JSON lines"},
+		&cli.BoolFlag{Name: "compact", Usage: "one line for each mirror"},
+		&cli.BoolFlag{Name: "verbose", Usage: "list every change"},
+		&cli.IntFlag{Name: "list-limit", Usage: "list up to `N` items of each kind"},
+	})
+	return &cli.Command{
+		Name:  "plan",
+		Usage: "show what apply would change",
+		Description: "Reads what changed at the sources since the last time, compares it with the state and\n" +
+			"the disk, and shows the adds, updates, moves and deletes. It writes nothing to a target.\n\n" +
+			"Exit codes: 0 ok (with -detailed-exitcode: no changes), 1 error, 2 changes\n" +
+			"(-detailed-exitcode), 3 blocked by a guard, 4 a mirror could not be planned, 6 locked.",
+		Flags:  flags,
+		Action: func(ctx context.Context, c *cli.Command) error { return runPlan(ctx, env, c) },
+	}
+}
+
+func planOptionsOf(c *cli.Command) (planOptions, error) {
+	o := planOptions{mode: plan.ModeNormal, Options: plan.Options{
+		Targets: c.StringSlice("target"), TargetPaths: c.StringSlice("target-path"), Excludes: c.StringSlice("exclude"),
+		Replace: c.StringSlice("replace"), NoRefresh: !c.Bool("refresh"), Full: c.Bool("full"), Verify: c.String("verify"),
+	}}
+	if c.Bool("refresh-only") {
+		o.mode = plan.ModeRefreshOnly
+	}
+	if !slices.Contains([]string{plan.VerifyStat, plan.VerifyHash, plan.VerifyNone}, o.Verify) {
+		return o, &problem{code: "SPM0002", summary: fmt.Sprintf("Invalid -verify=%s", o.Verify), detail: "Allowed are stat, hash and none."}
+	}
+	if o.NoRefresh && o.Full {
+		return o, &problem{code: "SPM0002", summary: "-refresh=false and -full exclude each other"}
+	}
+	return o, nil
+}
+
+func runPlan(ctx context.Context, env *environment, c *cli.Command) error {
+	o, err := planOptionsOf(c)
+	if err != nil {
+		return err
+	}
+	cfg, err := load(env, c)
+	if err != nil {
+		return err
+	}
+	s, err := openSession(ctx, env, cfg, sessionOptions{
+		operation: "plan", lockTimeout: c.Duration("lock-timeout"), color: colorOf(c), quiet: c.Bool("json"),
+	})
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	p, err := s.makePlan(ctx, o)
+	if err != nil {
+		return err
+	}
+	defer p.Close()
+	file := c.String("out")
+	if file != "" {
+		if err := p.WriteFile(file); err != nil {
+			return &problem{code: "SPM0007", summary: "The plan was not saved", err: err}
+		}
+	}
+	if err := s.showPlan(p, c, file, o); err != nil {
+		return err
+	}
+	if err := s.settleUnchanged(ctx, p); err != nil {
+		return err
+	}
+	return planStatus(p.Header, c.Bool("detailed-exitcode"))
+}
+
+// showPlan prints the plan in the form that was asked for.
+func (s *session) showPlan(p *plan.Plan, c *cli.Command, file string, o planOptions) error {
+	s.notice.close()
+	if c.Bool("json") {
+		events := view.NewEvents(s.env.stdout, s.env.now)
+		return events.Plan(version, p.Header)
+	}
+	opt := view.TextOptions{
+		Compact: c.Bool("compact"), Verbose: c.Bool("verbose"), ListLimit: int(c.Int("list-limit")), PlanFile: file, Recorded: o.NoRefresh,
+	}
+	if err := s.out.PlanText(p.Header, p, opt); err != nil {
+		return err
+	}
+	if p.Totals.Changes() == 0 && !p.Blocked {
+		return nil
+	}
+	return s.out.SavedPlan(p.Header, file)
+}
+
+// settleUnchanged records for mirrors that agree with their source that they do:
+// the next plan then starts from here.
+func (s *session) settleUnchanged(ctx context.Context, p *plan.Plan) error {
+	if p.Options.Narrowed() || p.Mode != plan.ModeNormal {
+		return nil
+	}
+	for _, m := range p.Mirrors {
+		row, ok, err := s.store.MirrorByAddress(ctx, m.Address)
+		if err != nil {
+			return err
+		}
+		if !ok || !m.Planned() || m.ActionReason == string(plan.MirrorRemoved) || row.Settled == 0 ||
+			m.Changes()+m.Summary[plan.Blocked].Items > 0 || row.Settled == state.Generation(m.Generation.Observed) && row.Select == apply.SettledOf(m).Encode() {
+			continue
+		}
+		err = s.store.Tx(ctx, func(tx *state.Tx) error {
+			return apply.Settle(ctx, s.store, tx, row.Key, m, nil)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// planStatus is the exit code of a plan.
+func planStatus(h *plan.Header, detailed bool) error {
+	code := exitOK
+	if detailed && h.Totals.Changes() > 0 {
+		code = exitChanges
+	}
+	if slices.ContainsFunc(h.Mirrors, func(m *plan.Mirror) bool { return !m.Planned() }) {
+		code = worse(code, exitIncomplete)
+		if !slices.ContainsFunc(h.Mirrors, (*plan.Mirror).Planned) {
+			code = exitError
+		}
+	}
+	if h.Blocked {
+		code = worse(code, exitBlocked)
+	}
+	if code == exitOK {
+		return nil
+	}
+	return exitStatus(code)
+}

@@ -1,0 +1,475 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/spmirror/spmirror/apply"
+	"github.com/spmirror/spmirror/config"
+	"github.com/spmirror/spmirror/crawl"
+	"github.com/spmirror/spmirror/graph"
+	"github.com/spmirror/spmirror/graph/quickxor"
+	"github.com/spmirror/spmirror/plan"
+	"github.com/spmirror/spmirror/state"
+	"github.com/spmirror/spmirror/target"
+)
+
+// planOptions are the flags of plan that change what is planned.
+type planOptions struct {
+	plan.Options
+	mode string
+}
+
+// wanted is one mirror of the configuration on its way into a plan.
+type wanted struct {
+	cfg    *config.Mirror
+	drive  state.Drive
+	row    state.Mirror
+	header *plan.Mirror
+	listed crawl.Report
+	err    error
+}
+
+// makePlan refreshes the sources, compares, and judges. The plan must be closed.
+func (s *session) makePlan(ctx context.Context, o planOptions) (*plan.Plan, error) {
+	mirrors := s.selected(o)
+	if len(s.cfg.Mirrors) == 0 {
+		if err := s.refuseEmpty(ctx); err != nil {
+			return nil, err
+		}
+	}
+	if err := s.refresh(ctx, mirrors, o); err != nil {
+		return nil, err
+	}
+	header, err := s.header(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	draft, err := plan.NewDraft(header, os.TempDir())
+	if err != nil {
+		return nil, err
+	}
+	var guards []plan.GuardResult
+	for _, w := range mirrors {
+		results, err := s.planMirror(ctx, draft, w, o)
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		if err != nil {
+			w.err = err
+			w.header.Problem = asDiagnostic(err, w.cfg.Address)
+			header.Diagnostics = append(header.Diagnostics, *w.header.Problem)
+		}
+		guards = append(guards, results...)
+	}
+	if err := s.planVanished(ctx, draft, o); err != nil {
+		return nil, err
+	}
+	return s.finish(ctx, draft, header, guards)
+}
+
+// selected are the mirrors that -target and -exclude leave.
+func (s *session) selected(o planOptions) []*wanted {
+	var list []*wanted
+	for i := range s.cfg.Mirrors {
+		m := &s.cfg.Mirrors[i]
+		if !m.Lifecycle.Enabled || !addressed(m.Address, o.Targets, true) || addressed(m.Address, o.Excludes, false) {
+			continue
+		}
+		list = append(list, &wanted{cfg: m, header: mirrorHeader(m)})
+	}
+	return list
+}
+
+// addressed reports whether one of the patterns names an address; otherwise is the
+// answer when there are none.
+func addressed(address string, patterns []string, otherwise bool) bool {
+	if len(patterns) == 0 {
+		return otherwise
+	}
+	for _, p := range patterns {
+		if wildcard(p, address) || strings.HasPrefix(address, p+"[") {
+			return true
+		}
+	}
+	return false
+}
+
+// wildcard matches text against a pattern in which * stands for anything.
+func wildcard(pattern, text string) bool {
+	parts := strings.Split(pattern, "*")
+	if len(parts) == 1 {
+		return pattern == text
+	}
+	if !strings.HasPrefix(text, parts[0]) {
+		return false
+	}
+	text = text[len(parts[0]):]
+	for _, p := range parts[1 : len(parts)-1] {
+		i := strings.Index(text, p)
+		if i < 0 {
+			return false
+		}
+		text = text[i+len(p):]
+	}
+	return strings.HasSuffix(text, parts[len(parts)-1])
+}
+
+// refuseEmpty refuses a configuration without mirrors while the state knows some:
+// an emptied file must not look like a wish (UX row 49).
+func (s *session) refuseEmpty(ctx context.Context) error {
+	known, err := s.store.Mirrors(ctx)
+	if err != nil {
+		return err
+	}
+	if len(known) == 0 {
+		return &problem{code: "SPM0005", summary: "The configuration declares no mirror", detail: "Add a mirror block; `spmirror init` in an empty directory writes an example."}
+	}
+	return &problem{
+		code: "SPM0006", summary: fmt.Sprintf("The configuration declares no mirror, but the state knows %d", len(known)),
+		detail: "Nothing was changed. Is this the right directory? To stop tracking everything, run `spmirror destroy`.",
+	}
+}
+
+// refresh brings the drives of all mirrors up to date, several at once. A drive
+// that cannot be read is a problem of its mirrors alone (Q78).
+func (s *session) refresh(ctx context.Context, mirrors []*wanted, o planOptions) error {
+	drives := make(map[state.DriveKey]*drive)
+	var order []*drive
+	for _, w := range mirrors {
+		if w.drive, w.err = s.resolveDrive(ctx, w.cfg); w.err != nil {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			continue
+		}
+		d := drives[w.drive.Key]
+		if d == nil {
+			d = &drive{row: w.drive, tenant: w.cfg.Tenant}
+			drives[w.drive.Key] = d
+			order = append(order, d)
+			s.notice.labels[w.drive.ID] = w.cfg.Address
+		}
+		d.mirrors = append(d.mirrors, w)
+	}
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(drivesAtOnce)
+	for _, d := range order {
+		if o.NoRefresh {
+			d.report = crawl.Report{Mode: "recorded", AsOf: d.row.CrawledAt, Drive: d.row}
+			continue
+		}
+		g.Go(func() error { return s.crawl(gctx, d, o.Full) })
+	}
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	for _, d := range order {
+		for _, w := range d.mirrors {
+			w.listed, w.drive, w.err = d.report, d.report.Drive, d.err
+		}
+	}
+	return nil
+}
+
+// drivesAtOnce bounds the drives that are read at a time: their pages come one
+// after another, and the gate of the tenant paces them all.
+const drivesAtOnce = 4
+
+// drive is one drive being read for its mirrors.
+type drive struct {
+	row     state.Drive
+	tenant  string
+	mirrors []*wanted
+	report  crawl.Report
+	err     error
+	once    sync.Once
+}
+
+func (s *session) crawl(ctx context.Context, d *drive, full bool) error {
+	c, err := s.client(d.tenant)
+	if err != nil {
+		d.err = err
+		return nil
+	}
+	crawler := crawl.Crawler{
+		Source: c.Client, Store: s.store, Query: graph.DeltaQuery{Select: graph.DeltaSelect(), Top: deltaPage},
+		Now: s.env.now, Log: s.log, Watch: s.notice,
+	}
+	d.report, d.err = crawler.Refresh(ctx, d.row, full)
+	return ctx.Err()
+}
+
+// deltaPage is the page size that is wished for; another client of this kind has
+// asked for the same in production for years (D10).
+const deltaPage = 500
+
+// planMirror plans one mirror into the draft and evaluates its guards.
+func (s *session) planMirror(ctx context.Context, draft *plan.Draft, w *wanted, o planOptions) ([]plan.GuardResult, error) {
+	draft.Mirror(w.header)
+	if w.err != nil {
+		return nil, w.err
+	}
+	if err := s.describe(ctx, w); err != nil {
+		return nil, err
+	}
+	if guard, stop := sourceChanged(w); stop {
+		return []plan.GuardResult{guard}, nil
+	}
+	dir, err := s.openForPlan(w)
+	if err != nil {
+		return nil, err
+	}
+	req := plan.Request{
+		Mirror: w.header, Since: plan.Generation(w.row.Settled), Full: o.Full || w.row.Settled < w.drive.LogFloor,
+		Store: planStore(s.store, w.row), Verify: o.Verify, Only: o.TargetPaths, Replace: replacePaths(o.Replace, w.cfg.Address),
+		Names: names{target.Naming{Portable: w.cfg.TargetNames == "portable"}},
+		Emit:  draft.Add, Drift: draft.AddDrift,
+	}
+	if dir != nil {
+		defer dir.Close()
+		req.Disk = disk{dir}
+		req.Names = names{target.Naming{Portable: w.cfg.TargetNames == "portable", Folding: dir.Capabilities().Folding}}
+	}
+	if settled, ok := apply.DecodeSettled(w.row.Select); ok {
+		req.Previous, req.PreviousFolder = &settled.Select, plan.ItemID(w.row.Folder)
+		now := apply.SettledOf(w.header)
+		req.Full = req.Full || settled.Notebooks != now.Notebooks || settled.Shortcuts != now.Shortcuts ||
+			settled.Names != now.Names || settled.Times != now.Times
+	}
+	if err := req.Run(ctx); err != nil {
+		return nil, err
+	}
+	return s.guard(ctx, draft, w, req, dir)
+}
+
+// describe fills the header of a mirror with what is known of its source.
+func (s *session) describe(ctx context.Context, w *wanted) error {
+	row, ok, err := s.store.MirrorByAddress(ctx, w.cfg.Address)
+	if err != nil {
+		return err
+	}
+	if !ok {
+		row = state.Mirror{Address: w.cfg.Address, Drive: w.drive.Key}
+	}
+	w.row = row
+	folder, err := s.mirrorFolder(ctx, w)
+	if err != nil {
+		return err
+	}
+	h := w.header
+	h.Source.Drive, h.Source.DriveID, h.Source.FolderID = w.drive.Name, plan.DriveID(w.drive.ID), plan.ItemID(folder)
+	h.Target.Marker = row.Marker
+	h.Generation = plan.GenerationRef{Base: row.Generation, Observed: plan.Generation(w.drive.Generation)}
+	h.Listing = plan.Listing{
+		Mode: w.listed.Mode, Reason: w.listed.Reason, Complete: w.drive.Round == nil, Pages: w.listed.Pages,
+	}
+	if row.Key == 0 {
+		return nil
+	}
+	files, folders, bytes, err := s.store.EntryCount(ctx, row.Key)
+	if err != nil {
+		return err
+	}
+	h.Tracked = plan.Sum{Items: files + folders, Files: files, Folders: folders, Bytes: bytes}
+	return nil
+}
+
+// mirrorFolder finds the folder of a mirror: the one it always had, as long as it
+// is where the configuration says.
+func (s *session) mirrorFolder(ctx context.Context, w *wanted) (state.ItemID, error) {
+	if w.row.Folder != "" && w.row.Drive == w.drive.Key {
+		at, err := s.folderPath(ctx, w.drive, w.row.Folder)
+		if err != nil {
+			return "", err
+		}
+		if strings.EqualFold(at, w.cfg.Source.Folder) {
+			return w.row.Folder, nil
+		}
+	}
+	if w.drive.Root == "" {
+		return "", &problem{code: "SPM0606", summary: "The source was never read", detail: "Run a plan without -refresh=false first."}
+	}
+	return s.resolveFolder(ctx, w.drive, w.cfg.Source.Folder)
+}
+
+// sourceChanged guards against another drive or folder under the same name
+// (require_same_source).
+func sourceChanged(w *wanted) (plan.GuardResult, bool) {
+	was := w.row.Key != 0
+	same := w.row.Drive == w.drive.Key && string(w.row.Folder) == string(w.header.Source.FolderID)
+	if !was || same || !w.cfg.Guard.RequireSameSource {
+		return plan.GuardResult{}, false
+	}
+	return plan.GuardResult{
+		Name: "require_same_source", Mirror: w.cfg.Address, Status: plan.GuardBlocked,
+		Value: "another drive or folder", Limit: "the same as before",
+		Detail: "the configured source is not the one this mirror was made from; to accept it, use -replace=" + w.cfg.Address,
+	}, true
+}
+
+// openForPlan opens the target for reading. A target that does not exist yet is
+// none; one that existed and has lost its marker is an error (I-18).
+func (s *session) openForPlan(w *wanted) (*target.Dir, error) {
+	opts := []target.Option{target.WithReadOnly(), target.WithQuickXor(newQuickXor), target.WithTrash(target.RelPath(w.cfg.Trash.Path))}
+	if w.row.Key == 0 {
+		if _, err := os.Stat(w.cfg.Target); errors.Is(err, fs.ErrNotExist) {
+			return nil, nil
+		}
+		marker, ok := readMarker(w.cfg.Target)
+		if !ok {
+			return s.openUnmarked(w, opts)
+		}
+		if marker.Lineage != s.store.Lineage() || marker.Mirror != w.cfg.Address {
+			return nil, &problem{code: "SPM0802", summary: "The target belongs to another mirror or another state",
+				detail: fmt.Sprintf("%s holds the marker of %s, lineage %s. Nothing was changed.", w.cfg.Target, marker.Mirror, marker.Lineage)}
+		}
+		return target.Open(w.cfg.Target, marker, opts...)
+	}
+	marker := target.Marker{UUID: w.row.Marker, Lineage: s.store.Lineage()}
+	dir, err := target.Open(w.row.Target, marker, opts...)
+	if err != nil && !w.cfg.Guard.RequireMarker && errors.Is(err, target.ErrNoMarker) {
+		return nil, nil
+	}
+	return dir, err
+}
+
+// openUnmarked reads a directory that is not a target yet, so that the plan can
+// say what lies in the way.
+func (s *session) openUnmarked(w *wanted, opts []target.Option) (*target.Dir, error) {
+	dir, err := target.OpenUnmarked(w.cfg.Target, opts...)
+	if err != nil {
+		return nil, fmt.Errorf("open target %q: %w", w.cfg.Target, err)
+	}
+	return dir, nil
+}
+
+func readMarker(dir string) (target.Marker, bool) {
+	m, err := target.ReadMarker(dir)
+	return m, err == nil
+}
+
+// guard evaluates the guards of a planned mirror.
+func (s *session) guard(ctx context.Context, draft *plan.Draft, w *wanted, req plan.Request, dir *target.Dir) ([]plan.GuardResult, error) {
+	g := w.cfg.Guard
+	limits := plan.Limits{
+		MaxDeleteCount: g.MaxDeleteCount, MaxDeletePercent: g.MaxDeletePercent, MaxDeleteBytes: g.MaxDeleteBytes,
+		MaxFolderDeletePercent: g.MaxFolderDeletePercent, MaxChangePercent: g.MaxChangePercent,
+		MaxDownloadBytes: g.MaxDownloadBytes, MaxFiles: g.MaxFiles, MinFreeSpace: g.MinFreeSpace,
+		RequireNonemptySource: g.RequireNonemptySource,
+	}
+	tops, err := limits.TopFolders(ctx, draft.TopDeletes(w.cfg.Address), req.Store.Applied, req.Names)
+	if err != nil {
+		return nil, err
+	}
+	results := limits.Guard(w.header, tops, freeSpace(w.cfg.Target, dir))
+	if g.RequireCompleteListing && !w.header.Listing.Complete && w.header.Summary[plan.Delete].Items > 0 {
+		results = append(results, plan.GuardResult{
+			Name: "require_complete_listing", Mirror: w.cfg.Address, Status: plan.GuardBlocked,
+			Value: "incomplete", Limit: "complete", Detail: "the source was not read to its end",
+		})
+	}
+	for i := range results {
+		if r, ok := w.cfg.GuardRanges[results[i].Name]; ok {
+			results[i].Range = fmt.Sprintf("%s:%d", filepath.Base(r.Filename), r.Start.Line)
+		}
+	}
+	return results, nil
+}
+
+// freeSpace of the target, or of the directory in which it will be made.
+func freeSpace(path string, dir *target.Dir) plan.Space {
+	if dir != nil {
+		free, _, err := dir.Free()
+		return plan.Space{Known: err == nil, Free: free}
+	}
+	for {
+		free, err := target.FreeAt(path)
+		if err == nil {
+			return plan.Space{Known: true, Free: free}
+		}
+		up := filepath.Dir(path)
+		if up == path {
+			return plan.Space{}
+		}
+		path = up
+	}
+}
+
+// replacePaths turns -replace=ADDR and -replace=GLOB into path globs of a mirror.
+func replacePaths(list []string, address string) []string {
+	var globs []string
+	for _, r := range list {
+		switch {
+		case wildcard(r, address):
+			globs = append(globs, "**")
+		case !strings.HasPrefix(r, "mirror."):
+			globs = append(globs, r)
+		}
+	}
+	return globs
+}
+
+// planVanished plans to forget mirrors of the state that the configuration does
+// not declare any more. Their files stay: configuration that is gone never
+// deletes anything (I-28).
+func (s *session) planVanished(ctx context.Context, draft *plan.Draft, o planOptions) error {
+	if o.Narrowed() {
+		return nil
+	}
+	rows, err := s.store.Mirrors(ctx)
+	if err != nil {
+		return err
+	}
+	declared := make(map[string]bool)
+	for _, m := range s.cfg.Mirrors {
+		declared[m.Address] = true
+	}
+	for _, row := range rows {
+		if declared[row.Address] {
+			continue
+		}
+		if err := plan.ForgetMirror(ctx, draft, planStore(s.store, row).Applied, plan.Gone{
+			Address: row.Address, Target: row.Target, Generation: row.Generation,
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// finish seals the plan's counts and judgement, and gives it the time of an
+// identical plan made shortly before: same inputs, same bytes (I-44).
+func (s *session) finish(ctx context.Context, draft *plan.Draft, h *plan.Header, guards []plan.GuardResult) (*plan.Plan, error) {
+	p := draft.Finish(s.env.now(), guards, nil)
+	content, err := p.ContentDigest()
+	if err != nil {
+		return nil, err
+	}
+	last, err := s.store.Meta(ctx, "plan:last")
+	if err != nil {
+		return nil, err
+	}
+	digest, stamp, _ := strings.Cut(last, " ")
+	if at, err := time.Parse(time.RFC3339, stamp); err == nil && digest == content && s.env.now().Sub(at) < s.cfg.PlanMaxAge/2 {
+		h.Created = at
+	} else {
+		err := s.store.Tx(ctx, func(tx *state.Tx) error { return tx.SetMeta("plan:last", content+" "+h.Created.Format(time.RFC3339)) })
+		if err != nil {
+			return nil, err
+		}
+	}
+	h.Expires = h.Created.Add(s.cfg.PlanMaxAge)
+	return p, nil
+}
+
+func newQuickXor() quickxorHash { return quickxor.New() }

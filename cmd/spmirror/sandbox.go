@@ -1,0 +1,73 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+
+	"github.com/urfave/cli/v3"
+
+	"github.com/spmirror/spmirror/config"
+	"github.com/spmirror/spmirror/sandbox"
+)
+
+func sandboxCommand(env *environment) *cli.Command {
+	return &cli.Command{
+		Name:  "sandbox",
+		Usage: "the emulated tenant",
+		Commands: []*cli.Command{{
+			Name:  "serve",
+			Usage: "serve the emulated tenant for any client of Microsoft Graph",
+			Description: "Serves an emulated tenant on loopback until it is interrupted: Graph, login and content\n" +
+				"hosts on one address, over TLS with a certificate authority made for the occasion.",
+			Flags: []cli.Flag{
+				&cli.StringFlag{Name: "listen", Value: "127.0.0.1:8443", Usage: "`ADDRESS` to listen on, loopback only"},
+				&cli.BoolFlag{Name: "plain", Usage: "plain http instead of TLS"},
+				&cli.StringFlag{Name: "ca-out", Usage: "write the certificate authority to `FILE`"},
+				&cli.StringFlag{Name: "proxy", Usage: "also run a CONNECT proxy on `ADDRESS` that leads every host here"},
+				&cli.StringFlag{Name: "directory", Usage: "serve a real `DIR` as the library Documents of /sites/people"},
+				&cli.IntFlag{Name: "files", Usage: "serve `N` generated files"},
+				&cli.StringFlag{Name: "state-file", Usage: "keep edits in `FILE` between runs"},
+				&cli.StringFlag{Name: "script", Usage: "run a script of changes and faults from `FILE`"},
+				&cli.StringFlag{Name: "public-graph", Usage: "`URL` of Graph that links name"},
+				&cli.StringFlag{Name: "public-content", Usage: "`URL` of the content host that downloads name"},
+				&cli.IntFlag{Name: "seed", Usage: "`SEED` of ids and content"},
+			},
+			Action: func(ctx context.Context, c *cli.Command) error { return runSandbox(ctx, env, c) },
+		}},
+	}
+}
+
+func runSandbox(ctx context.Context, env *environment, c *cli.Command) error {
+	spec := &config.Sandbox{Seed: int64(c.Int("seed")), Directory: c.String("directory"), Files: int(c.Int("files")), Script: c.String("script")}
+	opts, err := sandboxOptions(&config.Tenant{Name: "sandbox", Sandbox: spec}, "")
+	if err != nil {
+		return err
+	}
+	opts.StateFile = c.String("state-file")
+	tenant, err := sandbox.New(opts)
+	if err != nil {
+		return err
+	}
+	defer tenant.Close()
+	server, err := tenant.Start(ctx, sandbox.ServeOptions{
+		Listen: c.String("listen"), TLS: !c.Bool("plain"), Proxy: c.String("proxy"),
+		PublicGraph: c.String("public-graph"), PublicContent: c.String("public-content"),
+	})
+	if err != nil {
+		return &problem{code: "SPM0901", summary: "The sandbox cannot be served", err: err}
+	}
+	defer server.Close()
+	if path := c.String("ca-out"); path != "" {
+		if err := os.WriteFile(path, server.CAPEM(), 0o644); err != nil {
+			return err
+		}
+	}
+	fmt.Fprintf(env.stdout, "Graph    %s/v1.0\nLogin    %s/%s\nContent  %s\nClient   %s, secret %q\n",
+		server.GraphURL, server.LoginURL, tenant.TenantID(), server.ContentURL, sandbox.DemoClientID, sandbox.DemoSecret)
+	for _, d := range tenant.Drives() {
+		fmt.Fprintf(env.stdout, "Drive    %s  %s\n", d.ID(), d.WebURL())
+	}
+	<-ctx.Done()
+	return nil
+}

@@ -1,0 +1,113 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/spmirror/spmirror/config"
+	"github.com/spmirror/spmirror/state"
+	"github.com/spmirror/spmirror/view"
+)
+
+// session is what commands that touch state or source work with. It owns all that
+// it opens.
+type session struct {
+	env     *environment
+	cfg     *config.Config
+	store   *state.Store
+	lock    *state.Lock
+	clients map[string]*client
+	out     view.Output
+	log     *slog.Logger
+	notice  *notices
+	closers []func()
+}
+
+// sessionOptions say how a session opens the state.
+type sessionOptions struct {
+	operation   string
+	lockTimeout time.Duration
+	color       string
+	quiet       bool // progress goes nowhere: events are printed instead
+}
+
+// openSession opens the state of a configuration and takes its lock. A state that
+// does not exist is made: it holds nothing that planning could harm.
+func openSession(ctx context.Context, env *environment, cfg *config.Config, o sessionOptions) (*session, error) {
+	log, done, err := env.logger()
+	if err != nil {
+		return nil, &problem{code: "SPM0004", summary: "Cannot open the log file of SPMIRROR_LOG_PATH", err: err}
+	}
+	s := &session{env: env, cfg: cfg, clients: make(map[string]*client), out: env.output(o.color), log: log}
+	s.out.Names = cfg.Names
+	s.notice = newNotices(env, s.out, o.quiet)
+	s.closers = append(s.closers, done)
+	if err := s.open(ctx, o); err != nil {
+		s.close()
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *session) open(ctx context.Context, o sessionOptions) error {
+	path := s.cfg.Backend.Path
+	who := state.Owner{PID: os.Getpid(), Operation: o.operation, Since: s.env.now().UTC(), Version: version}
+	lock, err := state.Acquire(ctx, path, who, o.lockTimeout, func(state.Owner) {
+		s.notice.line("Acquiring state lock. This may take a few moments...")
+	})
+	if err != nil {
+		return err
+	}
+	s.lock = lock
+	s.store, err = state.Open(ctx, path, state.Options{Now: s.env.now})
+	if errors.Is(err, os.ErrNotExist) {
+		if err := s.stateMayBeMade(); err != nil {
+			return err
+		}
+		s.store, err = state.Create(ctx, path, state.Options{Now: s.env.now})
+	}
+	if err != nil {
+		return fmt.Errorf("open state %q: %w", path, err)
+	}
+	return nil
+}
+
+// stateMayBeMade refuses to start with an empty state beside targets that belong
+// to one: that is a lost or mistyped state, not a new mirror (I-37).
+func (s *session) stateMayBeMade() error {
+	for _, m := range s.cfg.Mirrors {
+		if marker, ok := readMarker(m.Target); ok {
+			return &problem{
+				code: "SPM0704", summary: fmt.Sprintf("The state %q is missing", s.cfg.Backend.Path),
+				detail: fmt.Sprintf("The target %q of %s belongs to the state with lineage %s.\nNothing was changed. Restore that state, or correct the path of the backend. To start anew with the\nfiles that are there, remove %s/.spmirror/marker.json; files with the right content are then adopted.",
+					m.Target, m.Address, marker.Lineage, m.Target),
+			}
+		}
+	}
+	return nil
+}
+
+// close gives everything back, in reverse order.
+func (s *session) close() {
+	s.notice.close()
+	for _, c := range s.clients {
+		c.close()
+	}
+	if s.store != nil {
+		if err := s.store.Close(); err != nil {
+			s.log.Warn("state not closed in order", "error", err)
+		}
+	}
+	if s.lock != nil {
+		if err := s.lock.Release(); err != nil {
+			s.log.Warn("lock not released in order", "error", err)
+		}
+	}
+	for _, f := range s.closers {
+		f()
+	}
+}

@@ -1,0 +1,69 @@
+package main
+
+import (
+	"context"
+	"slices"
+
+	"github.com/urfave/cli/v3"
+
+	"github.com/spmirror/spmirror/plan"
+	"github.com/spmirror/spmirror/view"
+)
+
+func showCommand(env *environment) *cli.Command {
+	return &cli.Command{
+		Name:      "show",
+		Usage:     "show a saved plan, in any form",
+		ArgsUsage: "FILE",
+		Description: "Shows a plan that `spmirror plan -out=FILE` saved. It needs no configuration, no state\n" +
+			"and no network.",
+		Flags: slices.Concat(outputFlags(), []cli.Flag{
+			&cli.BoolFlag{Name: "json", Usage: "as JSON, complete"},
+			&cli.BoolFlag{Name: "jsonl", Usage: "one change a line"},
+			&cli.BoolFlag{Name: "csv", Usage: "as an audit list"},
+			&cli.BoolFlag{Name: "md", Usage: "as Markdown for a pull request"},
+			&cli.IntFlag{Name: "max-bytes", Value: 60000, Usage: "with -md: at most `N` bytes"},
+			&cli.StringSliceFlag{Name: "action", Usage: "only changes of `ACTION`; may be repeated"},
+			&cli.StringFlag{Name: "path", Usage: "only paths that match `GLOB`"},
+			&cli.BoolFlag{Name: "compact", Usage: "one line for each mirror"},
+			&cli.BoolFlag{Name: "verbose", Usage: "list every change"},
+			&cli.IntFlag{Name: "list-limit", Usage: "list up to `N` items of each kind"},
+		}),
+		Action: func(_ context.Context, c *cli.Command) error { return runShow(env, c) },
+	}
+}
+
+func runShow(env *environment, c *cli.Command) error {
+	if c.Args().Len() != 1 {
+		return &problem{code: "SPM0002", summary: "show takes one saved plan", detail: "Save one with `spmirror plan -out=FILE`."}
+	}
+	file, err := plan.Open(c.Args().First())
+	if err != nil {
+		return refusedFile(c.Args().First(), err)
+	}
+	defer file.Close()
+	switch {
+	case c.Bool("json"):
+		return view.WritePlanJSON(env.stdout, file.Header, file)
+	case c.Bool("jsonl"):
+		return view.WriteJSONL(env.stdout, file.Header, file)
+	case c.Bool("csv"):
+		return view.WriteCSV(env.stdout, file.Header, file)
+	case c.Bool("md"):
+		return view.WriteMarkdown(env.stdout, file.Header, file, int(c.Int("max-bytes")))
+	}
+	opt := view.TextOptions{
+		Compact: c.Bool("compact"), Verbose: c.Bool("verbose"), ListLimit: int(c.Int("list-limit")), PlanFile: c.Args().First(),
+	}
+	for _, a := range c.StringSlice("action") {
+		opt.Actions = append(opt.Actions, plan.Action(a))
+	}
+	if glob := c.String("path"); glob != "" {
+		match, err := plan.PathMatcher(glob)
+		if err != nil {
+			return &problem{code: "SPM0002", summary: "Invalid -path", err: err}
+		}
+		opt.Path = match
+	}
+	return env.output(colorOf(c)).PlanText(file.Header, file, opt)
+}

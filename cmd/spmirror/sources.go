@@ -1,0 +1,187 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/spmirror/spmirror/config"
+	"github.com/spmirror/spmirror/graph"
+	"github.com/spmirror/spmirror/state"
+)
+
+// resolveDrive finds the drive of a mirror. What was found before is remembered
+// in the state, so that a plan of an unchanged configuration asks for nothing but
+// the delta.
+func (s *session) resolveDrive(ctx context.Context, m *config.Mirror) (state.Drive, error) {
+	key, err := sourceKey(m)
+	if err != nil {
+		return state.Drive{}, err
+	}
+	id, err := s.store.Meta(ctx, key)
+	if err != nil {
+		return state.Drive{}, err
+	}
+	if id != "" {
+		if d, ok, err := s.store.DriveByID(ctx, m.Tenant, state.DriveID(id)); ok || err != nil {
+			return d, err
+		}
+	}
+	c, err := s.client(m.Tenant)
+	if err != nil {
+		return state.Drive{}, err
+	}
+	found, err := findDrive(ctx, c, m)
+	if err != nil {
+		return state.Drive{}, err
+	}
+	row := state.Drive{
+		Tenant: m.Tenant, ID: state.DriveID(found.ID), Name: found.Name, Type: found.Type, WebURL: found.WebURL, Site: m.Source.Site,
+	}
+	err = s.store.Tx(ctx, func(tx *state.Tx) error {
+		if _, err := tx.PutDrive(row); err != nil {
+			return err
+		}
+		return tx.SetMeta(key, string(found.ID))
+	})
+	if err != nil {
+		return state.Drive{}, err
+	}
+	d, _, err := s.store.DriveByID(ctx, m.Tenant, row.ID)
+	return d, err
+}
+
+// sourceKey names what a drive was resolved from.
+func sourceKey(m *config.Mirror) (string, error) {
+	source := m.Source
+	source.Folder = ""
+	data, err := json.Marshal(source)
+	return "source:" + m.Tenant + ":" + string(data), err
+}
+
+// findDrive asks Graph for the drive of a mirror.
+func findDrive(ctx context.Context, c *client, m *config.Mirror) (graph.Drive, error) {
+	src := m.Source
+	switch {
+	case src.DriveID != "":
+		return c.Drive(ctx, graph.DriveID(src.DriveID))
+	case src.User != "":
+		d, err := c.UserDrive(ctx, src.User)
+		if errors.Is(err, graph.ErrNoDrive) {
+			return d, &problem{code: "SPM0602", summary: fmt.Sprintf("%s has no OneDrive", src.User), err: err,
+				detail: "The account has no licence for it, or never opened it. Files already mirrored stay."}
+		}
+		return d, err
+	case src.Group != "":
+		return c.GroupDrive(ctx, src.Group)
+	case src.ShareURL != "":
+		item, err := c.SharedItem(ctx, src.ShareURL)
+		if err != nil {
+			return graph.Drive{}, err
+		}
+		return c.Drive(ctx, item.ParentDrive)
+	}
+	site, err := findSite(ctx, c, src)
+	if err != nil {
+		return graph.Drive{}, err
+	}
+	if src.Drive == "" {
+		return c.DefaultDrive(ctx, site.ID)
+	}
+	return namedDrive(ctx, c, site, src.Drive)
+}
+
+func findSite(ctx context.Context, c *client, src config.Source) (graph.Site, error) {
+	if src.SiteID != "" {
+		return c.Site(ctx, graph.SiteID(src.SiteID))
+	}
+	site, err := c.SiteByURL(ctx, src.Site)
+	if e, ok := graph.AsError(err); ok && e.IsNotFound() {
+		return site, &problem{code: "SPM0603", summary: fmt.Sprintf("Site %s not found", src.Site), err: err,
+			detail: "Nothing was changed. Check the address, and that the application may read the site."}
+	}
+	return site, err
+}
+
+// namedDrive finds a library by its name, or by the part of the address that
+// names it in every language (Q45).
+func namedDrive(ctx context.Context, c *client, site graph.Site, name string) (graph.Drive, error) {
+	drives, err := c.Drives(ctx, site.ID)
+	if err != nil {
+		return graph.Drive{}, err
+	}
+	var known []string
+	for _, d := range drives {
+		if strings.EqualFold(d.Name, name) || strings.EqualFold(lastSegment(d.WebURL), name) {
+			return d, nil
+		}
+		known = append(known, fmt.Sprintf("%q", d.Name))
+	}
+	slices.Sort(known)
+	return graph.Drive{}, &problem{
+		code: "SPM0604", summary: fmt.Sprintf("Library %q not found", name),
+		detail: fmt.Sprintf("The site %s has these libraries: %s.\nLeave drive out to use the default one in every language.", site.WebURL, strings.Join(known, ", ")),
+	}
+}
+
+func lastSegment(address string) string {
+	return strings.ReplaceAll(path.Base(address), "%20", " ")
+}
+
+// resolveFolder finds the item that is the root of a mirror in what was observed.
+func (s *session) resolveFolder(ctx context.Context, drive state.Drive, folder string) (state.ItemID, error) {
+	at := drive.Root
+	for _, name := range strings.Split(strings.Trim(folder, "/"), "/") {
+		if name == "" {
+			continue
+		}
+		next, err := s.childFolder(ctx, drive.Key, at, name)
+		if err != nil {
+			return "", err
+		}
+		if next == "" {
+			return "", &problem{
+				code: "SPM0605", summary: fmt.Sprintf("Folder %q not found in library %q", folder, drive.Name),
+				detail: "It was renamed, moved or deleted at the source, or never was there. The mirror keeps everything;\ncorrect `folder`, or remove the mirror.",
+			}
+		}
+		at = next
+	}
+	return at, nil
+}
+
+// childFolder finds a folder by name without regard to case, as the service does
+// (N7).
+func (s *session) childFolder(ctx context.Context, drive state.DriveKey, parent state.ItemID, name string) (state.ItemID, error) {
+	for item, err := range s.store.Children(ctx, drive, parent) {
+		if err != nil {
+			return "", err
+		}
+		if item.Class.IsFolder() && strings.EqualFold(item.Name, name) {
+			return item.ID, nil
+		}
+	}
+	return "", nil
+}
+
+// folderPath is where an observed folder is in its drive, "" if it is nowhere.
+func (s *session) folderPath(ctx context.Context, drive state.Drive, id state.ItemID) (string, error) {
+	var names []string
+	for depth := 0; depth < 500; depth++ {
+		if id == drive.Root {
+			slices.Reverse(names)
+			return "/" + strings.Join(names, "/"), nil
+		}
+		item, ok, err := s.store.Item(ctx, drive.Key, id)
+		if err != nil || !ok {
+			return "", err
+		}
+		names = append(names, item.Name)
+		id = item.Parent
+	}
+	return "", nil
+}

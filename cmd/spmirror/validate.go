@@ -1,0 +1,40 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/urfave/cli/v3"
+
+	"github.com/spmirror/spmirror/config"
+)
+
+func validateCommand(env *environment) *cli.Command {
+	return &cli.Command{
+		Name:  "validate",
+		Usage: "check the configuration, offline",
+		Description: "Reads the configuration and reports every mistake at once. It needs no credentials,\n" +
+			"no state and no network. Exit code 0 if it is valid, else 1.",
+		Flags: append(append(configFlags(), outputFlags()...), &cli.BoolFlag{Name: "json", Usage: "print the result as JSON"}),
+		Action: func(_ context.Context, c *cli.Command) error {
+			cfg, diags := config.Load(loadOptions(env, c))
+			if c.Bool("json") {
+				enc := json.NewEncoder(env.stdout)
+				enc.SetIndent("", "  ")
+				if err := enc.Encode(config.DiagnosticsJSON(diags, cfg.Sources)); err != nil {
+					return err
+				}
+				if diags.HasErrors() {
+					return exitStatus(exitError)
+				}
+				return nil
+			}
+			if err := diagnostics(env, cfg, diags); err != nil {
+				return err
+			}
+			fmt.Fprintln(env.stdout, "Success! The configuration is valid.")
+			return nil
+		},
+	}
+}

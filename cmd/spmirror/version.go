@@ -1,0 +1,32 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"runtime"
+
+	"github.com/urfave/cli/v3"
+
+	"github.com/spmirror/spmirror/plan"
+)
+
+func versionCommand(env *environment) *cli.Command {
+	return &cli.Command{
+		Name:  "version",
+		Usage: "print the version",
+		Flags: []cli.Flag{&cli.BoolFlag{Name: "json", Usage: "print it as JSON"}},
+		Action: func(_ context.Context, c *cli.Command) error {
+			if !c.Bool("json") {
+				fmt.Fprintf(env.stdout, "spmirror %s\non %s_%s, %s\n", version, runtime.GOOS, runtime.GOARCH, runtime.Version())
+				return nil
+			}
+			enc := json.NewEncoder(env.stdout)
+			enc.SetIndent("", "  ")
+			return enc.Encode(map[string]string{
+				"spmirror_version": version, "platform": runtime.GOOS + "_" + runtime.GOARCH, "go_version": runtime.Version(),
+				"plan_format_version": plan.FormatVersion, "ui_version": "1.0", "format_version": "1.0",
+			})
+		},
+	}
+}

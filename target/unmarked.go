@@ -1,0 +1,34 @@
+package target
+
+import (
+	"fmt"
+	"path/filepath"
+)
+
+// OpenUnmarked opens a directory that is not a target yet, for looking only: a plan says what lies in the way
+// before anything is made.
+func OpenUnmarked(dir string, opts ...Option) (*Dir, error) {
+	d := &Dir{options: newOptions(append(opts, WithReadOnly()))}
+	path, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, fmt.Errorf("open directory %s: %w", dir, err)
+	}
+	d.path = path
+	if d.root, err = openRoot(path); err != nil {
+		return nil, fmt.Errorf("open directory %s: %w", dir, rootError(err))
+	}
+	d.parents = newParents(d.root)
+	d.caps = d.corrected(probeReadOnly(d.root))
+	return d, nil
+}
+
+// FreeAt returns the free bytes of the file system that holds a directory.
+func FreeAt(dir string) (int64, error) {
+	root, err := openRoot(dir)
+	if err != nil {
+		return 0, err
+	}
+	defer root.close()
+	bytes, _, err := root.free()
+	return bytes, err
+}
