@@ -33,6 +33,7 @@ type session struct {
 	mirrors   int               // expanded so far
 	rootScope *scope
 	baseGuard guardBase
+	deferred  []string // tenants whose for_each is not known
 	modules   []*parts // what modules contribute, in the order in which they were computed
 	parsed    map[string][]hcl.Body
 

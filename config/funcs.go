@@ -48,8 +48,8 @@ func functions(sc *scope) map[string]function.Function {
 		"basename": basenameFunc(), "dirname": dirnameFunc(),
 		// types
 		"can": tryfunc.CanFunc, "try": tryfunc.TryFunc, "tobool": stdlib.MakeToFunc(cty.Bool), "tonumber": stdlib.MakeToFunc(cty.Number),
-		"tostring": stdlib.MakeToFunc(cty.String), "tolist": stdlib.MakeToFunc(cty.List(cty.DynamicPseudoType)),
-		"toset": stdlib.MakeToFunc(cty.Set(cty.DynamicPseudoType)), "tomap": stdlib.MakeToFunc(cty.Map(cty.DynamicPseudoType)),
+		"tostring": stdlib.MakeToFunc(cty.String), "tolist": uniform(stdlib.MakeToFunc(cty.List(cty.DynamicPseudoType)), cty.List, cty.ListVal),
+		"toset": uniform(stdlib.MakeToFunc(cty.Set(cty.DynamicPseudoType)), cty.Set, cty.SetVal), "tomap": stdlib.MakeToFunc(cty.Map(cty.DynamicPseudoType)),
 		"sensitive": sensitiveFunc(), "nonsensitive": nonsensitiveFunc(), "issensitive": isSensitiveFunc(),
 		// ours
 		"bytes": bytesFunc(), "slug": slugFunc(), "safepath": safePathFunc(), "globmatch": globMatchFunc(),

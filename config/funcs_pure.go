@@ -420,6 +420,40 @@ func isSensitiveFunc() function.Function {
 	})
 }
 
+// uniform is a conversion function with a short way for tuples whose elements have one
+// type: the library compares every pair of element types, which takes minutes for the
+// sizes we allow.
+func uniform(general function.Function, collection func(cty.Type) cty.Type, build func([]cty.Value) cty.Value) function.Function {
+	element := func(v cty.Value) (cty.Type, bool) {
+		t := v.Type()
+		if v.IsMarked() || !v.IsKnown() || v.IsNull() || !t.IsTupleType() || t.Length() == 0 {
+			return cty.NilType, false
+		}
+		types := t.TupleElementTypes()
+		for _, other := range types {
+			if !other.Equals(types[0]) || other.HasDynamicTypes() {
+				return cty.NilType, false
+			}
+		}
+		return types[0], true
+	}
+	return function.New(&function.Spec{
+		Params: []function.Parameter{{Name: "value", Type: cty.DynamicPseudoType, AllowNull: true, AllowMarked: true, AllowDynamicType: true, AllowUnknown: true}},
+		Type: func(args []cty.Value) (cty.Type, error) {
+			if t, ok := element(args[0]); ok {
+				return collection(t), nil
+			}
+			return general.ReturnTypeForValues(args)
+		},
+		Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {
+			if _, ok := element(args[0]); ok {
+				return build(args[0].AsValueSlice()), nil
+			}
+			return general.Call(args)
+		},
+	})
+}
+
 // bytesFunc turns "10GiB" into a number.
 func bytesFunc() function.Function {
 	return function.New(&function.Spec{

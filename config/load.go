@@ -43,7 +43,7 @@ func Load(opts Options) (*Config, hcl.Diagnostics) {
 	for _, m := range s.modules {
 		parts.add(m)
 	}
-	cfg.Tenants, cfg.Mirrors, cfg.Deferred = parts.tenants, parts.mirrors, parts.deferred
+	cfg.Tenants, cfg.Mirrors, cfg.Deferred = parts.tenants, parts.mirrors, append(parts.deferred, s.deferred...)
 	cfg.Checks, cfg.Outputs = parts.checks, parts.outputs
 	cfg.Imports, cfg.Moved, cfg.Removed = parts.imports, parts.moved, parts.removed
 	sortParts(cfg)

@@ -269,6 +269,9 @@ func (r *reader) target() string {
 	case strings.Contains(s, "://"):
 		r.reject("target", CodeTarget, "Invalid target", "The target is a directory of the local file system, not a URL.")
 		return ""
+	case filepath.Separator == '/' && (strings.HasPrefix(s, `\\`) || len(s) > 2 && s[1] == ':' && isLetter(s[0]) && (s[2] == '\\' || s[2] == '/')):
+		r.reject("target", CodeTarget, "Invalid target", "The target is a path of Windows, and this is another system; it would become one strange name.")
+		return ""
 	}
 	abs := r.session.absolute(s)
 	if why := r.session.protected(abs); why != "" {

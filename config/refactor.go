@@ -60,21 +60,49 @@ func (r *reader) addressOf(expr hcl.Expression) (string, bool) {
 		return base + "[" + quoteKey(key.AsString()) + "]", true
 	}
 	ref, diags := hcl.AbsTraversalForExpr(expr)
-	if diags.HasErrors() || len(ref) < 2 || len(ref) > 3 || ref.RootName() != "mirror" {
+	if diags.HasErrors() {
 		return "", false
 	}
-	label, ok := ref[1].(hcl.TraverseAttr)
-	if !ok {
-		return "", false
+	return traversalAddress(ref)
+}
+
+// traversalAddress prints mirror.name, mirror.name["key"], and the same behind any
+// number of module.name or module.name["key"].
+func traversalAddress(ref hcl.Traversal) (string, bool) {
+	var out strings.Builder
+	for i := 0; i < len(ref); {
+		kind, ok := stepName(ref[i])
+		if !ok || i+1 >= len(ref) || kind != "mirror" && kind != "module" {
+			return "", false
+		}
+		label, ok := stepName(ref[i+1])
+		if !ok {
+			return "", false
+		}
+		out.WriteString(kind + "." + label)
+		i += 2
+		if i < len(ref) {
+			if index, ok := ref[i].(hcl.TraverseIndex); ok && index.Key.Type() == cty.String {
+				out.WriteString("[" + quoteKey(index.Key.AsString()) + "]")
+				i++
+			}
+		}
+		if kind == "mirror" {
+			return out.String(), i == len(ref)
+		}
+		out.WriteString(".")
 	}
-	if len(ref) == 2 {
-		return "mirror." + label.Name, true
+	return "", false
+}
+
+func stepName(step hcl.Traverser) (string, bool) {
+	switch step := step.(type) {
+	case hcl.TraverseRoot:
+		return step.Name, true
+	case hcl.TraverseAttr:
+		return step.Name, true
 	}
-	index, ok := ref[2].(hcl.TraverseIndex)
-	if !ok || index.Key.Type() != cty.String {
-		return "", false
-	}
-	return "mirror." + label.Name + "[" + quoteKey(index.Key.AsString()) + "]", true
+	return "", false
 }
 
 // checkRefactors compares import, moved and removed with what is declared.

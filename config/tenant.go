@@ -32,6 +32,7 @@ func (sc *scope) computeTenant(b *hcl.Block) cty.Value {
 		t := inst.tenant(name)
 		value := tenantObject(t)
 		if inst.unknown {
+			sc.session.deferred = append(sc.session.deferred, inst.address)
 			return cty.DynamicVal
 		}
 		sc.tenants[name] = append(sc.tenants[name], t)
@@ -80,7 +81,6 @@ func (r *reader) identify(t *Tenant) {
 		t.Auth = r.auth(auth, t.local())
 	case sandbox != nil:
 		t.Sandbox = r.open(sandbox.Body, sandboxSpec, sandbox.DefRange).sandbox()
-		t.Auth.Range = sandbox.DefRange
 		if r.one("endpoints") != nil {
 			r.session.fail(CodeSandbox, r.one("endpoints").DefRange, "Sandbox and endpoints", "The emulated tenant runs inside the program and has no endpoints. Remove one of the two blocks.")
 		}
@@ -119,7 +119,7 @@ func (r *reader) environment() string {
 			r.reject("environment", CodeEnvironment, "Unknown environment", "The environment %q is called %q here.", name, want)
 			return want
 		}
-		if name == "public" || contains(environments, name) {
+		if contains(environments, name) {
 			return name
 		}
 		if v, ok := r.get("environment", cty.String); ok {
