@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"iter"
 	"math/rand/v2"
-	"path/filepath"
 	"syscall"
 	"testing"
 	"time"
@@ -15,8 +14,8 @@ import (
 // benchItems is the size of the benchmarks' drive; the goals in DEPS.md are for 1000000.
 var benchItems = flag.Int("items", 2000, "items in the drive of the benchmarks")
 
-// cpu reports the processor time since it was called as a metric per operation.
-func cpu(b *testing.B) func() {
+// measure runs f once per iteration and reports the processor time of it alone; before prepares each iteration.
+func measure(b *testing.B, before, f func()) {
 	b.Helper()
 	now := func() time.Duration {
 		var r syscall.Rusage
@@ -25,12 +24,19 @@ func cpu(b *testing.B) func() {
 		}
 		return time.Duration(r.Utime.Nano() + r.Stime.Nano())
 	}
+	var used time.Duration
 	b.ResetTimer()
-	start := now()
-	return func() {
+	for range b.N {
 		b.StopTimer()
-		b.ReportMetric((now()-start).Seconds()/float64(b.N), "cpu-s/op")
+		if before != nil {
+			before()
+		}
+		start := now()
+		b.StartTimer()
+		f()
+		used += now() - start
 	}
+	b.ReportMetric(used.Seconds()/float64(b.N), "cpu-s/op")
 }
 
 // library is a drive's worth of items in random id order, with names and tags of the length that the service uses.
@@ -116,7 +122,7 @@ func applyAll(b *testing.B, s *Store, m Mirror, items []Item) {
 	}
 }
 
-func drain(b *testing.B, seq iter.Seq2[Pair, error]) (n int) {
+func drain[T any](b *testing.B, seq iter.Seq2[T, error]) (n int) {
 	for _, err := range seq {
 		if err != nil {
 			b.Fatal(err)
@@ -128,132 +134,106 @@ func drain(b *testing.B, seq iter.Seq2[Pair, error]) (n int) {
 
 func BenchmarkFirstLoad(b *testing.B) {
 	items := library(*benchItems)
-	b.Run("stage and merge", func(b *testing.B) {
-		for b.Loop() {
-			b.StopTimer()
-			s := newState(b)
-			drive := newDrive(b, s, "d")
-			b.StartTimer()
-			stop := cpu(b)
+	var s *Store
+	var drive DriveKey
+	fresh := func() {
+		s = newState(b)
+		drive = newDrive(b, s, "d")
+	}
+	b.Run("stage", func(b *testing.B) {
+		measure(b, fresh, func() { stageAll(b, s, drive, Round{Full: true}, items) })
+	})
+	b.Run("merge", func(b *testing.B) {
+		measure(b, func() {
+			fresh()
 			stageAll(b, s, drive, Round{Full: true}, items)
-			b.Logf("staged after %v", b.Elapsed())
-			mergeAll(b, s, drive)
-			stop()
-		}
+		}, func() { mergeAll(b, s, drive) })
 	})
 }
 
-func BenchmarkFullResyncWithoutChange(b *testing.B) {
+func BenchmarkRound(b *testing.B) {
 	s, m, items := loaded(b, false)
-	for b.Loop() {
-		stop := cpu(b)
-		stageAll(b, s, m.Drive, Round{Full: true}, items)
-		if r := mergeAll(b, s, m.Drive); r.Unchanged != int64(len(items)) {
-			b.Fatal(r)
-		}
-		stop()
-	}
+	b.Run("full without change", func(b *testing.B) {
+		measure(b, nil, func() {
+			stageAll(b, s, m.Drive, Round{Full: true}, items)
+			if r := mergeAll(b, s, m.Drive); r.Unchanged != int64(len(items)) {
+				b.Fatal(r)
+			}
+		})
+	})
+	b.Run("100 changes", func(b *testing.B) {
+		n := 0
+		measure(b, nil, func() {
+			n++
+			changed := append([]Item(nil), items[:100]...)
+			for i := range changed {
+				changed[i].Note = fmt.Sprint(n)
+			}
+			round(b, s, m.Drive, Round{}, changed...)
+		})
+	})
 }
 
-func BenchmarkSmallRound(b *testing.B) {
-	s, m, items := loaded(b, false)
-	n := 0
-	stop := cpu(b)
-	for b.Loop() {
-		n++
-		changed := append([]Item(nil), items[:100]...)
-		for i := range changed {
-			changed[i].Note = fmt.Sprint(n)
-		}
-		round(b, s, m.Drive, Round{}, changed...)
-	}
-	stop()
-}
+func BenchmarkPairsNothingApplied(b *testing.B) { benchPairs(b, false) }
+func BenchmarkPairsAllApplied(b *testing.B)     { benchPairs(b, true) }
 
-func BenchmarkPairs(b *testing.B) {
-	for _, applied := range []bool{false, true} {
-		name := "nothing applied"
-		if applied {
-			name = "all applied"
-		}
-		s, m, items := loaded(b, applied)
-		ctx := context.Background()
-		measure := func(what string, want int, f func() int) {
-			b.Run(name+"/"+what, func(b *testing.B) {
-				stop := cpu(b)
-				for b.Loop() {
-					if got := f(); want >= 0 && got != want {
-						b.Fatal(got, want)
-					}
+func benchPairs(b *testing.B, applied bool) {
+	s, m, items := loaded(b, applied)
+	ctx := context.Background()
+	differing := len(items)
+	if applied {
+		differing = 1 // the root has no entry
+	}
+	expect := func(name string, want int, f func() int) {
+		b.Run(name, func(b *testing.B) {
+			measure(b, nil, func() {
+				if got := f(); want >= 0 && got != want {
+					b.Fatal(got, want)
 				}
-				stop()
 			})
-		}
-		measure("all", len(items), func() int { return drain(b, s.PairsAll(ctx, m)) })
-		measure("differing", map[bool]int{false: len(items), true: 1}[applied], func() int { return drain(b, s.PairsDiffering(ctx, m)) })
-		measure("folders", -1, func() (n int) {
-			for range s.Folders(ctx, m.Drive) {
-				n++
-			}
-			return n
 		})
-		measure("entries by parent", -1, func() (n int) {
-			for range s.EntriesByParent(ctx, m.Key) {
-				n++
-			}
-			return n
-		})
-		measure("missing parents", 0, func() int {
-			ids, err := s.StagedMissingParents(ctx, m.Drive)
-			if err != nil {
-				b.Fatal(err)
-			}
-			return len(ids)
-		})
-		for i := range 100 {
-			items[i].Note = "changed"
-		}
-		round(b, s, m.Drive, Round{}, items[:100]...)
-		measure("since, 100 logged", 100, func() int { return drain(b, s.PairsSince(ctx, m, 1)) })
 	}
+	expect("all", len(items), func() int { return drain(b, s.PairsAll(ctx, m)) })
+	expect("differing", differing, func() int { return drain(b, s.PairsDiffering(ctx, m)) })
+	expect("folders", -1, func() int { return drain(b, s.Folders(ctx, m.Drive)) })
+	expect("entries by parent", -1, func() int { return drain(b, s.EntriesByParent(ctx, m.Key)) })
+	for i := range 100 {
+		items[i].Note = "changed"
+	}
+	round(b, s, m.Drive, Round{}, items[:100]...)
+	expect("since, 100 logged", 100, func() int { return drain(b, s.PairsSince(ctx, m, 1)) })
 }
 
 func BenchmarkPutEntries(b *testing.B) {
 	items := library(*benchItems)
-	for b.Loop() {
-		b.StopTimer()
-		s := newState(b)
-		m := newMirror(b, s, newDrive(b, s, "d"), "m")
-		b.StartTimer()
-		stop := cpu(b)
-		applyAll(b, s, m, items)
-		stop()
-	}
+	var s *Store
+	var m Mirror
+	measure(b, func() {
+		s = newState(b)
+		m = newMirror(b, s, newDrive(b, s, "d"), "m")
+	}, func() { applyAll(b, s, m, items) })
 }
 
 func BenchmarkOpen(b *testing.B) {
+	ctx := context.Background()
 	s, _, _ := loaded(b, true)
-	path := filepath.Join(filepath.Dir(s.Path()), "copy.db")
-	backup, err := s.Backup(context.Background(), 1)
+	backup, err := s.Backup(ctx, 1)
 	if err != nil {
 		b.Fatal(err)
 	}
-	_ = path
-	stop := cpu(b)
-	for b.Loop() {
-		s, err := Open(context.Background(), backup, Options{})
+	measure(b, nil, func() {
+		s, err := Open(ctx, backup, Options{})
 		if err != nil {
 			b.Fatal(err)
 		}
-		if _, err := s.Drives(context.Background()); err != nil {
+		if _, err := s.Drives(ctx); err != nil {
 			b.Fatal(err)
 		}
-		if _, err := s.Mirrors(context.Background()); err != nil {
+		if _, err := s.Mirrors(ctx); err != nil {
 			b.Fatal(err)
 		}
 		if err := s.Close(); err != nil {
 			b.Fatal(err)
 		}
-	}
-	stop()
+	})
 }

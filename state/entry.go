@@ -35,7 +35,7 @@ var entryQuery = `SELECT ` + joined(packedEntry) + ` FROM entries e`
 
 // Entry finds the entry of an item, by index entries_facts.
 func (s *Store) Entry(ctx context.Context, mirror MirrorKey, item ItemID) (Entry, bool, error) {
-	return one(ctx, s, scanEntry, entryQuery+` WHERE e.mirror = ? AND e.item = ?`, mirror, item)
+	return one(ctx, s, scanEntry, entryQuery+` INDEXED BY entries_facts WHERE e.mirror = ? AND e.item = ?`, mirror, item)
 }
 
 // EntryAt finds the entry at a place, by primary key.
@@ -44,6 +44,7 @@ func (s *Store) EntryAt(ctx context.Context, mirror MirrorKey, parent ItemID, fo
 }
 
 // EntryPath returns the slash-separated local path of an item's entry below the target. It is computed from the tree, never stored (H-80).
+// The path of an entry that is parked, or below one, begins at the parked folder.
 func (s *Store) EntryPath(ctx context.Context, mirror MirrorKey, item ItemID) (string, error) {
 	type component struct{ parent, name string }
 	// entries by index entries_facts, one lookup per component.
@@ -53,9 +54,9 @@ func (s *Store) EntryPath(ctx context.Context, mirror MirrorKey, item ItemID) (s
 		return c, u.end()
 	}, `
 		WITH RECURSIVE up (parent, name, depth) AS (
-			SELECT parent, name, 0 FROM entries WHERE mirror = ?1 AND item = ?2
+			SELECT parent, name, 0 FROM entries INDEXED BY entries_facts WHERE mirror = ?1 AND item = ?2
 			UNION ALL
-			SELECT e.parent, e.name, up.depth + 1 FROM up CROSS JOIN entries e ON e.mirror = ?1 AND e.item = up.parent
+			SELECT e.parent, e.name, up.depth + 1 FROM up CROSS JOIN entries e INDEXED BY entries_facts ON e.mirror = ?1 AND e.item = up.parent
 				WHERE up.parent <> '' AND up.depth < ?3
 		)
 		SELECT `+joined(`parent, name`)+` FROM up ORDER BY depth`, mirror, item, maxDepth)
@@ -158,7 +159,7 @@ func (tx *Tx) DeleteEntries(mirror MirrorKey, items []ItemID) error {
 			return err
 		}
 		var gone counters
-		err = tx.c.each(tx.ctx, `SELECT DISTINCT e.item, e.folder, e.size FROM json_each(?2) j CROSS JOIN entries e
+		err = tx.c.each(tx.ctx, `SELECT DISTINCT e.item, e.folder, e.size FROM json_each(?2) j CROSS JOIN entries e INDEXED BY entries_facts
 			ON e.mirror = ?1 AND e.item = j.value`, []any{int64(mirror), list}, func(row []driver.Value) error {
 			folder, _ := row[1].(int64)
 			size, _ := row[2].(int64)
@@ -171,7 +172,7 @@ func (tx *Tx) DeleteEntries(mirror MirrorKey, items []ItemID) error {
 		if gone == (counters{}) {
 			continue
 		}
-		if _, err := tx.exec(`DELETE FROM entries WHERE mirror = ?1 AND item IN (SELECT value FROM json_each(?2))`, mirror, list); err != nil {
+		if _, err := tx.exec(`DELETE FROM entries INDEXED BY entries_facts WHERE mirror = ?1 AND item IN (SELECT value FROM json_each(?2))`, mirror, list); err != nil {
 			return err
 		}
 		if err := tx.addCounters(mirror, counters{-gone.files, -gone.folders, -gone.bytes}); err != nil {

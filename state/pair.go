@@ -17,7 +17,7 @@ var pairColumns = `CASE WHEN i.id IS NOT NULL THEN ` + joined(packedItem) + ` EN
 // pairSides joins the three sides to ids.id, each by its key or by index entries_facts; ?1 is the drive, ?2 the mirror.
 const pairSides = `
 	LEFT JOIN items i ON i.drive = ?1 AND i.id = ids.id
-	LEFT JOIN entries e ON e.mirror = ?2 AND e.item = ids.id
+	LEFT JOIN entries e INDEXED BY entries_facts ON e.mirror = ?2 AND e.item = ids.id
 	LEFT JOIN pending p ON p.mirror = ?2 AND p.item = ids.id
 	WHERE i.id IS NOT NULL OR e.item IS NOT NULL OR p.item IS NOT NULL`
 

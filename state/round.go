@@ -17,12 +17,15 @@ func span(drive DriveKey) (low, high int64) {
 // KeepAbsent marks the unfinished round of a drive: what it does not list is not removed. It is for a full round in which an item could
 // not be read, so that absence proves nothing (H-43).
 func (tx *Tx) KeepAbsent(drive DriveKey) error {
-	if _, err := tx.exec(`UPDATE rounds SET keep = 1 WHERE drive = ?`, drive); err != nil {
+	n, err := tx.exec(`UPDATE rounds SET keep = 1 WHERE drive = ?`, drive)
+	if err == nil && n == 0 {
+		err = ErrNoRound
+	}
+	if err != nil {
 		return fmt.Errorf("mark round of drive %d: %w", drive, err)
 	}
 	return nil
 }
-
 
 // BeginRound starts a round. An unfinished round of the drive is dropped: its rows were never part of the observed side.
 func (tx *Tx) BeginRound(drive DriveKey, r Round) error {

@@ -36,8 +36,11 @@ func (s *Store) Tx(ctx context.Context, f func(*Tx) error) (err error) {
 	}
 	committed := false
 	defer func() {
-		if !committed {
-			err = errors.Join(err, s.rollback())
+		if committed {
+			return
+		}
+		if back := s.rollback(); back != nil {
+			err = errors.Join(err, back)
 		}
 	}()
 	tx := &Tx{ctx: ctx, c: s.writer}
