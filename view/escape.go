@@ -83,10 +83,11 @@ func plain(s string, name bool) bool {
 	return true
 }
 
-// visible writes the escape of a character: \x1b, \u202e, \U000e0041.
+// visible writes the escape of a character: \x1b, \u202e, \U000e0041. From 0x80
+// on, \xNN is a byte that is not UTF-8.
 func visible(b *strings.Builder, r rune) {
 	switch {
-	case r < 0x100:
+	case r < 0x80:
 		fmt.Fprintf(b, `\x%02x`, r)
 	case r < 0x10000:
 		fmt.Fprintf(b, `\u%04x`, r)

@@ -149,6 +149,9 @@ func (s *lineScanner) value() []byte {
 			s.rest = s.rest[1:]
 		case depth == 0 && (c == ',' || c == '}'):
 			return start[:len(start)-len(s.rest)]
+		case c <= ' ':
+			s.err = errLine // plan writes no spaces between tokens
+			return nil
 		default:
 			s.rest = s.rest[1:]
 		}

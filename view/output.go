@@ -87,7 +87,7 @@ const (
 
 // paint colours a text of ours.
 func (o Output) paint(sgr, s string) string {
-	if !o.Color || s == "" {
+	if !o.Color || s == "" || sgr == "" {
 		return s
 	}
 	return "\x1b[" + sgr + "m" + s + "\x1b[0m"

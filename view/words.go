@@ -108,6 +108,7 @@ func phrases() map[plan.Reason]string {
 		plan.BlockedUnsafeName:    "name cannot be used on disk",
 		plan.BlockedMalware:       "infected file",
 		plan.BlockedOrphan:        "its folder is not in the listing",
+		plan.BlockedUnknown:       "neither file nor folder any more",
 		plan.BlockedIncomplete:    "source could not be read completely",
 	}
 }

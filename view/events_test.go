@@ -1,0 +1,72 @@
+package view
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/spmirror/spmirror/apply"
+	"github.com/spmirror/spmirror/plan"
+)
+
+func TestEventsAreAsAgreed(t *testing.T) {
+	var b bytes.Buffer
+	now := planned
+	e := NewEvents(&b, func() time.Time { now = now.Add(time.Millisecond); return now })
+	e.Version("0.4.0")
+	e.CrawlStarted(Crawl{Mirror: reports, Mode: "delta"})
+	e.CrawlProgress(Crawl{Mirror: reports, Items: 10})
+	e.CrawlDone(Crawl{Mirror: reports, Mode: "delta", Items: 52533, Pages: 38, Complete: true})
+	e.CrawlDone(Crawl{Mirror: cad, Problem: "access denied"})
+	for _, build := range plansInOrder() {
+		p := build(t)
+		p.PlanID, p.Digest = "7f3c9e12", "sha256:00"
+		if err := e.Plan(p.Header, p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	started := now
+	e.Progress(apply.Progress{Mirror: reports, ItemsTotal: 9, BytesTotal: 100, Started: started})
+	e.Progress(apply.Progress{Mirror: reports, ItemsDone: 1, ItemsTotal: 9, BytesTotal: 100, Started: started})
+	now = now.Add(progressEvery)
+	e.Progress(apply.Progress{Mirror: reports, ItemsDone: 2, ItemsTotal: 9, BytesDone: 20, BytesTotal: 100, Started: started})
+	e.Paused("contoso", now.Add(41*time.Second), "429", 3)
+	e.Resumed("contoso")
+	r, results := sampleReport()
+	for _, one := range results {
+		e.Item(one)
+	}
+	e.Progress(apply.Progress{Mirror: reports, Finished: true, Started: started, Counts: r.Counts})
+	e.Report(r)
+	e.RunReport("apply", 4, r)
+	if err := e.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for l := range strings.Lines(b.String()) {
+		var ev map[string]any
+		if err := json.Unmarshal([]byte(l), &ev); err != nil || ev["@module"] != "spmirror.ui" || ev["type"] == "" || ev["@level"] == "" {
+			t.Errorf("%v: %s", err, l)
+		}
+	}
+	golden(t, "events.jsonl", b.String())
+}
+
+func plansInOrder() []func(*testing.T) *plan.Plan {
+	return []func(*testing.T) *plan.Plan{noChanges, mixed, guarded, notPlanned}
+}
+
+type failing struct{}
+
+func (failing) Write([]byte) (int, error) { return 0, errors.New("disk full") }
+
+func TestAStreamThatCannotBeWrittenSaysSo(t *testing.T) {
+	e := NewEvents(failing{}, time.Now)
+	e.Version("1")
+	e.Version("2")
+	if err := e.Close(); err == nil || err.Error() != "disk full" {
+		t.Errorf("Close returns %v", err)
+	}
+}
