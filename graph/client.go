@@ -27,6 +27,9 @@ type Options struct {
 	AllowLoopback bool
 	// Lookup replaces the resolver. Its answers are checked like any other's.
 	Lookup LookupFunc
+	// Dial replaces connecting altogether. It is for a tenant that is emulated inside this process, whose links must
+	// name the same host in every run whatever port it listens on. The policy for addresses still holds.
+	Dial DialFunc
 	// Transfer guards downloads; the zero value has sensible limits.
 	Transfer TransferLimits
 	// MaxPage is the largest answer read into memory, decoded; 0 for the default of 64 MiB.
@@ -72,7 +75,7 @@ func New(o Options) (*Client, error) {
 	if o.MaxPage <= 0 {
 		o.MaxPage = defaultMaxPage
 	}
-	d := &dialer{policy: policy, lookup: o.Lookup}
+	d := &dialer{policy: policy, lookup: o.Lookup, direct: o.Dial}
 	api, content := d.apiTransport(o.RootCAs), d.contentTransport(o.RootCAs)
 	c := &Client{policy: policy, gate: o.Gate, transfer: o.Transfer.filled(), maxPage: o.MaxPage, plain: []*http.Transport{api, content}}
 	c.assemble(o, api, content)

@@ -43,22 +43,22 @@ func (p *planner) checkDisk(ctx context.Context) error {
 	work := make(chan dirCheck, 2*walkers)
 	var mu sync.Mutex
 	var untracked []Drift
-	g, ctx := errgroup.WithContext(ctx)
+	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
 		defer close(work)
-		return p.dirChecks(ctx, func(d dirCheck) error {
+		return p.dirChecks(gctx, func(d dirCheck) error {
 			select {
 			case work <- d:
 				return nil
-			case <-ctx.Done():
-				return ctx.Err()
+			case <-gctx.Done():
+				return gctx.Err()
 			}
 		})
 	})
 	for range walkers {
 		g.Go(func() error {
 			for d := range work {
-				facts, strangers, err := p.compareDir(ctx, d)
+				facts, strangers, err := p.compareDir(gctx, d)
 				if err != nil {
 					return err
 				}
@@ -199,8 +199,11 @@ func (p *planner) compareFile(ctx context.Context, dir RelPath, e *Entry, f *Fou
 func (p *planner) reportDrift(ctx context.Context, list []Drift) error {
 	for id, f := range p.drift {
 		e, ok, err := p.req.Store.Applied.Entry(ctx, id)
-		if err != nil || !ok {
-			return fmt.Errorf("read entry %s: %w", id, errors.Join(err, fs.ErrNotExist))
+		if err != nil {
+			return fmt.Errorf("read entry %s: %w", id, err)
+		}
+		if !ok {
+			continue // parked meanwhile: it has no place to drift from
 		}
 		path, err := p.applied.path(ctx, &e)
 		if err != nil {

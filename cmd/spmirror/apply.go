@@ -65,7 +65,7 @@ func runApply(ctx context.Context, env *environment, c *cli.Command) error {
 		return err
 	}
 	s, err := openSession(ctx, env, cfg, sessionOptions{
-		operation: "apply", lockTimeout: c.Duration("lock-timeout"), color: colorOf(c), quiet: c.Bool("json"),
+		operation: "apply", lockTimeout: c.Duration("lock-timeout"), color: colorOf(c), json: c.Bool("json"),
 	})
 	if err != nil {
 		return err
@@ -132,7 +132,11 @@ func (s *session) applyFile(ctx context.Context, c *cli.Command, name string) er
 	if err := s.allow(c, file.Header); err != nil {
 		return err
 	}
-	s.notice.line(fmt.Sprintf("Applying plan %s: %s", file.PlanID, view.PlanLine(file.Totals)))
+	if s.events == nil {
+		if err := s.out.ApplyStart(file.Header); err != nil {
+			return err
+		}
+	}
 	return s.execute(ctx, c, file.Header, file, name)
 }
 
@@ -176,9 +180,11 @@ func (s *session) applyFresh(ctx context.Context, c *cli.Command, o planOptions)
 }
 
 func (s *session) showFresh(p *plan.Plan, c *cli.Command, o planOptions) error {
-	if c.Bool("json") {
-		return view.NewEvents(s.env.stdout, s.env.now).Plan(version, p.Header)
+	if s.events != nil {
+		return s.events.Plan(p.Header, p)
 	}
+	s.notice.close()
+	defer s.notify(false) // the apply shows its own progress
 	return s.out.PlanText(p.Header, p, view.TextOptions{
 		Compact: c.Bool("compact"), Verbose: c.Bool("verbose"), ListLimit: int(c.Int("list-limit")), Recorded: o.NoRefresh,
 	})

@@ -90,16 +90,14 @@ func signIn(t *config.Tenant, o *graph.Options) error {
 	a := auth.Config{
 		Method: auth.Method(t.Auth.Method), TenantID: t.TenantID, Login: cloud.Login, Graph: cloud.Graph,
 		ClientID:       t.Auth.ClientID,
-		Certificate:    auth.Certificate{Path: t.Auth.CertificatePath, Password: t.Auth.CertificatePassword.Reveal(), SendChain: t.Auth.SendChain},
+		Certificate:    auth.Certificate{Path: t.Auth.CertificatePath, Password: secretFunc(t.Auth.CertificatePassword), SendChain: t.Auth.SendChain},
 		TokenCachePath: t.Auth.TokenCachePath,
 		Federation: auth.Federation{
-			Token: t.Auth.OIDCToken.Reveal(), TokenFile: t.Auth.OIDCTokenFile, RequestURL: t.Auth.OIDCRequestURL,
+			Token: secretFunc(t.Auth.OIDCToken), TokenFile: t.Auth.OIDCTokenFile, RequestURL: t.Auth.OIDCRequestURL,
 			RequestToken: t.Auth.OIDCRequestToken.Reveal(), ServiceConnectionID: t.Auth.ServiceConnectionID,
 		},
 	}
-	if secret := t.Auth.ClientSecret; secret.IsSet() {
-		a.ClientSecret = func() (string, error) { return secret.Reveal(), nil }
-	} else if t.Auth.ClientSecretFile != "" {
+	if a.ClientSecret = secretFunc(t.Auth.ClientSecret); a.ClientSecret == nil && t.Auth.ClientSecretFile != "" {
 		a.ClientSecret = auth.SecretFile(t.Auth.ClientSecretFile)
 	}
 	if t.Endpoints.CAFile != "" {
@@ -121,6 +119,14 @@ func signIn(t *config.Tenant, o *graph.Options) error {
 	return nil
 }
 
+// secretFunc hands a secret on without a copy of it lying about; nil if it is not set.
+func secretFunc(s config.Secret) func() (string, error) {
+	if !s.IsSet() {
+		return nil
+	}
+	return func() (string, error) { return s.Reveal(), nil }
+}
+
 func readCA(path string) (*x509.CertPool, error) {
 	pem, err := os.ReadFile(path)
 	if err != nil {
@@ -132,6 +138,10 @@ func readCA(path string) (*x509.CertPool, error) {
 	}
 	return pool, nil
 }
+
+// sandboxAddress is the address of every embedded tenant. It is the same in every
+// run, as delta links are kept between runs; nothing connects to it.
+const sandboxAddress = "http://127.0.0.1"
 
 // embed starts the emulated tenant of a sandbox block on loopback and fills the
 // options for it.
@@ -154,8 +164,10 @@ func (s *session) embed(c *client, o *graph.Options) error {
 	done := make(chan struct{})
 	go func() { defer close(done); _ = server.Serve(listener) }()
 	c.closers = append(c.closers, func() { server.Close(); <-done; tenant.Close() })
-	address := "http://" + listener.Addr().String()
-	o.Cloud = graph.Cloud{Name: "sandbox", Login: address, Graph: address}
+	o.Cloud = graph.Cloud{Name: "sandbox", Login: sandboxAddress, Graph: sandboxAddress}
+	o.Dial = func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "tcp", listener.Addr().String())
+	}
 	o.AllowLoopback = true
 	o.Tokens = sandboxTokens{tenant}
 	return nil

@@ -166,10 +166,9 @@ func (s *session) execute(ctx context.Context, c *cli.Command, h *plan.Header, l
 	if err != nil {
 		return err
 	}
-	observer, events := s.observer(c)
 	job := apply.Job{
 		Store: s.store, Header: h, Changes: list, Mirrors: mirrors, Run: run, Workers: int(c.Int("parallelism")),
-		FailFast: c.Bool("fail-fast"), Observer: observer, Log: s.log, Now: s.env.now,
+		FailFast: c.Bool("fail-fast"), Observer: s.notice, Log: s.log, Now: s.env.now,
 	}
 	report, err := job.Execute(ctx)
 	s.notice.close()
@@ -183,22 +182,16 @@ func (s *session) execute(ctx context.Context, c *cli.Command, h *plan.Header, l
 	if err := s.markApplied(ctx, h, mirrors, run, report); err != nil {
 		return err
 	}
-	if err := s.report(ctx, c, report, events, file); err != nil {
+	if err := s.report(ctx, c, report, file); err != nil {
 		return err
+	}
+	if s.events != nil {
+		s.events.RunReport("apply", code, report)
 	}
 	if code != exitOK {
 		return exitStatus(code)
 	}
 	return nil
-}
-
-// observer is who watches the run: the terminal, or the event stream.
-func (s *session) observer(c *cli.Command) (apply.Observer, *view.Events) {
-	if !c.Bool("json") {
-		return s.notice.progress, nil
-	}
-	events := view.NewEvents(s.env.stdout, s.env.now)
-	return events, events
 }
 
 func resultOf(r *apply.Report) string {
@@ -401,16 +394,17 @@ func (s *session) end(ctx context.Context, run state.RunID, result string, code 
 }
 
 // report says what was done, on the terminal and into the report file.
-func (s *session) report(ctx context.Context, c *cli.Command, r *apply.Report, events *view.Events, file string) error {
+func (s *session) report(ctx context.Context, c *cli.Command, r *apply.Report, file string) error {
 	if path := c.String("report"); path != "" {
 		if err := s.writeReport(ctx, path, r); err != nil {
 			return &problem{code: "SPM0009", summary: "The report was not written", err: err}
 		}
 	}
-	if events != nil {
-		return events.Report(r)
+	if s.events != nil {
+		s.events.Report(r)
+		return s.events.Error()
 	}
-	return s.out.ApplyReport(r, file)
+	return s.out.ApplyReport(r, view.ReportOptions{PlanFile: file})
 }
 
 func (s *session) writeReport(ctx context.Context, path string, r *apply.Report) error {
@@ -426,7 +420,7 @@ func (s *session) writeReport(ctx context.Context, path string, r *apply.Report)
 			}
 		}
 	}
-	return errors.Join(view.WriteReport(f, format, r, results), f.Close())
+	return errors.Join(view.WriteReport(f, format, r, results, s.cfg.Names), f.Close())
 }
 
 func resultFrom(i state.RunItem) apply.Result {

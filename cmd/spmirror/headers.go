@@ -2,14 +2,11 @@ package main
 
 import (
 	"context"
-	"hash"
 	"time"
 
 	"github.com/spmirror/spmirror/config"
 	"github.com/spmirror/spmirror/plan"
 )
-
-type quickxorHash = hash.Hash
 
 // header starts the header of a plan.
 func (s *session) header(ctx context.Context, o planOptions) (*plan.Header, error) {

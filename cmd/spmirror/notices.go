@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"sync"
-	"time"
 
 	"github.com/spmirror/spmirror/crawl"
 	"github.com/spmirror/spmirror/graph"
@@ -12,65 +11,68 @@ import (
 	"github.com/spmirror/spmirror/view"
 )
 
-// notices are the lines that say what goes on while a command works: progress on
-// stderr, never results.
+// notices tell what goes on while a command works: lines on stderr, or events on
+// stdout. They are never results.
 type notices struct {
-	mu       sync.Mutex
-	w        io.Writer
-	progress *view.Progress
-	pauses   map[string]int
-	labels   map[state.DriveID]string
-	done     map[state.DriveID]bool
+	view.Watcher
+	w      io.Writer
+	mu     sync.Mutex
+	pauses map[string]int
+	labels map[state.DriveID]string
+	done   map[state.DriveID]bool
+	once   sync.Once
 }
 
-func newNotices(env *environment, out view.Output, quiet bool) *notices {
-	n := &notices{w: env.stderr, pauses: make(map[string]int), labels: make(map[state.DriveID]string), done: make(map[state.DriveID]bool)}
-	if quiet {
-		n.w = io.Discard
-		out.Err, out.Terminal = io.Discard, false
-	}
-	n.progress = out.ApplyProgress()
-	return n
+func newNotices(w io.Writer, watcher view.Watcher) *notices {
+	return &notices{Watcher: watcher, w: w, pauses: make(map[string]int), labels: make(map[state.DriveID]string), done: make(map[state.DriveID]bool)}
 }
 
-func (n *notices) close() { n.progress.Close() }
+// close stops showing progress, once; results come after it.
+func (n *notices) close() {
+	n.once.Do(func() { _ = n.Watcher.Close() })
+}
 
+// line says something for people.
 func (n *notices) line(text string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	fmt.Fprintln(n.w, view.Message(text))
 }
 
+// label names the mirror that a drive is read for.
+func (n *notices) label(drive state.DriveID, address string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.labels[drive] = address
+}
+
 // gate tells of pauses that the service asked for.
 func (n *notices) gate(e graph.GateEvent) {
 	if !e.Paused {
-		n.progress.Resumed(e.Tenant)
+		n.Resumed(e.Tenant)
 		return
 	}
 	n.mu.Lock()
 	n.pauses[e.Tenant]++
 	count := n.pauses[e.Tenant]
 	n.mu.Unlock()
-	n.progress.Paused(e.Tenant, e.Until, e.Reason, count)
+	n.Paused(e.Tenant, e.Until, e.Reason, count)
 }
 
 // Crawling tells how a drive is read.
 func (n *notices) Crawling(drive state.DriveID, r crawl.Report) {
 	n.mu.Lock()
-	label := n.labels[drive]
+	c := view.Crawl{Mirror: n.labels[drive], Drive: string(drive), Mode: r.Mode, Items: r.Items, Pages: r.Pages, Complete: r.Done}
 	again := n.done[drive]
-	n.done[drive] = n.done[drive] || r.Done
+	n.done[drive] = again || r.Done
 	n.mu.Unlock()
 	switch {
 	case again:
 	case r.Done:
-		n.progress.CrawlDone(label, r.Mode, r.Items, r.Pages)
+		n.CrawlDone(c)
 	case r.Pages == 0:
-		n.progress.CrawlStarted(label, r.Mode)
+		n.CrawlStarted(c)
 	default:
-		n.progress.CrawlProgress(label, r.Items, r.Pages)
+		n.CrawlProgress(c)
 	}
 }
-
-// waited is how long something took, for lines that mention it.
-func waited(d time.Duration) string { return d.Round(100 * time.Millisecond).String() }

@@ -77,7 +77,7 @@ func runPlan(ctx context.Context, env *environment, c *cli.Command) error {
 		return err
 	}
 	s, err := openSession(ctx, env, cfg, sessionOptions{
-		operation: "plan", lockTimeout: c.Duration("lock-timeout"), color: colorOf(c), quiet: c.Bool("json"),
+		operation: "plan", lockTimeout: c.Duration("lock-timeout"), color: colorOf(c), json: c.Bool("json"),
 	})
 	if err != nil {
 		return err
@@ -100,15 +100,18 @@ func runPlan(ctx context.Context, env *environment, c *cli.Command) error {
 	if err := s.settleUnchanged(ctx, p); err != nil {
 		return err
 	}
-	return planStatus(p.Header, c.Bool("detailed-exitcode"))
+	status := planStatus(p.Header, c.Bool("detailed-exitcode"))
+	if s.events != nil {
+		s.events.RunReport("plan", exitCode(status), nil)
+	}
+	return status
 }
 
 // showPlan prints the plan in the form that was asked for.
 func (s *session) showPlan(p *plan.Plan, c *cli.Command, file string, o planOptions) error {
 	s.notice.close()
-	if c.Bool("json") {
-		events := view.NewEvents(s.env.stdout, s.env.now)
-		return events.Plan(version, p.Header)
+	if s.events != nil {
+		return s.events.Plan(p.Header, p)
 	}
 	opt := view.TextOptions{
 		Compact: c.Bool("compact"), Verbose: c.Bool("verbose"), ListLimit: int(c.Int("list-limit")), PlanFile: file, Recorded: o.NoRefresh,

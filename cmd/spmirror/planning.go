@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -157,7 +158,7 @@ func (s *session) refresh(ctx context.Context, mirrors []*wanted, o planOptions)
 			d = &drive{row: w.drive, tenant: w.cfg.Tenant}
 			drives[w.drive.Key] = d
 			order = append(order, d)
-			s.notice.labels[w.drive.ID] = w.cfg.Address
+			s.notice.label(w.drive.ID, w.cfg.Address)
 		}
 		d.mirrors = append(d.mirrors, w)
 	}
@@ -472,4 +473,4 @@ func (s *session) finish(ctx context.Context, draft *plan.Draft, h *plan.Header,
 	return p, nil
 }
 
-func newQuickXor() quickxorHash { return quickxor.New() }
+func newQuickXor() hash.Hash { return quickxor.New() }

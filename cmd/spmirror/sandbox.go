@@ -24,7 +24,7 @@ func sandboxCommand(env *environment) *cli.Command {
 				&cli.StringFlag{Name: "listen", Value: "127.0.0.1:8443", Usage: "`ADDRESS` to listen on, loopback only"},
 				&cli.BoolFlag{Name: "plain", Usage: "plain http instead of TLS"},
 				&cli.StringFlag{Name: "ca-out", Usage: "write the certificate authority to `FILE`"},
-				&cli.StringFlag{Name: "proxy", Usage: "also run a CONNECT proxy on `ADDRESS` that leads every host here"},
+				&cli.BoolFlag{Name: "proxy", Usage: "also run a CONNECT proxy that leads every host here"},
 				&cli.StringFlag{Name: "directory", Usage: "serve a real `DIR` as the library Documents of /sites/people"},
 				&cli.IntFlag{Name: "files", Usage: "serve `N` generated files"},
 				&cli.StringFlag{Name: "state-file", Usage: "keep edits in `FILE` between runs"},
@@ -51,7 +51,7 @@ func runSandbox(ctx context.Context, env *environment, c *cli.Command) error {
 	}
 	defer tenant.Close()
 	server, err := tenant.Start(ctx, sandbox.ServeOptions{
-		Listen: c.String("listen"), TLS: !c.Bool("plain"), Proxy: c.String("proxy"),
+		Listen: c.String("listen"), TLS: !c.Bool("plain"), Proxy: c.Bool("proxy"),
 		PublicGraph: c.String("public-graph"), PublicContent: c.String("public-content"),
 	})
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"time"
@@ -24,6 +25,7 @@ type session struct {
 	out     view.Output
 	log     *slog.Logger
 	notice  *notices
+	events  *view.Events // with -json, else nil
 	closers []func()
 }
 
@@ -32,7 +34,7 @@ type sessionOptions struct {
 	operation   string
 	lockTimeout time.Duration
 	color       string
-	quiet       bool // progress goes nowhere: events are printed instead
+	json        bool // events on stdout instead of text
 }
 
 // openSession opens the state of a configuration and takes its lock. A state that
@@ -44,13 +46,25 @@ func openSession(ctx context.Context, env *environment, cfg *config.Config, o se
 	}
 	s := &session{env: env, cfg: cfg, clients: make(map[string]*client), out: env.output(o.color), log: log}
 	s.out.Names = cfg.Names
-	s.notice = newNotices(env, s.out, o.quiet)
+	s.notify(o.json)
 	s.closers = append(s.closers, done)
 	if err := s.open(ctx, o); err != nil {
 		s.close()
 		return nil, err
 	}
 	return s, nil
+}
+
+// notify chooses how the session tells what it does.
+func (s *session) notify(json bool) {
+	if !json {
+		s.notice = newNotices(s.env.stderr, s.out.Progress())
+		return
+	}
+	s.events = view.NewEvents(s.env.stdout, s.env.now)
+	s.events.Names = s.cfg.Names
+	s.events.Version(version)
+	s.notice = newNotices(io.Discard, s.events)
 }
 
 func (s *session) open(ctx context.Context, o sessionOptions) error {
@@ -64,7 +78,7 @@ func (s *session) open(ctx context.Context, o sessionOptions) error {
 	}
 	s.lock = lock
 	s.store, err = state.Open(ctx, path, state.Options{Now: s.env.now})
-	if errors.Is(err, os.ErrNotExist) {
+	if errors.Is(err, state.ErrMissing) {
 		if err := s.stateMayBeMade(); err != nil {
 			return err
 		}

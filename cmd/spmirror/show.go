@@ -42,16 +42,6 @@ func runShow(env *environment, c *cli.Command) error {
 		return refusedFile(c.Args().First(), err)
 	}
 	defer file.Close()
-	switch {
-	case c.Bool("json"):
-		return view.WritePlanJSON(env.stdout, file.Header, file)
-	case c.Bool("jsonl"):
-		return view.WriteJSONL(env.stdout, file.Header, file)
-	case c.Bool("csv"):
-		return view.WriteCSV(env.stdout, file.Header, file)
-	case c.Bool("md"):
-		return view.WriteMarkdown(env.stdout, file.Header, file, int(c.Int("max-bytes")))
-	}
 	opt := view.TextOptions{
 		Compact: c.Bool("compact"), Verbose: c.Bool("verbose"), ListLimit: int(c.Int("list-limit")), PlanFile: c.Args().First(),
 	}
@@ -65,5 +55,25 @@ func runShow(env *environment, c *cli.Command) error {
 		}
 		opt.Path = match
 	}
+	switch {
+	case c.Bool("json"):
+		return view.WritePlanJSON(env.stdout, file.Header, file, "")
+	case c.Bool("jsonl"):
+		return view.WriteJSONL(env.stdout, file, "", keep(opt))
+	case c.Bool("csv"):
+		return view.WriteCSV(env.stdout, file.Header, file, "", keep(opt))
+	case c.Bool("md"):
+		return view.WriteMarkdown(env.stdout, file.Header, file, view.MarkdownOptions{MaxBytes: int(c.Int("max-bytes")), PlanFile: c.Args().First()})
+	}
 	return env.output(colorOf(c)).PlanText(file.Header, file, opt)
+}
+
+// keep selects the changes that -action and -path name; nil for all.
+func keep(opt view.TextOptions) func(*plan.Change) bool {
+	if len(opt.Actions) == 0 && opt.Path == nil {
+		return nil
+	}
+	return func(c *plan.Change) bool {
+		return (len(opt.Actions) == 0 || slices.Contains(opt.Actions, c.Action())) && (opt.Path == nil || opt.Path(string(c.Path)))
+	}
 }
