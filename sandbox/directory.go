@@ -186,7 +186,7 @@ func (d *Drive) differences(found []scanned) []scanned {
 			}
 		}
 	}
-	var added, changed []scanned
+	var added, changed, out []scanned
 	for _, s := range found {
 		it := shown[s.Path]
 		delete(shown, s.Path)
@@ -194,12 +194,11 @@ func (d *Drive) differences(found []scanned) []scanned {
 		case it == nil:
 			added = append(added, s)
 		case s.Folder != it.kind.hasChildren():
-			changed = append(changed, scanned{Path: s.Path, Gone: true}, s)
+			out = append(out, scanned{Path: s.Path, Gone: true}, s)
 		case !s.Folder && (it.size != s.Size || it.more.mod != s.Mod):
 			changed = append(changed, s)
 		}
 	}
-	var out []scanned
 	for i, s := range added { // a file that kept inode, size and time moved: its id stays (D24)
 		old := inodes[s.Inode]
 		if s.Folder || old == nil || shown[old.more.disk] != old || old.size != s.Size || old.more.mod != s.Mod {
@@ -253,9 +252,16 @@ func (d *Drive) editScan(e Edit) error {
 				}
 			}
 			delete(at, s.Path)
+		case s.MovedTo != "" && (it == nil || it.deleted): // its folder was deleted before it was found again
+			s.Path = s.MovedTo
+			made, err := d.scanAdded(at, s, e)
+			if err != nil {
+				return err
+			}
+			at[s.Path] = made
 		case s.MovedTo != "":
 			parent := at[parentPath(s.MovedTo)]
-			if it == nil || it.deleted || parent == nil {
+			if parent == nil {
 				return fmt.Errorf("scan: %w", ErrNoItem)
 			}
 			d.relocate(it, parent, path.Base(s.MovedTo))
@@ -324,18 +330,25 @@ func (d *Drive) scanAdded(at map[string]*item, s scanned, e Edit) (*item, error)
 
 // hashJob is a file whose hash is needed.
 type hashJob struct {
-	it   *item
-	body body
+	it      *item
+	body    body
+	content uint32 // the version that body is of
 }
 
 // runHashes computes hashes in parallel. A file that cannot be read has none, which is normal (C23).
-func runHashes(jobs []hashJob) {
+func (t *Tenant) runHashes(jobs []hashJob) {
 	var group errgroup.Group
 	group.SetLimit(runtime.GOMAXPROCS(0))
 	for _, j := range jobs {
 		group.Go(func() error {
-			if h, err := j.body.sum(); err == nil {
-				j.it.hash.CompareAndSwap(nil, &h)
+			h, err := j.body.sum()
+			if err != nil {
+				return nil
+			}
+			t.mu.RLock()
+			defer t.mu.RUnlock()
+			if j.it.content == j.content { // else an edit came between
+				j.it.hash.Store(&h)
 			}
 			return nil
 		})

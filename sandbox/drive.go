@@ -118,7 +118,8 @@ type Drive struct {
 	hidden  bool
 	list    guid
 	prefix  idPrefix
-	items   []*item
+	top     *item
+	items   []*item // by ordinal, the first is the root
 	byGUID  map[guid]*item
 	log     []change
 	seq     uint64
@@ -143,7 +144,7 @@ func (d *Drive) WebURL() string { return d.texts.webURL }
 // Address is the name of the drive in scripts: the path of its site and the library.
 func (d *Drive) Address() string { return strings.TrimPrefix(d.site.path+"/"+d.name, "/") }
 
-func (d *Drive) root() *item { return d.items[0] }
+func (d *Drive) root() *item { return d.top }
 
 func (d *Drive) itemID(it *item) ItemID {
 	g := it.guid

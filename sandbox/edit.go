@@ -40,6 +40,9 @@ type Edit struct {
 	At time.Time `json:"at,omitzero"`
 	// Mark is the line of a script that a journal has taken.
 	Mark string `json:"mark,omitempty"`
+	// Mode and Failed are for the journal: the switches in force, and that the edit failed halfway.
+	Mode   *editMode `json:"mode,omitempty"`
+	Failed bool      `json:"failed,omitempty"`
 	// Scan is the content of a directory scan.
 	Scan []scanned `json:"scan,omitempty"`
 }
@@ -98,9 +101,16 @@ func (t *Tenant) Apply(e Edit) (ItemID, error) {
 func (t *Tenant) apply(e Edit) (ItemID, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if m := (editMode{t.behave.FolderDelete, t.behave.CTagOnRename}); m != (editMode{}) {
+		e.Mode = &m
+	}
+	before := t.marks()
 	id, err := t.edit(e)
 	if err != nil {
-		return "", err
+		if e.Failed = t.marks() != before; !e.Failed { // nothing was done
+			return "", err
+		}
+		return "", errors.Join(err, t.journal.append(e))
 	}
 	if err := t.journal.append(e); err != nil {
 		return "", err
@@ -109,11 +119,30 @@ func (t *Tenant) apply(e Edit) (ItemID, error) {
 	return id, nil
 }
 
+// editMode are the switches that decide what an edit does; the journal keeps them, because a later
+// process may begin with others.
+type editMode struct {
+	FolderDelete FolderDelete `json:"folder_delete,omitempty"`
+	CTagOnRename bool         `json:"ctag_on_rename,omitempty"`
+}
+
+// marks sums the histories of all drives: an edit that failed and did nothing leaves it as it was.
+func (t *Tenant) marks() (sum uint64) {
+	for _, d := range t.drives {
+		sum += d.seq + uint64(len(d.items))
+	}
+	return sum
+}
+
 // edit makes an edit. The lock is held; replaying the journal comes here directly.
 func (t *Tenant) edit(e Edit) (ItemID, error) {
 	d := t.drive(e.Drive)
 	if d == nil {
 		return "", ErrNoDrive
+	}
+	t.mode = editMode{}
+	if e.Mode != nil {
+		t.mode = *e.Mode
 	}
 	switch e.Op {
 	case OpPut:
@@ -133,7 +162,7 @@ func (t *Tenant) edit(e Edit) (ItemID, error) {
 		d.record(d.root(), change{at: e.At.Unix(), silent: true})
 		return "", nil
 	case OpSite:
-		d.site.status = int(sizeOf(e))
+		d.site.status.Store(int32(sizeOf(e)))
 		return "", nil
 	case opScan:
 		return "", d.editScan(e)
@@ -299,6 +328,9 @@ func (d *Drive) editPut(e Edit) (ItemID, error) {
 	}
 	if it.kind != kindFile {
 		return "", fmt.Errorf("%q is not a file: %w", it.name, ErrOperation)
+	}
+	if it.more != nil && it.more.disk != "" {
+		return "", fmt.Errorf("%q lies in a directory, write it there: %w", it.name, ErrOperation)
 	}
 	d.keepVersion(it)
 	it.content++

@@ -55,7 +55,7 @@ func (d *Drive) relocate(it, parent *item, name string) {
 	parent.buildIndex()
 	d.attach(it, parent)
 	it.etag++
-	if d.t.behave.CTagOnRename && it.kind == kindFile {
+	if d.t.mode.CTagOnRename && it.kind == kindFile {
 		it.ctag++
 	}
 	if it.folder != nil {
@@ -96,7 +96,7 @@ func (d *Drive) editDelete(it *item, e Edit) error {
 	d.touch(it, e.At)
 	for _, b := range below {
 		b.extra().deletedWith = it.seq
-		switch d.t.behave.FolderDelete {
+		switch d.t.mode.FolderDelete {
 		case DeleteEverything:
 			d.touch(b, e.At)
 		case DeleteFolders:

@@ -210,11 +210,11 @@ func (d *Drive) hashAhead(page []shown, v *view) {
 	d.t.mu.RLock()
 	for _, s := range page {
 		if it := s.it; it.kind == kindFile && !it.deleted && it.hash.Load() == nil {
-			todo = append(todo, hashJob{it, d.body(it)})
+			todo = append(todo, hashJob{it, d.body(it), it.content})
 		}
 	}
 	d.t.mu.RUnlock()
-	runHashes(todo)
+	d.t.runHashes(todo)
 }
 
 // sendListItem answers the columns of an item with what every library has (V4).

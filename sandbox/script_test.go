@@ -111,3 +111,27 @@ func FuzzItemID(f *testing.F) {
 		}
 	})
 }
+
+func TestAnEditThatFailsHalfwayIsReplayedToo(t *testing.T) {
+	state := t.TempDir() + "/state"
+	keep := func(o *Options) { o.StateFile = state }
+	tn, d := smallTenant(t, keep)
+	if _, err := d.Put("/made on the way/CON", "x"); err == nil {
+		t.Fatal("CON was taken")
+	}
+	if _, err := d.Put("/later.txt", "x"); err != nil {
+		t.Fatal(err)
+	}
+	tn.SetBehaviour(Behaviour{FolderDelete: DeleteEverything, CTagOnRename: true})
+	for _, edit := range []func() (ItemID, error){func() (ItemID, error) { return d.Rename("/one.txt", "uno.txt") }, func() (ItemID, error) { return d.Delete("/dir") },
+		func() (ItemID, error) { return d.Swap("/uno.txt", "/later.txt") }, func() (ItemID, error) { return d.Restore("/dir") }, func() (ItemID, error) { return d.Move("/dir/two.bin", "/made on the way/") }} {
+		if _, err := edit(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	tn.Close()
+	_, again := smallTenant(t, keep)
+	if !slices.Equal(modelTree(d), modelTree(again)) || d.chain != again.chain || d.seq != again.seq {
+		t.Errorf("the replayed tenant differs:\n%v\n%v", modelTree(d), modelTree(again))
+	}
+}

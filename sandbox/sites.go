@@ -13,17 +13,18 @@ import (
 
 // refusal is how a site answers that cannot be reached (S20, S21, Q78).
 func (s *site) refusal() *graphError {
+	status := int(s.status.Load())
 	switch {
-	case s.status == http.StatusLocked:
+	case status == http.StatusLocked:
 		e := errorf(http.StatusLocked, "notAllowed", "Access to this site has been blocked.")
 		e.inner = "resourceLocked"
 		return e
-	case s.status == http.StatusForbidden:
+	case status == http.StatusForbidden:
 		return errorf(http.StatusForbidden, "accessDenied", "The caller does not have permission to perform the action.")
-	case s.status == http.StatusNotFound:
+	case status == http.StatusNotFound:
 		return errNotFound()
-	case s.status != 0:
-		return errorf(s.status, "generalException", "The site cannot be reached.")
+	case status != 0:
+		return errorf(status, "generalException", "The site cannot be reached.")
 	case s.archive == "fullyArchived" || s.archive == "recentlyArchived":
 		return errorf(http.StatusLocked, "notAllowed", "The site is archived.")
 	}

@@ -33,6 +33,7 @@ type Tenant struct {
 	rounds   rounds
 	journal  *journal
 	ran      map[string]bool // steps of the script that the journal holds
+	mode     editMode        // of the edit that is being made, guarded by mu
 	counters counters
 	login    login
 	throttle throttle
@@ -55,7 +56,7 @@ type site struct {
 	name       string
 	owner      int // index of the user whose personal site it is, -1
 	group      string
-	status     int
+	status     atomic.Int32 // answered on every call below, 0 for none
 	archive    string
 	created    time.Time
 	drives     []*Drive
@@ -157,7 +158,8 @@ func (t *Tenant) userIndex(name string) uint16 {
 
 func (t *Tenant) addSite(spec SiteSpec) error {
 	s := &site{t: t, host: t.name + ".sharepoint.com", path: strings.Trim(spec.Path, "/"), name: spec.Name,
-		owner: -1, group: spec.Group, status: spec.Status, archive: spec.Archive, created: t.opts.Epoch, seq: uint64(len(t.sites) + 1)}
+		owner: -1, group: spec.Group, archive: spec.Archive, created: t.opts.Epoch, seq: uint64(len(t.sites) + 1)}
+	s.status.Store(int32(spec.Status))
 	if spec.Owner != "" {
 		n, ok := t.people[strings.ToLower(spec.Owner)]
 		if !ok {
@@ -234,6 +236,7 @@ func (t *Tenant) addDrive(s *site, spec DriveSpec) error {
 	d.prefix = makeIDPrefix(d.list)
 	d.makeTexts()
 	root := d.newItem(rootGUID, kindFolder, "root")
+	d.top = root
 	at := t.opts.Epoch
 	root.created, root.modified, root.fsModified = at.Unix(), at.Unix(), at.Unix()
 	root.createdBy, root.modifiedBy = d.owner, d.owner
