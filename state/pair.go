@@ -19,7 +19,7 @@ const pairSides = `
 	LEFT JOIN items i ON i.drive = ?1 AND i.id = ids.id
 	LEFT JOIN entries e INDEXED BY entries_facts ON e.mirror = ?2 AND e.item = ids.id
 	LEFT JOIN pending p ON p.mirror = ?2 AND p.item = ids.id
-	WHERE i.id IS NOT NULL OR e.item IS NOT NULL OR p.item IS NOT NULL`
+	WHERE (i.id IS NOT NULL OR e.item IS NOT NULL OR p.item IS NOT NULL)`
 
 func scanPair(row []driver.Value) (Pair, error) {
 	var p Pair
