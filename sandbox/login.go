@@ -209,7 +209,7 @@ func (c *call) checkRole() *graphError {
 	case KindSitesDelta:
 		return c.needRole(files[2:6]...)
 	case KindUsers:
-		return c.needRole("User.ReadBasic.All", "User.Read.All", "Directory.Read.All")
+		return c.needRole("User.ReadBasic.All", "User.Read.All", "Directory.Read.All", "Group.Read.All", "GroupMember.Read.All")
 	case KindSubscribe:
 		return c.needRole("Files.ReadWrite.All", "Sites.ReadWrite.All") // W20
 	case KindBatch, KindUnknown:

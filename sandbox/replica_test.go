@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -188,6 +190,26 @@ func TestAReplicaThatFollowsDeltaEqualsTheModel(t *testing.T) {
 		if v := tn.Violations(); len(v) > 0 {
 			t.Fatalf("a good client was blamed: %v", v)
 		}
+	})
+}
+
+func TestAJournalReplaysAnyHistory(t *testing.T) {
+	state := filepath.Join(t.TempDir(), "state")
+	rapid.Check(t, func(rt *rapid.T) {
+		if err := os.RemoveAll(state); err != nil {
+			rt.Fatal(err)
+		}
+		keep := func(o *Options) { o.StateFile, o.Behaviour = state, randomBehaviour(rt) }
+		tn, d := smallTenant(t, keep)
+		for range rapid.IntRange(0, 25).Draw(rt, "edits") {
+			_, _ = tn.Apply(randomEdit(rt, d))
+		}
+		tn.Close()
+		again, d2 := smallTenant(t, keep)
+		if !slices.Equal(modelTree(d), modelTree(d2)) || d.chain != d2.chain || d.seq != d2.seq {
+			rt.Fatalf("the replayed tenant differs:\n%v\n%v", modelTree(d), modelTree(d2))
+		}
+		again.Close()
 	})
 }
 

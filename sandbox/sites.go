@@ -410,6 +410,10 @@ func (c *call) ownerPath(set, rest string) action {
 		c.kind = KindUsers
 		return (*call).listUsers
 	}
+	if set == "groups" && id == "" {
+		c.kind = KindUsers
+		return (*call).listGroups
+	}
 	find := func(c *call) (*Drive, *graphError) { return c.ownedDrive(set, id) }
 	head, tail, _ := strings.Cut(rest, "/")
 	switch {
@@ -470,6 +474,21 @@ func (c *call) listUsers() *graphError {
 		list = append(list, u.members())
 	}
 	return c.sendList("users", list, userMembers, "accountEnabled", "userType")
+}
+
+var groupMembers = []string{"id", "displayName", "mail", "description", "groupTypes", "visibility"}
+
+// listGroups lists the groups that sites are connected to.
+func (c *call) listGroups() *graphError {
+	c.t.mu.RLock()
+	var list []map[string]any
+	for _, s := range c.t.sites {
+		if s.group != "" && !s.deleted {
+			list = append(list, map[string]any{"id": s.group, "displayName": s.name, "groupTypes": []string{"Unified"}})
+		}
+	}
+	c.t.mu.RUnlock()
+	return c.sendList("groups", list, groupMembers)
 }
 
 func (c *call) sendUser(set, id string) *graphError {
