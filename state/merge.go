@@ -10,12 +10,13 @@ PRAGMA temp.cache_size = -16384;
 CREATE TEMP TABLE final (id TEXT NOT NULL PRIMARY KEY, live INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TEMP TABLE gone (id TEXT NOT NULL PRIMARY KEY) WITHOUT ROWID;
 CREATE TEMP TABLE changed (
-	id TEXT NOT NULL PRIMARY KEY, parent, name, class, size, modified, created, etag, ctag, hash, mime, modified_by, note,
-	old_parent, material INTEGER NOT NULL
+	id TEXT NOT NULL PRIMARY KEY, parent TEXT, name TEXT, class INTEGER, size INTEGER, modified INTEGER, created INTEGER, etag TEXT,
+	ctag TEXT, hash TEXT, mime TEXT, modified_by TEXT, note TEXT, old_parent TEXT, material INTEGER NOT NULL
 ) WITHOUT ROWID;
+CREATE TEMP TABLE unlinked (parent TEXT NOT NULL, id TEXT NOT NULL, PRIMARY KEY (parent, id)) WITHOUT ROWID;
 `
 
-const clearRoundTables = `DELETE FROM final; DELETE FROM gone; DELETE FROM changed;`
+const clearRoundTables = `DELETE FROM final; DELETE FROM gone; DELETE FROM changed; DELETE FROM unlinked;`
 
 // lastRows is the last occurrence of every staged id, in id order (D15). With a bare max() SQLite takes the other columns from the row that
 // has the maximum; the rows come from the rowid range and through one sort.
@@ -203,7 +204,7 @@ func (m *merge) findGone() error {
 	_, err = m.do(`
 		INSERT INTO gone (id)
 		WITH RECURSIVE below (id) AS (
-			SELECT f.id FROM final f JOIN items i ON i.drive = ?1 AND i.id = f.id WHERE f.live = 0 AND ?2 AND ?3
+			SELECT f.id FROM final f CROSS JOIN items i ON i.drive = ?1 AND i.id = f.id WHERE f.live = 0 AND ?2 AND ?3
 			UNION
 			SELECT c.id FROM below CROSS JOIN children c ON c.drive = ?1 AND c.parent = below.id
 				WHERE NOT EXISTS (SELECT 1 FROM final f WHERE f.id = c.id AND f.live = 1)
@@ -285,10 +286,12 @@ func (m *merge) write() error {
 		{what: "log changes", more: gen, sql: `
 			INSERT INTO change_log (drive, gen, id)
 			SELECT ?1, ?4, id FROM gone WHERE ?2 AND ?3 UNION SELECT ?1, ?4, id FROM changed WHERE material`},
+		{what: "find old parents", sql: `
+			INSERT INTO unlinked (parent, id)
+			SELECT i.parent, i.id FROM gone g CROSS JOIN items i ON i.drive = ?1 AND i.id = g.id WHERE ?2 AND ?3
+			UNION ALL SELECT old_parent, id FROM changed WHERE old_parent <> parent`},
 		{what: "delete children", sql: `
-			DELETE FROM children WHERE drive = ?1 AND ?2 AND ?3 AND (parent, id) IN (
-				SELECT i.parent, i.id FROM gone g CROSS JOIN items i ON i.drive = ?1 AND i.id = g.id
-				UNION ALL SELECT old_parent, id FROM changed WHERE old_parent <> parent)`},
+			DELETE FROM children WHERE drive = ?1 AND ?2 AND ?3 AND (parent, id) IN (SELECT parent, id FROM unlinked)`},
 		{what: "delete items", sql: `DELETE FROM items WHERE drive = ?1 AND ?2 AND ?3 AND id IN (SELECT id FROM gone)`},
 		{what: "write items", sql: `
 			INSERT OR REPLACE INTO items (drive, ` + itemColumns + `) SELECT ?1, ` + itemColumns + ` FROM changed WHERE ?2 AND ?3 ORDER BY id`},

@@ -1,0 +1,104 @@
+package state
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// wide matches a step that visits every row of a drive or a mirror.
+var wide = regexp.MustCompile(`^SCAN (i|items|e|entries|c|children|l|change_log|staged)\b` +
+	`|^SEARCH (i|items|e|entries|f|c|children|p|pending) USING .*\((drive|mirror)=\?\)`)
+
+// wideByNature are the statements that are about all rows; everything else must go by an index down to the row.
+var wideByNature = []string{
+	"concat_ws(CAST(x'FF' AS TEXT), i.id, i.parent, i.name, i.class, i.size, i.modified, i.created, i.etag, i.ctag, i.hash, i.mime, i.modified_by, i.note), CASE WHEN f.item", // PairsAll, PairsDiffering
+	"ORDER BY e.parent, e.fold",                             // EntriesByParent
+	"INDEXED BY items_folders",                              // Folders, covering
+	"INDEXED BY entries_folders",                            // EntryFolders
+	"FROM pending p WHERE p.mirror = ? ORDER",               // PendingItems
+	"UNION SELECT item FROM pending",                        // PairsSince offers everything that is pending
+	"INSERT INTO children (drive, parent, id) SELECT drive", // first load
+	"DELETE FROM staged",
+	"NOT EXISTS (SELECT 1 FROM final f WHERE f.id = i.id AND f.live = 1)", // full round
+}
+
+func TestStatementsReachTheirRowsByIndex(t *testing.T) {
+	s := newState(t)
+	ctx := context.Background()
+	drive := newDrive(t, s, "d")
+	m := newMirror(t, s, drive, "m")
+	a := file("a", "root")
+	round(t, s, drive, Round{Full: true}, rootItem(), a, folder("b", "root"))
+	must(t, s, func(tx *Tx) error {
+		return errors.Join(tx.PutEntries(m.Key, []Entry{entryOf(a)}), tx.PutPending(m.Key, []Pending{{Item: "a"}}), tx.PutPartial(m.Key, Partial{Item: "a"}),
+			tx.PutIntents(m.Key, []Intent{{Item: "a"}}), tx.PutTrash(m.Key, []Trashed{{Path: "a"}}))
+	})
+	for _, r := range []Round{{}, {Full: true}, {Full: true, Keep: true}} {
+		a.Name += "x"
+		round(t, s, drive, r, rootItem(), a, tombstone("b"), tombstone("c"))
+	}
+	all(t, s.PairsAll(ctx, m))
+	all(t, s.PairsDiffering(ctx, m))
+	all(t, s.PairsSince(ctx, m, 1))
+	all(t, s.PairsOf(ctx, m, slices.Values([]ItemID{"a"})))
+	all(t, s.Subtree(ctx, m, "root"))
+	all(t, s.EntrySubtree(ctx, m, ""))
+	all(t, s.Children(ctx, drive, "root"))
+	all(t, s.Folders(ctx, drive))
+	all(t, s.EntryFolders(ctx, m.Key))
+	all(t, s.EntriesByParent(ctx, m.Key))
+	all(t, s.EntryChildren(ctx, m.Key, ""))
+	all(t, s.PendingItems(ctx, m.Key))
+	_, err1 := s.EntryPath(ctx, m.Key, "a")
+	_, _, err2 := s.Entry(ctx, m.Key, "a")
+	_, _, err3 := s.EntryAt(ctx, m.Key, "", a.Name)
+	_, _, err4 := s.Item(ctx, drive, "a")
+	if err := errors.Join(err1, err2, err3, err4); err != nil {
+		t.Fatal(err)
+	}
+	must(t, s, func(tx *Tx) error {
+		ids := []ItemID{"a"}
+		return errors.Join(tx.DeleteEntries(m.Key, ids), tx.ClearPending(m.Key, ids), tx.DeletePartials(m.Key, ids), tx.ClearIntents(m.Key, ids),
+			tx.DeleteTrash(m.Key, []string{"a"}), tx.TrimLog())
+	})
+
+	queries := slices.Collect(maps.Keys(s.writer.stmts))
+	for _, c := range s.idle {
+		queries = slices.AppendSeq(queries, maps.Keys(c.stmts))
+	}
+	for _, q := range queries {
+		if !strings.HasPrefix(q, "PRAGMA") {
+			explain(t, s.writer, q)
+		}
+	}
+}
+
+// explain fails for a statement whose plan is wide without being wide by nature.
+func explain(t *testing.T, c *conn, query string) {
+	t.Helper()
+	stmt, err := c.stmt("EXPLAIN QUERY PLAN " + query)
+	if err != nil {
+		t.Fatal(err)
+	}
+	args := make([]any, stmt.NumInput())
+	for i := range args {
+		args[i] = "1"
+	}
+	err = c.each(t.Context(), "EXPLAIN QUERY PLAN "+query, args, func(row []driver.Value) error {
+		step, _ := row[3].(string)
+		natural := slices.ContainsFunc(wideByNature, func(part string) bool { return strings.Contains(query, part) })
+		if wide.MatchString(step) && !natural {
+			t.Errorf("%s\n%s", step, query)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
