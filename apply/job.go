@@ -44,7 +44,7 @@ type Job struct {
 	Header  *plan.Header
 	Changes Changes
 	// Mirrors are those to be changed, by address. A mirror of the plan that is
-	// missing here is left alone.
+	// missing here is left alone; one without a Dir is only forgotten.
 	Mirrors map[string]*Mirror
 	Run     state.RunID
 	// Workers is the number of downloads at a time; zero means DefaultWorkers.
@@ -228,11 +228,9 @@ func (m *mirrorRun) sort(c plan.Change) error {
 func (m *mirrorRun) run(ctx context.Context) error {
 	m.total.Started = m.Now()
 	m.progress()
-	for _, phase := range []func(context.Context) error{
-		m.arrange, m.transfer, m.remove, m.forget, m.settle,
-	} {
-		if err := m.Dir.Reidentify(); err != nil {
-			return fmt.Errorf("the target is not what it was: %w", err)
+	for _, phase := range m.phases() {
+		if err := m.reidentify(); err != nil {
+			return err
 		}
 		if err := phase(ctx); err != nil {
 			return err
@@ -245,6 +243,25 @@ func (m *mirrorRun) run(ctx context.Context) error {
 	m.total.Finished = true
 	m.mu.Unlock()
 	m.progress()
+	return nil
+}
+
+// phases of a mirror; one that is only forgotten has no target to be opened.
+func (m *mirrorRun) phases() []func(context.Context) error {
+	if m.Dir == nil {
+		return []func(context.Context) error{m.forget, m.forgetMirror}
+	}
+	return []func(context.Context) error{m.arrange, m.transfer, m.remove, m.forget, m.settle, m.sweep}
+}
+
+// reidentify makes sure that the target is still the one that was opened (I-19).
+func (m *mirrorRun) reidentify() error {
+	if m.Dir == nil {
+		return nil
+	}
+	if err := m.Dir.Reidentify(); err != nil {
+		return fmt.Errorf("the target is not what it was: %w", err)
+	}
 	return nil
 }
 

@@ -45,8 +45,9 @@ type Counts struct {
 	DownloadFiles, DownloadBytes                  int64
 }
 
-// Incomplete reports whether something of the plan is left over.
-func (c Counts) Incomplete() bool { return c.Failed+c.Superseded+c.Postponed+c.Blocked > 0 }
+// Incomplete reports whether something of the plan is left over. What the plan
+// itself held back was never part of it.
+func (c Counts) Incomplete() bool { return c.Failed+c.Superseded+c.Postponed > 0 }
 
 func (c *Counts) add(r *Result) {
 	switch r.Outcome {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path"
+	"strings"
 	"time"
 
 	"github.com/spmirror/spmirror/plan"
@@ -174,13 +176,38 @@ func (m *mirrorRun) dispose(c *plan.Change, d target.Displaced, original string)
 		}
 		return nil, nil
 	}
+	if c.Disposal == plan.DisposeRename {
+		return nil, m.keepBeside(d, original)
+	}
 	at := m.Now()
-	path, err := m.Dir.TrashAs(d.Path, target.RelPath(original), nil, target.Stamp(at, ""))
+	where, err := m.Dir.TrashAs(d.Path, target.RelPath(original), nil, target.Stamp(at, ""))
 	if err != nil {
 		return nil, fmt.Errorf("trash replaced file: %w", err)
 	}
 	return []state.Trashed{{
-		Path: string(path), Original: original, Item: state.ItemID(c.ItemID),
+		Path: string(where), Original: original, Item: state.ItemID(c.ItemID),
 		Size: d.Size, At: at, Run: m.Run, Reason: string(c.Reason),
 	}}, nil
 }
+
+// keepBeside gives a displaced local file a name of its own beside the new one.
+func (m *mirrorRun) keepBeside(d target.Displaced, original string) error {
+	ext := path.Ext(original)
+	stem := strings.TrimSuffix(original, ext)
+	for n := 1; ; n++ {
+		name := fmt.Sprintf("%s.local-%s", stem, m.Now().UTC().Format("20060102T150405"))
+		if n > 1 {
+			name += fmt.Sprintf("-%d", n)
+		}
+		err := m.Dir.Move(d.Path, target.RelPath(name+ext), &d.Fingerprint)
+		if err == nil {
+			return nil
+		}
+		if !errors.Is(err, target.ErrOccupied) || n == maxBeside {
+			return fmt.Errorf("keep local file: %w", err)
+		}
+	}
+}
+
+// maxBeside bounds the search for a free name.
+const maxBeside = 100

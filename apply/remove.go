@@ -232,3 +232,9 @@ func (m *mirrorRun) forget(ctx context.Context) error {
 	}
 	return flush()
 }
+
+// forgetMirror drops the row of a mirror that the configuration does not declare
+// any more. Its marker stays with its files.
+func (m *mirrorRun) forgetMirror(context.Context) error {
+	return m.commit(nil, func(tx *state.Tx) error { return tx.ForgetMirror(m.Key) })
+}

@@ -62,6 +62,26 @@ func (m *mirrorRun) settle(ctx context.Context) error {
 	})
 }
 
+// sweep removes what killed runs left in staging, except for partial downloads that
+// will be resumed. Files that are not ours stay (I-11).
+func (m *mirrorRun) sweep(ctx context.Context) error {
+	keep := make(map[string]bool)
+	for p, err := range m.Store.Partials(ctx, m.Key) {
+		if err != nil {
+			return fmt.Errorf("read partials: %w", err)
+		}
+		keep[p.Staging] = true
+	}
+	foreign, err := m.Dir.Sweep(func(name string) bool { return keep[name] })
+	if err != nil {
+		m.Log.Warn("staging not swept", "mirror", m.Plan.Address, "error", err)
+	}
+	for _, name := range foreign {
+		m.Log.Warn("foreign file in staging", "mirror", m.Plan.Address, "name", name)
+	}
+	return nil
+}
+
 // Settle writes in one transaction that a mirror agrees with its plan but for the
 // pending items.
 func Settle(ctx context.Context, store *state.Store, tx *state.Tx, key state.MirrorKey, m *plan.Mirror, left []state.Pending) error {

@@ -84,7 +84,7 @@ func (m *mirrorRun) unarranged(ctx context.Context) ([]*structural, error) {
 		switch {
 		case arranged && s.Reason == plan.MissingOnDisk:
 			todo = append(todo, s) // the row is right, the directory is not there
-		case arranged && s.Action() == plan.Update:
+		case arranged && s.Action() != plan.Move && !s.Folder:
 		case arranged:
 			m.note(m.result(&s.Change, Done), "")
 		default:
@@ -324,7 +324,7 @@ func (m *mirrorRun) commitMoves(moves []*move) error {
 			continue
 		}
 		entries = append(entries, mv.entry)
-		if mv.s.Action() != plan.Update { // its result comes with its content
+		if mv.s.Action() == plan.Move || mv.s.Folder { // others have their result later
 			results = append(results, m.result(&mv.s.Change, Done))
 		}
 	}

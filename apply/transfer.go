@@ -48,7 +48,7 @@ func (m *mirrorRun) each(ctx context.Context, action plan.Action, do func(contex
 		if ctx.Err() != nil {
 			return nil
 		}
-		if c.Folder || c.Moves() && action != plan.Update {
+		if c.Folder {
 			continue
 		}
 		if err := do(ctx, c); err != nil {
@@ -117,24 +117,17 @@ func (m *mirrorRun) applied(c *plan.Change) (bool, error) {
 	if err != nil {
 		return false, fmt.Errorf("read entry: %w", err)
 	}
-	repair := c.Cause == plan.ByDrift || c.Reason == plan.ReplaceRequested || c.Disposal != ""
-	if !ok || c.Remote == nil || (repair && e.Run != m.Run && !m.sameVersionSince(&e)) {
+	// The row was written after the plan was made: only a run of this plan can have
+	// done that, as any other would have advanced the mirror's generation.
+	if !ok || !e.At.After(m.Header.Created) || c.Remote == nil {
 		return false, nil
 	}
-	if repair && e.Run == m.Run {
-		return true, nil
-	}
-	same := e.ETag == c.Remote.ETag && e.RemoteHash == c.Remote.Hash && e.RemoteSize == c.Remote.Size
-	if !same || repair {
+	if e.ETag != c.Remote.ETag || e.RemoteHash != c.Remote.Hash || e.RemoteSize != c.Remote.Size {
 		return false, nil
 	}
 	m.note(m.result(c, Done), "")
 	return true, nil
 }
-
-// sameVersionSince reports whether an entry was written after the plan was made,
-// which an earlier run of the plan must have done.
-func (m *mirrorRun) sameVersionSince(e *state.Entry) bool { return e.At.After(m.Header.Created) }
 
 // fetchOne fetches and verifies one file and hands it to the publisher. A failure
 // of the item is a result; the error is for what must stop the run.

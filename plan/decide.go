@@ -263,7 +263,7 @@ func (p *planner) untracked(ctx context.Context, pair Pair, c Change, found Foun
 		}
 	}
 	if found.Kind == FoundFile && policy.OnUntracked == "rename" {
-		c.Disposal, c.Detail = "rename", "the file in the way gets another name"
+		c.Disposal, c.Detail = DisposeRename, "the file in the way gets another name"
 		return p.emit(c)
 	}
 	detail := "a file that spmirror did not write is in the way"
@@ -309,10 +309,12 @@ func (p *planner) tracked(ctx context.Context, pair Pair, c Change, at place) er
 	case p.replaces(at.local):
 		c.Actions = append(c.Actions, Update)
 		c.Cause, c.Reason = ByConfig, ReplaceRequested
-	case len(c.Actions) > 0:
+	case len(c.Actions) > 0 && (!p.req.Mirror.Policy.Times || timeSame(it, e)):
 	case p.req.Mirror.Policy.Times && !timeSame(it, e):
-		c.Actions = []Action{Metadata}
-		c.Cause, c.Reason = BySource, MetadataChanged
+		c.Actions = append(c.Actions, Metadata)
+		if !c.Moves() {
+			c.Cause, c.Reason = BySource, MetadataChanged
+		}
 	default:
 		return p.unchanged()
 	}
@@ -367,7 +369,7 @@ func (p *planner) drifted(ctx context.Context, pair Pair, c Change, d driftFact)
 	}
 	c.Disposal = policy.disposal(DisposeTrash)
 	if policy.OnLocalChange == "rename" {
-		c.Disposal = "rename"
+		c.Disposal = DisposeRename
 	}
 	return p.emit(c)
 }

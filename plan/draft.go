@@ -115,7 +115,7 @@ func (d *Draft) Finish(now time.Time, guards []GuardResult, checks []CheckResult
 	h.Guards, h.Checks = guards, checks
 	h.Blocked = slices.ContainsFunc(guards, GuardResult.Blocks) || slices.ContainsFunc(checks, CheckResult.Blocks)
 	h.Applyable = h.Totals.Changes() > 0 && !h.Errored && !h.Speculative
-	h.Created = now.UTC().Truncate(time.Second)
+	h.Created = now.UTC()
 	return &Plan{Header: h, items: d.items, drift: d.drift}
 }
 

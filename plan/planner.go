@@ -155,6 +155,7 @@ func (p *planner) full(ctx context.Context) error {
 	}
 	var folders []Pair
 	m := p.req.Mirror
+	m.Observed = 0
 	for pair, err := range p.req.Store.All(ctx) {
 		if err != nil {
 			return fmt.Errorf("read inventory: %w", err)

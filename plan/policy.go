@@ -34,4 +34,5 @@ func (p Policy) disposal(setting string) string {
 const (
 	DisposeTrash  = "trash"
 	DisposeDelete = "delete"
+	DisposeRename = "rename" // they stay beside the new file under another name
 )

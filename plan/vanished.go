@@ -19,7 +19,7 @@ type Gone struct {
 func ForgetMirror(ctx context.Context, d *Draft, applied Applied, g Gone) error {
 	m := &Mirror{
 		Address: g.Address, Actions: []string{"forget"}, ActionReason: string(MirrorRemoved),
-		Target: TargetRef{Path: g.Target}, Generation: GenerationRef{Base: g.Generation},
+		Target: TargetRef{Path: g.Target}, Listing: Listing{Mode: "recorded", Complete: true}, Generation: GenerationRef{Base: g.Generation},
 	}
 	d.Mirror(m)
 	tree := newAppliedTree(applied)

@@ -269,7 +269,7 @@ func (s *session) describe(ctx context.Context, w *wanted) error {
 	}
 	h := w.header
 	h.Source.Drive, h.Source.DriveID, h.Source.FolderID = w.drive.Name, plan.DriveID(w.drive.ID), plan.ItemID(folder)
-	h.Target.Marker = row.Marker
+	h.Target.Marker, h.Observed = row.Marker, w.drive.Items
 	h.Generation = plan.GenerationRef{Base: row.Generation, Observed: plan.Generation(w.drive.Generation)}
 	h.Listing = plan.Listing{
 		Mode: w.listed.Mode, Reason: w.listed.Reason, Complete: w.drive.Round == nil, Pages: w.listed.Pages,
@@ -461,10 +461,12 @@ func (s *session) finish(ctx context.Context, draft *plan.Draft, h *plan.Header,
 		return nil, err
 	}
 	digest, stamp, _ := strings.Cut(last, " ")
-	if at, err := time.Parse(time.RFC3339, stamp); err == nil && digest == content && s.env.now().Sub(at) < s.cfg.PlanMaxAge/2 {
+	if at, err := time.Parse(time.RFC3339Nano, stamp); err == nil && digest == content && s.env.now().Sub(at) < s.cfg.PlanMaxAge/2 {
 		h.Created = at
 	} else {
-		err := s.store.Tx(ctx, func(tx *state.Tx) error { return tx.SetMeta("plan:last", content+" "+h.Created.Format(time.RFC3339)) })
+		err := s.store.Tx(ctx, func(tx *state.Tx) error {
+			return tx.SetMeta("plan:last", content+" "+h.Created.Format(time.RFC3339Nano))
+		})
 		if err != nil {
 			return nil, err
 		}

@@ -1,0 +1,215 @@
+package main
+
+import (
+	"archive/zip"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/spmirror/spmirror/state"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"spmirror": main})
+}
+
+// TestTheCommandLineBehavesAsTheScriptsSay runs testdata/script. Every script has
+// an empty directory of its own and sees only the environment given here.
+func TestTheCommandLineBehavesAsTheScriptsSay(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/script",
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		UpdateScripts:       os.Getenv("SPMIRROR_UPDATE_SCRIPTS") != "",
+		Setup: func(e *testscript.Env) error {
+			examples, err := filepath.Abs("../../examples")
+			if err != nil {
+				return err
+			}
+			e.Setenv("EXAMPLES", examples)
+			return nil
+		},
+		Condition: func(name string) (bool, error) {
+			if name == "root" {
+				return os.Geteuid() == 0, nil
+			}
+			return false, fmt.Errorf("unknown condition %q", name)
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"exits": exits, "count": count, "append": appendText, "touch": touch, "same": same,
+			"hold-lock": holdLock, "alter-plan": alterPlan, "sandboxed": sandboxed,
+		},
+	})
+}
+
+// exits CODE PROGRAM ARGS... runs a program that must end with CODE.
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits CODE PROGRAM ARGS...")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	got := 0
+	if err := ts.Exec(args[1], args[2:]...); err != nil {
+		var status *exec.ExitError
+		if !errors.As(err, &status) {
+			ts.Fatalf("%v", err)
+		}
+		got = status.ExitCode()
+	}
+	if got != want {
+		ts.Fatalf("%s ended with %d, want %d", strings.Join(args[1:], " "), got, want)
+	}
+}
+
+// count N TEXT FILE: the file (or stdout, stderr) holds the text N times.
+func count(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: count N TEXT FILE")
+	}
+	if got := strings.Count(ts.ReadFile(args[2]), args[1]); strconv.Itoa(got) != args[0] {
+		ts.Fatalf("%s holds %q %d times, want %s", args[2], args[1], got, args[0])
+	}
+}
+
+// append FILE TEXT adds a line.
+func appendText(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: append FILE TEXT")
+	}
+	f, err := os.OpenFile(ts.MkAbs(args[0]), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+	ts.Check(err)
+	_, err = f.WriteString(args[1] + "\n")
+	ts.Check(errors.Join(err, f.Close()))
+}
+
+// touch FILE moves the modification time and nothing else.
+func touch(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: touch FILE")
+	}
+	info, err := os.Stat(ts.MkAbs(args[0]))
+	ts.Check(err)
+	later := info.ModTime().Add(90 * time.Minute)
+	ts.Check(os.Chtimes(ts.MkAbs(args[0]), later, later))
+}
+
+// same DIR DIR compares two trees byte for byte, without the place of spmirror.
+func same(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) != 2 {
+		ts.Fatalf("usage: same DIR DIR")
+	}
+	diff, err := compareTrees(ts.MkAbs(args[0]), ts.MkAbs(args[1]))
+	ts.Check(err)
+	if neg == (len(diff) == 0) {
+		ts.Fatalf("differences between %s and %s: %q", args[0], args[1], diff)
+	}
+}
+
+// hold-lock STATE takes the lock of a state as another run would, until the script ends.
+func holdLock(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: hold-lock STATE")
+	}
+	who := state.Owner{PID: os.Getpid(), Operation: "apply", Since: time.Now().UTC(), Version: version}
+	lock, err := state.Acquire(context.Background(), ts.MkAbs(args[0]), who, 0, nil)
+	ts.Check(err)
+	ts.Defer(func() { _ = lock.Release() })
+}
+
+// alter-plan FILE MEMBER OLD NEW replaces text in a member of a saved plan.
+func alterPlan(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 4 {
+		ts.Fatalf("usage: alter-plan FILE MEMBER OLD NEW")
+	}
+	ts.Check(rewritePlan(ts.MkAbs(args[0]), args[1], args[2], args[3]))
+}
+
+func rewritePlan(name, member, before, after string) error {
+	in, err := zip.OpenReader(name)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	var out bytes.Buffer
+	w := zip.NewWriter(&out)
+	changed := false
+	for _, f := range in.File {
+		data, err := readMember(f)
+		if err != nil {
+			return err
+		}
+		if f.Name == member {
+			changed = bytes.Contains(data, []byte(before))
+			data = bytes.ReplaceAll(data, []byte(before), []byte(after))
+		}
+		part, err := w.CreateHeader(&zip.FileHeader{Name: f.Name, Method: f.Method, Modified: f.Modified})
+		if err != nil {
+			return err
+		}
+		if _, err := part.Write(data); err != nil {
+			return err
+		}
+	}
+	if !changed {
+		return fmt.Errorf("%s of %s does not hold %q", member, name, before)
+	}
+	return errors.Join(w.Close(), os.WriteFile(name, out.Bytes(), 0o600))
+}
+
+func readMember(f *zip.File) ([]byte, error) {
+	r, err := f.Open()
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	return io.ReadAll(r)
+}
+
+// sandboxed FILE... lets every tenant of configuration files be the emulated one,
+// and leaves the rest of the files as it is.
+func sandboxed(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) == 0 {
+		ts.Fatalf("usage: sandboxed FILE...")
+	}
+	for _, name := range args {
+		text, err := withSandbox(ts.ReadFile(name))
+		if err != nil {
+			ts.Fatalf("%s: %v", name, err)
+		}
+		ts.Check(os.WriteFile(ts.MkAbs(name), []byte(text), 0o644))
+	}
+}
+
+// withSandbox replaces the bodies of tenant blocks. The examples are in canonical
+// form, so a block ends with the first brace at the start of a line.
+func withSandbox(text string) (string, error) {
+	var out []string
+	inside := false
+	for _, line := range strings.Split(text, "\n") {
+		switch {
+		case inside:
+			inside = line != "}"
+		case strings.HasPrefix(line, `tenant "`):
+			out = append(out, line, "  sandbox {}", "}")
+			inside = true
+		default:
+			out = append(out, line)
+		}
+	}
+	if inside {
+		return "", errors.New("a tenant block has no end")
+	}
+	return strings.Join(out, "\n"), nil
+}
