@@ -3,6 +3,8 @@ package graph
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -268,6 +270,81 @@ func TestAFailedRenewalFailsAllWhoWaitedForItOnce(t *testing.T) {
 			t.Errorf("%v, asked %d times", err, len(source.asked))
 		}
 	})
+}
+
+func TestACallerWhoGivesUpDoesNotSpoilTheRenewalForOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
+		renewals := 0
+		source := tokenFunc(func(ctx context.Context, req TokenRequest) (string, error) {
+			if req.Rejected == "" {
+				return "old", nil
+			}
+			mu.Lock()
+			renewals++
+			mu.Unlock()
+			select {
+			case <-time.After(10 * time.Second):
+				return "new", nil
+			case <-ctx.Done():
+				return "", ctx.Err()
+			}
+		})
+		c := over(t, func(req *http.Request) (*http.Response, error) {
+			if req.Header.Get("Authorization") == "Bearer old" {
+				return jsonAnswer(401, ""), nil
+			}
+			return jsonAnswer(200, driveBody), nil
+		}, func(o *Options) { o.Tokens = source })
+		hasty, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		defer cancel()
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			if _, err := c.Drive(hasty, "d"); !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("the hasty one: %v", err)
+			}
+		})
+		time.Sleep(time.Second)
+		for range 8 {
+			wg.Go(func() {
+				if _, err := c.Drive(t.Context(), "d"); err != nil {
+					t.Errorf("a patient one: %v", err)
+				}
+			})
+		}
+		wg.Wait()
+		if renewals != 2 {
+			t.Errorf("%d renewals", renewals)
+		}
+	})
+}
+
+// tokenFunc is a token source made of a function.
+type tokenFunc func(context.Context, TokenRequest) (string, error)
+
+func (f tokenFunc) Token(ctx context.Context, req TokenRequest) (string, error) { return f(ctx, req) }
+
+func TestFailuresWithoutAnswerAreTriedAgainOnlyIfTheyMayGoAway(t *testing.T) {
+	for name, c := range map[string]struct {
+		err  error
+		want bool
+	}{
+		"broken connection":     {&connError{errors.New("reset by peer")}, true},
+		"early end":             {io.ErrUnexpectedEOF, true},
+		"stalled":               {ErrStalled, true},
+		"no JSON":               {&protocolError{transient: true}, true},
+		"wrong JSON":            {&protocolError{}, false},
+		"unknown authority":     {&connError{&tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}}}, false},
+		"certificate of others": {&connError{x509.HostnameError{}}, false},
+		"refused address":       {&connError{refused("it leads to this machine")}, false},
+		"no token":              {fmt.Errorf("%w: %w", ErrToken, io.EOF), false},
+		"too large":             {ErrTooLarge, false},
+		"something else":        {errors.New("else"), false},
+	} {
+		if got := isTransient(c.err); got != c.want {
+			t.Errorf("%s: %t", name, got)
+		}
+	}
 }
 
 func TestAClaimsChallengeReachesTheTokenSource(t *testing.T) {

@@ -100,7 +100,7 @@ func (c *Client) askContent(ctx context.Context, u *url.URL, q ContentRequest) (
 	if value := q.rangeHeader(); value != "" {
 		req.Header.Set("Range", value)
 	}
-	return c.content.RoundTrip(withTrip(ctx, req, &trip{op: opContent, units: unitsItem, content: true, fragile: q.Fragile}))
+	return c.content.RoundTrip(withTrip(ctx, req, &trip{op: opContent, units: UnitsItem, content: true, fragile: q.Fragile}))
 }
 
 // redirected checks the next address of a chain. It may be absolute, or a path on the same host.
@@ -270,7 +270,7 @@ func (c *Client) VersionURL(ctx context.Context, drive DriveID, item ItemID, ver
 // locationOf asks for a redirect and returns where it leads, nothing if there was none.
 func (c *Client) locationOf(ctx context.Context, path string) (SecretURL, error) {
 	var found SecretURL
-	k := c.path(opDownload, path, unitsItem, nil)
+	k := c.path(opDownload, path, UnitsItem, nil)
 	k.header = http.Header{"Accept": {"*/*"}}
 	k.moved = func(resp *http.Response) error {
 		location := resp.Header.Get("Location")

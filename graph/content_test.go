@@ -68,6 +68,8 @@ func TestLiesAboutRangesAreNotBelieved(t *testing.T) {
 	for name, h := range map[string]http.HandlerFunc{
 		"no Content-Range":         func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(206); _, _ = w.Write([]byte("456789")) },
 		"another start":            partial("bytes 3-9/10", "3456789"),
+		"another start, same end":  partial("bytes 3-6/10", "3456"),
+		"later start":              partial("bytes 5-7/10", "567"),
 		"beyond the part asked":    partial("bytes 4-9/10", "456789"),
 		"unknown":                  partial("bytes */10", "4567"),
 		"total smaller than end":   partial("bytes 4-7/7", "4567"),

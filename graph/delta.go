@@ -9,12 +9,12 @@ import (
 	"strings"
 )
 
-// Resource units of calls (T10).
+// Resource units of calls (T10); what a plan will cost can be told from them. A download costs as much as an item.
 const (
-	unitsItem        = 1
-	unitsDelta       = 1 // with a token
-	unitsList        = 2 // also delta without a token
-	unitsPermissions = 5
+	UnitsItem        = 1
+	UnitsDelta       = 1 // with a token
+	UnitsList        = 2 // also delta without a token
+	UnitsPermissions = 5
 )
 
 const opDelta = "read delta page"
@@ -99,9 +99,9 @@ func (c *Client) DeltaPage(ctx context.Context, link Link, q DeltaQuery) (DeltaP
 	if err != nil {
 		return DeltaPage{}, opError(opDelta, err)
 	}
-	units := unitsList
+	units := UnitsList
 	if carriesToken(link) {
-		units = unitsDelta
+		units = UnitsDelta
 	}
 	var result DeltaPage
 	err = c.do(ctx, call{op: opDelta, url: u, units: units, header: q.header(), list: true, link: true, read: func(body []byte, h http.Header) error {

@@ -26,27 +26,27 @@ const (
 // Drives lists the document libraries of a site, hidden ones included.
 func (c *Client) Drives(ctx context.Context, site SiteID) ([]Drive, error) {
 	path := "/sites/" + escape(string(site)) + "/drives" + driveSelect
-	return gather(all(ctx, c, "list drives", path, unitsList, func(s *scanner, into *Drive) bool { s.drive(into); return true }))
+	return gather(all(ctx, c, "list drives", path, UnitsList, func(s *scanner, into *Drive) bool { s.drive(into); return true }))
 }
 
 // DefaultDrive reads the default library of a site, whatever it is called.
 func (c *Client) DefaultDrive(ctx context.Context, site SiteID) (Drive, error) {
-	return one(ctx, c, "get default drive", "/sites/"+escape(string(site))+"/drive", unitsItem, (*scanner).drive)
+	return one(ctx, c, "get default drive", "/sites/"+escape(string(site))+"/drive", UnitsItem, (*scanner).drive)
 }
 
 // UserDrive reads the OneDrive of a user, by id or principal name. A user without one gives ErrNoDrive (S15).
 func (c *Client) UserDrive(ctx context.Context, user string) (Drive, error) {
-	return one(ctx, c, opUserDrive, "/users/"+escape(user)+"/drive", unitsItem, (*scanner).drive)
+	return one(ctx, c, opUserDrive, "/users/"+escape(user)+"/drive", UnitsItem, (*scanner).drive)
 }
 
 // GroupDrive reads the default library of a group.
 func (c *Client) GroupDrive(ctx context.Context, group string) (Drive, error) {
-	return one(ctx, c, "get drive of group", "/groups/"+escape(group)+"/drive", unitsItem, (*scanner).drive)
+	return one(ctx, c, "get drive of group", "/groups/"+escape(group)+"/drive", UnitsItem, (*scanner).drive)
 }
 
 // Drive reads a drive by id.
 func (c *Client) Drive(ctx context.Context, id DriveID) (Drive, error) {
-	return one(ctx, c, "get drive", "/drives/"+escape(string(id)), unitsItem, (*scanner).drive)
+	return one(ctx, c, "get drive", "/drives/"+escape(string(id)), UnitsItem, (*scanner).drive)
 }
 
 // drive reads one drive.

@@ -235,6 +235,15 @@ func TestConcurrencyGrowsByOneForEachFullRoundUpToItsLimit(t *testing.T) {
 		if rounds < 8 {
 			t.Errorf("grew within %d answers", rounds)
 		}
+		sick := NewGate(GateConfig{InFlight: 6})
+		for range 100 {
+			ticket, _ := sick.Acquire(t.Context(), 1)
+			ticket.answered(rateLimit{}, false, false)
+			ticket.Close()
+		}
+		if got := sick.Stats().Limit; got != startInFlight {
+			t.Errorf("failures raised the limit to %d", got)
+		}
 		for range 100 {
 			ticket, _ := g.Acquire(t.Context(), 1)
 			ticket.answered(rateLimit{}, false, true)

@@ -3,6 +3,7 @@ package graph
 import (
 	"context"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"iter"
@@ -67,7 +68,7 @@ func (c *Client) SharedItem(ctx context.Context, shareURL string) (Item, error) 
 
 // item reads a single item of a drive, if that is known. One that breaks the protocol is an error here.
 func (c *Client) item(ctx context.Context, op string, drive DriveID, path string) (Item, error) {
-	return one(ctx, c, op, path, unitsItem, func(s *scanner, into *Item) {
+	return one(ctx, c, op, path, UnitsItem, func(s *scanner, into *Item) {
 		if bad := s.item(into); bad != nil {
 			s.note(bad.Reason)
 		}
@@ -85,7 +86,7 @@ func (c *Client) Children(ctx context.Context, drive DriveID, folder ItemID) ite
 			into.item.belongsTo(drive)
 			return true
 		}
-		for each, err := range all(ctx, c, "list children", path, unitsList, read) {
+		for each, err := range all(ctx, c, "list children", path, UnitsList, read) {
 			if err == nil && each.bad != nil {
 				err = &protocolError{op: "list children", reason: "item " + clean(string(each.bad.ID), 60) + ": " + each.bad.Reason}
 			}
@@ -105,7 +106,7 @@ type child struct {
 // Versions lists the versions of a file, newest first as the service has them.
 func (c *Client) Versions(ctx context.Context, drive DriveID, item ItemID) ([]Version, error) {
 	path := "/drives/" + escape(string(drive)) + "/items/" + escape(string(item)) + "/versions"
-	return gather(all(ctx, c, "list versions", path, unitsList, func(s *scanner, into *Version) bool { s.version(into); return into.ID != "" }))
+	return gather(all(ctx, c, "list versions", path, UnitsList, func(s *scanner, into *Version) bool { s.version(into); return into.ID != "" }))
 }
 
 // version reads one version.
@@ -134,7 +135,7 @@ func (s *scanner) version(into *Version) {
 // Permissions lists the effective permissions of an item.
 func (c *Client) Permissions(ctx context.Context, drive DriveID, item ItemID) ([]Permission, error) {
 	path := "/drives/" + escape(string(drive)) + "/items/" + escape(string(item)) + "/permissions"
-	return gather(all(ctx, c, "list permissions", path, unitsPermissions, func(s *scanner, into *Permission) bool { s.permission(into); return true }))
+	return gather(all(ctx, c, "list permissions", path, UnitsPermissions, func(s *scanner, into *Permission) bool { s.permission(into); return true }))
 }
 
 // permission reads one permission. The members whose names end in V2 replace those without; where both are there they
@@ -217,4 +218,26 @@ func (s *scanner) grantees(list []Grantee) []Grantee {
 		list = append(list, g)
 	})
 	return list
+}
+
+// Columns reads the columns of the list item behind a file or folder, by internal name, each as the JSON the service
+// wrote. Delta does not carry them (D6, V4).
+func (c *Client) Columns(ctx context.Context, drive DriveID, item ItemID) (map[string]json.RawMessage, error) {
+	path := "/drives/" + escape(string(drive)) + "/items/" + escape(string(item)) + "/listItem?$expand=fields"
+	return one(ctx, c, "get columns", path, UnitsItem, func(s *scanner, into *map[string]json.RawMessage) {
+		*into = map[string]json.RawMessage{}
+		s.object(func(key []byte) {
+			if string(key) != "fields" {
+				s.skip()
+				return
+			}
+			s.optional(func(key []byte) {
+				name := string(key)
+				value := s.value()
+				if !strings.HasPrefix(name, "@") {
+					(*into)[name] = value
+				}
+			})
+		})
+	})
 }

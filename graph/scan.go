@@ -1,6 +1,7 @@
 package graph
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -450,6 +451,17 @@ func (s *scanner) at() byte {
 		return s.b[s.i]
 	}
 	return 0
+}
+
+// value reads a value of any type as it is written.
+func (s *scanner) value() []byte {
+	s.peek()
+	from := s.i
+	s.skip()
+	if s.err != nil {
+		return nil
+	}
+	return bytes.Clone(s.b[from:s.i])
 }
 
 // skip consumes a value of any type, checking its form only.

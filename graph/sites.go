@@ -25,7 +25,7 @@ type User struct{ ID, PrincipalName, DisplayName, Mail string }
 
 // Site reads a site by id. "root" is the root site of the tenant (S1).
 func (c *Client) Site(ctx context.Context, id SiteID) (Site, error) {
-	return one(ctx, c, "get site", "/sites/"+escape(string(id)), unitsItem, (*scanner).site)
+	return one(ctx, c, "get site", "/sites/"+escape(string(id)), UnitsItem, (*scanner).site)
 }
 
 // SiteByURL finds the site at an address such as https://contoso.sharepoint.com/sites/people. The address must name the
@@ -35,7 +35,7 @@ func (c *Client) SiteByURL(ctx context.Context, address string) (Site, error) {
 	if err != nil {
 		return Site{}, opError("find site", err)
 	}
-	return one(ctx, c, "find site", path, unitsItem, (*scanner).site)
+	return one(ctx, c, "find site", path, UnitsItem, (*scanner).site)
 }
 
 // sitePath turns the address of a site into the path that finds it (S2).
@@ -81,13 +81,27 @@ func (c *Client) Sites(ctx context.Context, search string) iter.Seq2[Site, error
 	if search != "" {
 		path = "/sites?search=" + queryEscape(search)
 	}
-	return all(ctx, c, "list sites", path, unitsList, func(s *scanner, into *Site) bool { s.site(into); return true })
+	return all(ctx, c, "list sites", path, UnitsList, func(s *scanner, into *Site) bool { s.site(into); return true })
 }
 
 // Users lists the users of the tenant.
 func (c *Client) Users(ctx context.Context) iter.Seq2[User, error] {
 	path := "/users?$select=id,userPrincipalName,displayName,mail&$top=999"
-	return all(ctx, c, "list users", path, unitsList, func(s *scanner, into *User) bool { s.user(into); return into.ID != "" })
+	return all(ctx, c, "list users", path, UnitsList, func(s *scanner, into *User) bool { s.user(into); return into.ID != "" })
+}
+
+// Group is a Microsoft 365 group, the kind that has a site.
+type Group struct{ ID, DisplayName, Mail string }
+
+// Groups lists the groups of the tenant that have a site.
+func (c *Client) Groups(ctx context.Context) iter.Seq2[Group, error] {
+	path := "/groups?$filter=" + queryEscape("groupTypes/any(c:c eq 'Unified')") + "&$select=id,displayName,mail&$top=999"
+	return all(ctx, c, "list groups", path, UnitsList, func(s *scanner, into *Group) bool {
+		var member User
+		s.user(&member)
+		*into = Group{ID: member.ID, DisplayName: member.DisplayName, Mail: member.Mail}
+		return into.ID != ""
+	})
 }
 
 // queryEscape writes a value of a query. A plus sign means a blank to some and itself to others, so neither is written.
