@@ -388,7 +388,7 @@ func (c *call) clientCredentials(form url.Values) {
 	if !ok {
 		return
 	}
-	if scope := form.Get("scope"); !strings.HasSuffix(scope, "/.default") || strings.Contains(scope, " ") && strings.Count(scope, "/.default") > 1 {
+	if scope := form.Get("scope"); !oneResource(scope) {
 		c.tokenError(http.StatusBadRequest, "invalid_scope", 70011, "The provided value for the input parameter 'scope' is not valid. The scope "+scope+" is not valid.")
 		return
 	}
@@ -403,6 +403,21 @@ func (c *call) takeClaims(form url.Values) {
 		c.t.login.claims = false
 		c.t.login.mu.Unlock()
 	}
+}
+
+// oneResource tells whether a scope asks for everything that is granted on one resource (A1). The scopes of
+// OpenID may stand beside it: MSAL sends them in every flow.
+func oneResource(scope string) bool {
+	resources := 0
+	for _, s := range strings.Fields(scope) {
+		switch {
+		case strings.HasSuffix(s, "/.default"):
+			resources++
+		case !slices.Contains([]string{"openid", "profile", "email", "offline_access"}, s):
+			return false
+		}
+	}
+	return resources == 1
 }
 
 func (c *call) grant(app *App, refresh bool, scope string) {

@@ -65,6 +65,9 @@ func runSandbox(ctx context.Context, env *environment, c *cli.Command) error {
 	}
 	fmt.Fprintf(env.stdout, "Graph    %s/v1.0\nLogin    %s/%s\nContent  %s\nClient   %s, secret %q\n",
 		server.GraphURL, server.LoginURL, tenant.TenantID(), server.ContentURL, sandbox.DemoClientID, sandbox.DemoSecret)
+	if server.ProxyURL != "" {
+		fmt.Fprintf(env.stdout, "Proxy    %s\n", server.ProxyURL)
+	}
 	for _, d := range tenant.Drives() {
 		fmt.Fprintf(env.stdout, "Drive    %s  %s\n", d.ID(), d.WebURL())
 	}
