@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"iter"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -132,6 +133,29 @@ func TestMarkdownStaysBelowItsBudgetAndKeepsDeletes(t *testing.T) {
 	p := mixed(t)
 	if err := WriteMarkdown(&bytes.Buffer{}, p.Header, p, MarkdownOptions{MaxBytes: 50}); !errors.Is(err, ErrTooSmall) {
 		t.Errorf("a budget of 50 bytes gives %v", err)
+	}
+}
+
+func TestTheNumbersOfMarkdownAddUp(t *testing.T) {
+	p := scattered(t)
+	for _, limit := range []int{2000, 3000, 5000, 60000} {
+		out := markdownOf(t, p, MarkdownOptions{MaxBytes: limit})
+		title := regexp.MustCompile(`Delete \(([\d,]+) files, [^)]*\)</summary>`).FindStringSubmatchIndex(out)
+		if title == nil {
+			t.Fatalf("no deletes at %d:\n%s", limit, out)
+		}
+		table, _, _ := strings.Cut(out[title[1]:], "</details>")
+		var sum int64
+		for _, m := range regexp.MustCompile(`(?m) ([\d,]+) \| [\d.]+ [KMGT]?i?B \|$`).FindAllStringSubmatch(table, -1) {
+			sum += num(t, m[1])
+		}
+		if want := p.Totals.Count(plan.Delete); sum != want || num(t, out[title[2]:title[3]]) != want {
+			t.Errorf("at %d the rows sum to %d, want %d:\n%s", limit, sum, want, table)
+		}
+	}
+	rows := mergeRows(mixed(t).Mirrors[2].Folders, 2)
+	if len(rows) != 2 || rows[0].Counts[plan.Add]+rows[1].Counts[plan.Add] != 30 || rows[1].Counts[plan.Update] != 30 {
+		t.Errorf("merged rows: %+v", rows)
 	}
 }
 

@@ -18,9 +18,8 @@ type rawLine struct {
 	folder                          bool
 }
 
-// lineKeys are the keys of a change; a key that folds to one of them but is
-// spelled otherwise is refused.
-var lineKeys = []string{
+// lineKeys are the keys of a change, from mirror to disposal.
+var lineKeys = [...]string{
 	"mirror", "path", "previous_path", "item_id", "folder", "actions", "cause", "reason", "detail", "remote",
 	"local", "parent_id", "name", "fold", "replaces", "wanted", "disposal",
 }
@@ -29,7 +28,7 @@ var lineKeys = []string{
 // form, without quotes.
 func readLine(line []byte) (rawLine, error) {
 	var raw rawLine
-	seen := make([]bool, len(lineKeys))
+	var seen keySet
 	s := lineScanner{rest: bytes.TrimRight(line, "\r\n")}
 	s.byte('{')
 	for first := true; s.err == nil && !s.at('}'); first = false {
@@ -42,9 +41,10 @@ func readLine(line []byte) (rawLine, error) {
 		if s.err != nil {
 			break
 		}
-		if err := raw.set(string(key), value, seen); err != nil {
+		if err := seen.add(key); err != nil {
 			return raw, err
 		}
+		raw.set(key, value)
 	}
 	s.byte('}')
 	if s.err != nil || len(s.rest) > 0 || raw.action == nil {
@@ -53,18 +53,8 @@ func readLine(line []byte) (rawLine, error) {
 	return raw, nil
 }
 
-func (l *rawLine) set(key string, value []byte, seen []bool) error {
-	for i, known := range lineKeys {
-		if key != known && !strings.EqualFold(key, known) {
-			continue
-		}
-		if key != known || seen[i] {
-			return fmt.Errorf("%w: key %q", errLine, Name(key))
-		}
-		seen[i] = true
-		break
-	}
-	switch key {
+func (l *rawLine) set(key, value []byte) {
+	switch string(key) {
 	case "mirror":
 		l.mirror = unquoted(value)
 	case "cause":
@@ -74,8 +64,30 @@ func (l *rawLine) set(key string, value []byte, seen []bool) error {
 	case "folder":
 		l.folder = string(value) == "true"
 	case "actions":
-		list := bytes.Split(bytes.Trim(value, "[]"), []byte(","))
-		l.action = unquoted(list[len(list)-1])
+		list := bytes.Trim(value, "[]")
+		l.action = unquoted(list[bytes.LastIndexByte(list, ',')+1:])
+	}
+}
+
+// keySet refuses a key that is there twice, and one that folds to a key of a
+// change but is spelled otherwise: some readers take it, some do not.
+type keySet uint32
+
+func (k *keySet) add(key []byte) error {
+	for i, known := range lineKeys {
+		if string(key) != known {
+			continue
+		}
+		if *k&(1<<i) != 0 {
+			return fmt.Errorf("%w: key %q is there twice", errLine, known)
+		}
+		*k |= 1 << i
+		return nil
+	}
+	for _, known := range lineKeys {
+		if strings.EqualFold(string(key), known) {
+			return fmt.Errorf("%w: key %q", errLine, Name(string(key)))
+		}
 	}
 	return nil
 }
@@ -120,14 +132,17 @@ func (s *lineScanner) quoted() []byte {
 		return nil
 	}
 	for i := 1; i < len(s.rest); i++ {
-		switch s.rest[i] {
-		case '\\':
-			i++
-		case '"':
-			text := s.rest[:i+1]
-			s.rest = s.rest[i+1:]
-			return text
+		end := bytes.IndexByte(s.rest[i:], '"')
+		if end < 0 {
+			break
 		}
+		if slash := bytes.IndexByte(s.rest[i:i+end], '\\'); slash >= 0 {
+			i += slash + 1 // and the character after it
+			continue
+		}
+		text := s.rest[:i+end+1]
+		s.rest = s.rest[i+end+1:]
+		return text
 	}
 	s.err = errLine
 	return nil

@@ -50,7 +50,7 @@ func FuzzALineIsCountedAsItIsDecoded(f *testing.F) {
 func TestLinesThatReadersTakeDifferentlyAreRefused(t *testing.T) {
 	for _, line := range []string{
 		`{"actions":["add"],"Actions":["delete"]}`, `{"actions":["add"],"actions":["delete"]}`, `{"actions":["add"],"\u0061ctions":["delete"]}`,
-		`{"actions":["add"],"cause":"source","CAUSE":"config"}`, `{"actions":["add"]} {"actions":["delete"]}`, ``, `[]`, `{"actions"`,
+		`{"actions":["add"],"cause":"source","CAUSE":"config"}`, `{"actions":["add"],"FOLDER":true}`, `{"actions":["add"]} {"actions":["delete"]}`, ``, `[]`, `{"actions"`,
 	} {
 		if _, err := readLine([]byte(line)); err == nil {
 			t.Errorf("%s is accepted", line)

@@ -172,10 +172,18 @@ func (m *markdown) headline() string {
 	add(t.Count(plan.Forget), "to forget", false)
 	add(t.Count(plan.Adopt), "to adopt", false)
 	add(t.Count(plan.Blocked), "blocked", true)
-	if len(parts) == 0 {
-		return "no changes"
+	text := planText{h: m.h}
+	switch {
+	case len(parts) > 0:
+		return strings.Join(parts, ", ")
+	case text.notPlannedCount() > 0 || m.h.Errored:
+		return "nothing planned, because the plan is incomplete"
+	case text.recorded():
+		return "no changes against recorded data"
+	case m.h.Options.Narrowed():
+		return "no changes in what was selected"
 	}
-	return strings.Join(parts, ", ")
+	return "no changes"
 }
 
 func (m *markdown) meta() string {

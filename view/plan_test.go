@@ -169,6 +169,16 @@ func guarded(t *testing.T) *plan.Plan {
 		Value: "12.8 %", Limit: "5 %", Detail: "462 of 3600 tracked files", Range: "main.hcl:44"}}, nil)
 }
 
+// scattered deletes files in more folders than any list names.
+func scattered(t *testing.T) *plan.Plan {
+	p := newTestPlan(t)
+	p.mirror(reports)
+	for i := range 1000 {
+		p.add(file(reports, plan.Delete, fmt.Sprintf("dir-%03d/f-%d.docx", i%150, i), 1<<20, plan.BySource, plan.Removed))
+	}
+	return p.finish(nil, nil)
+}
+
 func notPlanned(t *testing.T) *plan.Plan {
 	p := newTestPlan(t)
 	p.mirror(reports).Problem = &plan.Diagnostic{Severity: "error", Code: "SPM0204", Summary: "Library not found",
@@ -213,7 +223,7 @@ func hostile(t *testing.T) *plan.Plan {
 
 var plans = map[string]func(*testing.T) *plan.Plan{
 	"nochanges": noChanges, "adds": addsOnly, "mixed": mixed, "guarded": guarded, "notplanned": notPlanned,
-	"large": large, "hostile": hostile,
+	"large": large, "hostile": hostile, "scattered": scattered,
 }
 
 func text(t *testing.T, p *plan.Plan, o Output, opt TextOptions) string {

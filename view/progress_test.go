@@ -61,6 +61,7 @@ func TestLiveLinesAreRedrawnAndLeaveNothingBehind(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var s screen
 		p := Output{Err: &s, Terminal: true, Width: 160}.ApplyProgress()
+		time.Sleep(redrawEvery / 2) // never at the same time as a drawing
 		p.CrawlStarted(Crawl{Mirror: cad, Mode: "delta"})
 		p.CrawlProgress(Crawl{Mirror: cad, Mode: "delta", Items: 5200, Pages: 3})
 		time.Sleep(3 * redrawEvery)
@@ -128,6 +129,7 @@ func TestOffATerminalALineComesNowAndThen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var s screen
 		p := Output{Err: &s}.Progress()
+		time.Sleep(time.Second / 2) // never at the same time as a line
 		started := time.Now()
 		for i := range int64(95) {
 			p.Progress(under(i, started))

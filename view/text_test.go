@@ -143,7 +143,7 @@ func TestTheNumbersOfAPlanAddUp(t *testing.T) {
 				t.Skip("nothing to add up")
 			}
 			for _, names := range []string{NamesFull, NamesFolders, NamesHashed} {
-				for _, opt := range []TextOptions{{}, {Verbose: true}, {ListLimit: 7}, {Depth: 1}} {
+				for _, opt := range []TextOptions{{}, {Verbose: name != "large"}, {ListLimit: 7}, {Depth: 1}} {
 					checkSums(t, text(t, p, Output{Names: names}, opt))
 				}
 			}
@@ -217,6 +217,9 @@ func TestOnlyATrueStatementBeginsLikeNoChanges(t *testing.T) {
 
 func TestNoEscapeIsWrittenWithoutColour(t *testing.T) {
 	for name, build := range plans {
+		if name == "large" {
+			continue // it has no names but plain ones
+		}
 		p := build(t)
 		plain := text(t, p, Output{}, TextOptions{Verbose: true})
 		for i := range len(plain) {
@@ -305,6 +308,25 @@ func TestAPlanWhoseHeaderLiesIsNotShown(t *testing.T) {
 	}
 	if b.Len() > 0 {
 		t.Errorf("something was written: %s", b.String())
+	}
+}
+
+func TestAFolderThatGoesAsAWholeCountsOnlyWhatIsInIt(t *testing.T) {
+	p := newTestPlan(t)
+	p.mirror(reports)
+	for _, path := range []string{"a", "a/b"} {
+		dir := file(reports, plan.Delete, path, 0, plan.BySource, plan.Removed)
+		dir.Folder = true
+		p.add(dir)
+	}
+	for _, path := range []string{"a/1", "a/b/2", "a b", "ab", "a-"} {
+		p.add(file(reports, plan.Delete, path, 1<<20, plan.BySource, plan.Removed))
+	}
+	out := text(t, p.finish(nil, nil), Output{}, TextOptions{ListLimit: 5})
+	for _, want := range []string{`- /a/ +2 files, 2 folders, 2\.0 MiB\n`, `- /ab +1\.0 MiB\n`, `- /a b +1\.0 MiB\n`, `- /a- +1\.0 MiB\n`} {
+		if !regexp.MustCompile(want).MatchString(out) {
+			t.Errorf("nothing matches %q in:\n%s", want, out)
+		}
 	}
 }
 
