@@ -3,6 +3,7 @@ package graph
 import (
 	"context"
 	"errors"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -242,5 +243,27 @@ func TestSegmentsAreEscapedSoThatNothingIsSyntax(t *testing.T) {
 		if back, err := url.PathUnescape(escape(name)); err != nil || back != name {
 			t.Errorf("%q comes back as %q, %v", name, back, err)
 		}
+	}
+}
+
+func TestATenantInsideTheProcessIsReachedThroughItsOwnDialOnly(t *testing.T) {
+	t.Setenv("HTTPS_PROXY", "http://proxy.example:3128")
+	var dialled string
+	here := errors.New("dialled")
+	c := Options{
+		Cloud: Cloud{Name: "global", Graph: "https://graph.microsoft.com"}, Tokens: &sequence{},
+		Dial: func(_ context.Context, _, address string) (net.Conn, error) { dialled = address; return nil, here },
+	}
+	client, err := New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	u, _ := client.policy.api("https://graph.microsoft.com/v1.0/x")
+	if _, err := client.plain[0].RoundTrip(newRequest(u)); !errors.Is(err, here) || dialled != "graph.microsoft.com:443" {
+		t.Errorf("%v, dialled %q", err, dialled)
+	}
+	if _, err := client.Open(t.Context(), ContentRequest{URL: NewSecretURL("https://evil.example/x")}); !errors.Is(err, ErrAddress) {
+		t.Errorf("the policy does not hold: %v", err)
 	}
 }

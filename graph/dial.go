@@ -132,8 +132,12 @@ func hostOnly(hostport string) string {
 	return strings.Trim(hostport, "[]")
 }
 
-// proxy asks the environment and remembers the answer for dial.
+// proxy asks the environment and remembers the answer for dial. Behind a proxy it is the proxy that resolves names, so
+// the check of addresses is its business; the policy for hosts still holds.
 func (d *dialer) proxy(req *http.Request) (*url.URL, error) {
+	if d.direct != nil {
+		return nil, nil // a tenant inside this process is behind no proxy
+	}
 	u, err := http.ProxyFromEnvironment(req)
 	if u != nil {
 		port := u.Port()
