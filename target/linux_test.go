@@ -30,13 +30,14 @@ func TestKernelsWithoutTheNewCallsAreConfinedToo(t *testing.T) {
 	d.root.calls.noStatx.Store(true)
 	outside := t.TempDir()
 	write(t, outside+"/victim", "victim")
+	must(t, os.Mkdir(outside+"/sub", 0o700))
 	fp := put(t, d, "a/b/f", "x")
 	if got, err := d.Stat("a/b/f"); err != nil || got != fp {
 		t.Errorf("%+v %v", got, err)
 	}
 	must(t, os.Symlink(outside, d.abs("a/link")))
 	name, _ := stage(t, d, "k", "new")
-	for _, to := range []RelPath{"a/link/x", "a/link/victim", "a/b/f/x"} {
+	for _, to := range []RelPath{"a/link/x", "a/link/victim", "a/link/sub/x", "a/b/f/x"} {
 		if _, err := d.Publish(name, to, nil); !errors.Is(err, ErrNotPlain) {
 			t.Errorf("%s: %v", to, err)
 		}

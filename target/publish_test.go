@@ -260,10 +260,10 @@ func TestPublishingOntoOrThroughALinkIsRefused(t *testing.T) {
 	write(t, outside+"/victim", "victim")
 	must(t, os.Symlink(outside, d.abs("dir")))
 	must(t, os.Symlink(outside+"/victim", d.abs("file")))
-	must(t, d.MkdirAll("inside"))
+	must(t, d.MkdirAll("inside/sub"))
 	must(t, os.Symlink("inside", d.abs("alias")))
 	name, _ := stage(t, d, "k", "new")
-	for _, to := range []RelPath{"dir/victim", "dir/x", "alias/x"} {
+	for _, to := range []RelPath{"dir/victim", "dir/x", "alias/x", "alias/sub/x"} {
 		if _, err := d.Publish(name, to, nil); !errors.Is(err, ErrNotPlain) {
 			t.Errorf("%s: %v", to, err)
 		}
@@ -376,6 +376,16 @@ func (h *deadAfter) Before(op, _ string) error {
 		return h.err
 	}
 	return nil
+}
+
+func TestNoModeMakesAFileExecutable(t *testing.T) {
+	d := newTarget(t)
+	s, err := d.Stage(StageName("k"), StageOptions{})
+	must(t, err)
+	fp, err := s.Finish(longAgo, 0o755|fs.ModeSetuid)
+	if err != nil || fp.Mode != 0o644 {
+		t.Errorf("mode %v, %v", fp.Mode, err)
+	}
 }
 
 func TestStrangeTimesAreClampedAndReported(t *testing.T) {
