@@ -146,6 +146,18 @@ func TestRoundsShowWhatTheFactsSay(t *testing.T) {
 	}
 }
 
+func TestTwoRenamesShowOneItem(t *testing.T) {
+	tn, d := smallTenant(t, nil)
+	link := latestLink(t, tn, d, "")
+	for _, name := range []string{"a.txt", "b.txt", "c.txt"} {
+		at := map[string]string{"a.txt": "/one.txt", "b.txt": "/a.txt", "c.txt": "/b.txt"}[name]
+		mustApply(t, tn, Edit{Op: OpRename, Drive: d.Address(), Path: at, To: name})
+	}
+	if got := shownNames(t, tn, link); !slices.Equal(got, []string{"c.txt", "root"}) {
+		t.Errorf("shown are %q, want the latest state once (D16)", got)
+	}
+}
+
 func TestTombstonesSayLittle(t *testing.T) {
 	tn, d := smallTenant(t, nil)
 	link := latestLink(t, tn, d, "")

@@ -116,6 +116,39 @@ func modelTree(d *Drive) []string {
 	return out
 }
 
+// consistent checks of a fresh enumeration what later rounds do not repeat: paths of parents and the
+// sizes of folders, which are sums (V12).
+func (r *replica) consistent(t testing.TB, d *Drive) {
+	t.Helper()
+	sums := map[string]float64{}
+	for _, it := range r.items {
+		if it["file"] == nil {
+			continue
+		}
+		for at := it; ; {
+			id := text(at["parentReference"].(map[string]any), "id")
+			if id == "" {
+				break
+			}
+			sums[id] += it["size"].(float64)
+			at = r.items[id]
+		}
+	}
+	for id, it := range r.items {
+		if it["folder"] != nil && it["size"] != sums[id] {
+			t.Errorf("the folder %v has size %v, its files %v", it["name"], it["size"], sums[id])
+		}
+		found := d.find(ItemID(id))
+		ref := it["parentReference"].(map[string]any)
+		if path, ok := ref["path"]; ok && path != "/drives/"+string(d.id)+"/root:"+found.parent.path() {
+			t.Errorf("the parent of %s has the path %v", found.path(), path)
+		}
+		if u := text(it, "webUrl"); found.folder != nil && u != d.WebURL()+escapePath(found.path()) {
+			t.Errorf("%s has the address %s", found.path(), u)
+		}
+	}
+}
+
 func sameTree(t testing.TB, r *replica, d *Drive) {
 	t.Helper()
 	got, want := r.tree(), modelTree(d)
@@ -187,6 +220,7 @@ func TestAReplicaThatFollowsDeltaEqualsTheModel(t *testing.T) {
 		if !maps.EqualFunc(full.items, r.items, func(a, b map[string]any) bool { return a["eTag"] == b["eTag"] }) {
 			t.Fatal("a full enumeration differs from the sum of the rounds")
 		}
+		full.consistent(t, d)
 		if v := tn.Violations(); len(v) > 0 {
 			t.Fatalf("a good client was blamed: %v", v)
 		}
