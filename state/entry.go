@@ -124,7 +124,7 @@ func (tx *Tx) PutEntries(mirror MirrorKey, entries []Entry) error {
 		return fmt.Errorf("put entries of mirror %d: %w", mirror, err)
 	}
 	var add counters
-	in := tx.c.inserter(`INSERT INTO entries (`+entryColumns+`)`, 19)
+	in := tx.c.inserter(`INSERT INTO entries (`+entryColumns+`)`, 19, ``)
 	for i := range entries {
 		if last[entries[i].Item] != i {
 			continue

@@ -17,16 +17,16 @@ type inserter struct {
 	one   string
 	width int
 	args  []driver.NamedValue
-	used  int
+	used  int // rows queued in args
 }
 
-// inserter prepares bulk inserts: head is "INSERT INTO t (…)", width the number of columns.
-func (c *conn) inserter(head string, width int) *inserter {
+// inserter prepares bulk inserts: head is "INSERT INTO t (…)", width the number of columns, tail what follows the values, if anything.
+func (c *conn) inserter(head string, width int, tail string) *inserter {
 	row := "(" + strings.TrimSuffix(strings.Repeat("?,", width), ",") + ")"
 	in := &inserter{
 		c:     c,
-		one:   head + " VALUES " + row,
-		many:  head + " VALUES " + strings.TrimSuffix(strings.Repeat(row+",", insertRows), ","),
+		one:   head + " VALUES " + row + tail,
+		many:  head + " VALUES " + strings.TrimSuffix(strings.Repeat(row+",", insertRows), ",") + tail,
 		width: width,
 		args:  make([]driver.NamedValue, width*insertRows),
 	}

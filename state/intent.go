@@ -9,12 +9,17 @@ import (
 
 // PutIntents records effects that are about to happen, one per item; a new intent of an item replaces the old one.
 func (tx *Tx) PutIntents(mirror MirrorKey, list []Intent) error {
-	for _, i := range list {
-		_, err := tx.exec(`INSERT OR REPLACE INTO intents (mirror, item, kind, source, dest, inode, entry, displaced) VALUES (?,?,?,?,?,?,?,?)`,
-			mirror, i.Item, i.Kind, i.From, i.To, i.Inode, blob(i.Entry), i.Displaced)
+	in := tx.c.inserter(`INSERT OR REPLACE INTO intents (mirror, item, kind, source, dest, inode, entry, displaced)`, 8, ``)
+	for i := range list {
+		n := &list[i]
+		err := in.add(int64(mirror), clean(string(n.Item)), clean(n.Kind), clean(n.From), clean(n.To), int64(n.Inode), blob(n.Entry),
+			clean(string(n.Displaced)))
 		if err != nil {
-			return fmt.Errorf("put intent: %w", err)
+			return fmt.Errorf("put intents: %w", err)
 		}
+	}
+	if err := in.flush(); err != nil {
+		return fmt.Errorf("put intents: %w", err)
 	}
 	return nil
 }

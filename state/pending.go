@@ -20,19 +20,23 @@ func readPending(column any) (Pending, error) {
 // PutPending records items that could not be brought to their wanted state. The time of the first attempt stays; if First is zero a new
 // row takes Last.
 func (tx *Tx) PutPending(mirror MirrorKey, list []Pending) error {
-	for _, p := range list {
+	in := tx.c.inserter(`INSERT INTO pending (mirror, item, action, code, reason, path, attempts, first, last, request_id)`, 10, `
+		ON CONFLICT (mirror, item) DO UPDATE SET action = excluded.action, code = excluded.code, reason = excluded.reason,
+			path = excluded.path, attempts = excluded.attempts, last = excluded.last, request_id = excluded.request_id`)
+	for i := range list {
+		p := &list[i]
 		first := p.First
 		if first.IsZero() {
 			first = p.Last
 		}
-		_, err := tx.exec(`
-			INSERT INTO pending (mirror, item, action, code, reason, path, attempts, first, last, request_id) VALUES (?,?,?,?,?,?,?,?,?,?)
-			ON CONFLICT (mirror, item) DO UPDATE SET action = excluded.action, code = excluded.code, reason = excluded.reason,
-				path = excluded.path, attempts = excluded.attempts, last = excluded.last, request_id = excluded.request_id`,
-			mirror, p.Item, p.Action, p.Code, p.Reason, p.Path, p.Attempts, toUnix(first), toUnix(p.Last), p.RequestID)
+		err := in.add(int64(mirror), clean(string(p.Item)), clean(p.Action), clean(p.Code), clean(p.Reason), clean(p.Path), int64(p.Attempts),
+			toUnix(first), toUnix(p.Last), clean(p.RequestID))
 		if err != nil {
-			return fmt.Errorf("put pending item: %w", err)
+			return fmt.Errorf("put pending items: %w", err)
 		}
+	}
+	if err := in.flush(); err != nil {
+		return fmt.Errorf("put pending items: %w", err)
 	}
 	return nil
 }

@@ -103,7 +103,7 @@ func (tx *Tx) stagePages(drive DriveKey, pages []Page) error {
 	}
 	low, _ := span(drive)
 	seq := low + staged
-	in := tx.c.inserter(`INSERT INTO staged (`+stagedColumns+`)`, 15)
+	in := tx.c.inserter(`INSERT INTO staged (`+stagedColumns+`)`, 15, ``)
 	var tombstones int64
 	var root ItemID
 	for _, p := range pages {

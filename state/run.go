@@ -50,7 +50,7 @@ func (tx *Tx) PutRunItems(id RunID, items []RunItem) error {
 	if err != nil {
 		return fmt.Errorf("put items of run %d: %w", id, err)
 	}
-	in := tx.c.inserter(`INSERT INTO run_items (`+runItemColumns+`)`, 17)
+	in := tx.c.inserter(`INSERT INTO run_items (`+runItemColumns+`)`, 17, ``)
 	for _, it := range items {
 		n++
 		err := in.add(int64(id), n, clean(it.Mirror), clean(string(it.Item)), clean(it.Path), clean(it.Action), clean(it.Outcome), clean(it.Code),

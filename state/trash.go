@@ -11,12 +11,16 @@ import (
 // PutTrash records what was moved to the target's trash; the path inside the trash is the key.
 func (tx *Tx) PutTrash(mirror MirrorKey, list []Trashed) error {
 	tx.applied = true
-	for _, t := range list {
-		_, err := tx.exec(`INSERT OR REPLACE INTO trash (mirror, path, original, item, size, at, run, reason) VALUES (?,?,?,?,?,?,?,?)`,
-			mirror, t.Path, t.Original, t.Item, t.Size, toUnix(t.At), t.Run, t.Reason)
+	in := tx.c.inserter(`INSERT OR REPLACE INTO trash (mirror, path, original, item, size, at, run, reason)`, 8, ``)
+	for i := range list {
+		t := &list[i]
+		err := in.add(int64(mirror), clean(t.Path), clean(t.Original), clean(string(t.Item)), t.Size, toUnix(t.At), int64(t.Run), clean(t.Reason))
 		if err != nil {
 			return fmt.Errorf("put trash: %w", err)
 		}
+	}
+	if err := in.flush(); err != nil {
+		return fmt.Errorf("put trash: %w", err)
 	}
 	return nil
 }
