@@ -19,8 +19,8 @@ func functions(sc *scope) map[string]function.Function {
 		"max": stdlib.MaxFunc, "min": stdlib.MinFunc, "parseint": stdlib.ParseIntFunc, "pow": powFunc(), "signum": stdlib.SignumFunc,
 		"sum": sumFunc(),
 		// strings
-		"chomp": stdlib.ChompFunc, "format": bounded(stdlib.FormatFunc), "formatlist": bounded(stdlib.FormatListFunc),
-		"indent": bounded(stdlib.IndentFunc), "join": stdlib.JoinFunc, "lower": stdlib.LowerFunc, "upper": stdlib.UpperFunc,
+		"chomp": stdlib.ChompFunc, "format": guarded(stdlib.FormatFunc, formatWithin), "formatlist": guarded(stdlib.FormatListFunc, formatWithin),
+		"indent": guarded(stdlib.IndentFunc, indentWithin), "join": guarded(stdlib.JoinFunc, joinWithin), "lower": stdlib.LowerFunc, "upper": stdlib.UpperFunc,
 		"regex": stdlib.RegexFunc, "regexall": stdlib.RegexAllFunc, "replace": replaceFunc(), "split": stdlib.SplitFunc,
 		"strrev": stdlib.ReverseFunc, "substr": stdlib.SubstrFunc, "title": stdlib.TitleFunc, "trim": stdlib.TrimFunc,
 		"trimprefix": stdlib.TrimPrefixFunc, "trimsuffix": stdlib.TrimSuffixFunc, "trimspace": stdlib.TrimSpaceFunc,
@@ -37,8 +37,8 @@ func functions(sc *scope) map[string]function.Function {
 		"zipmap": stdlib.ZipmapFunc,
 		// encoding
 		"base64decode": base64DecodeFunc(), "base64encode": base64EncodeFunc(), "csvdecode": stdlib.CSVDecodeFunc,
-		"jsondecode": stdlib.JSONDecodeFunc, "jsonencode": stdlib.JSONEncodeFunc, "urlencode": urlEncodeFunc(),
-		"yamldecode": yaml.YAMLDecodeFunc, "yamlencode": yaml.YAMLEncodeFunc,
+		"jsondecode": guarded(stdlib.JSONDecodeFunc, shallow), "jsonencode": stdlib.JSONEncodeFunc, "urlencode": urlEncodeFunc(),
+		"yamldecode": yamlDecodeFunc(), "yamlencode": yaml.YAMLEncodeFunc,
 		// hashes
 		"md5": hashFunc(md5Sum, toHex), "sha1": hashFunc(sha1Sum, toHex), "sha256": hashFunc(sha256Sum, toHex), "sha512": hashFunc(sha512Sum, toHex),
 		"base64sha256": hashFunc(sha256Sum, toBase64), "base64sha512": hashFunc(sha512Sum, toBase64), "uuidv5": uuidV5Func(),

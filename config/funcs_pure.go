@@ -8,7 +8,6 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"net/url"
 	"path"
 	"strings"
@@ -20,84 +19,7 @@ import (
 	"github.com/zclconf/go-cty/cty/convert"
 	"github.com/zclconf/go-cty/cty/function"
 	"github.com/zclconf/go-cty/cty/function/stdlib"
-	"golang.org/x/text/unicode/norm"
 )
-
-var errTooMuch = errors.New("the result would be too large")
-
-// bounded refuses arguments that ask for absurdly wide output: numbers in a format
-// ("%1000000000s") and wide indentation reach any size from a short text (H-90).
-func bounded(f function.Function) function.Function {
-	spec := &function.Spec{VarParam: &function.Parameter{Name: "args", Type: cty.DynamicPseudoType, AllowNull: true, AllowUnknown: true, AllowDynamicType: true, AllowMarked: true}}
-	check := func(args []cty.Value) error {
-		for _, arg := range args {
-			arg, _ = arg.Unmark()
-			if arg.IsNull() || !arg.IsKnown() {
-				continue
-			}
-			if arg.Type() == cty.Number && arg.AsBigFloat().IsInt() {
-				continue
-			}
-			if arg.Type() == cty.String && longDigits(arg.AsString()) {
-				return errors.New("a width or precision above 9999 is not supported")
-			}
-		}
-		return nil
-	}
-	spec.Type = func(args []cty.Value) (cty.Type, error) {
-		if len(args) > 0 {
-			if err := check(args[:1]); err != nil {
-				return cty.NilType, err
-			}
-		}
-		return f.ReturnTypeForValues(args)
-	}
-	spec.Impl = func(args []cty.Value, _ cty.Type) (cty.Value, error) {
-		if len(args) > 0 {
-			first, _ := args[0].Unmark()
-			if first.Type() == cty.Number && first.IsKnown() && !first.IsNull() {
-				if n, _ := first.AsBigFloat().Float64(); n < 0 || n > 1000 {
-					return cty.NilVal, errTooMuch
-				}
-			}
-		}
-		return f.Call(args)
-	}
-	return function.New(spec)
-}
-
-// longDigits reports whether a format text has a run of five digits after a percent sign.
-func longDigits(s string) bool {
-	for _, verb := range strings.Split(s, "%")[1:] {
-		run := 0
-		for _, c := range verb {
-			if c >= '0' && c <= '9' {
-				if run++; run > 4 {
-					return true
-				}
-				continue
-			}
-			if c != '.' && c != '-' && c != '+' && c != ' ' && c != '#' && c != '[' && c != ']' && c != '*' {
-				break
-			}
-			run = 0
-		}
-	}
-	return false
-}
-
-func powFunc() function.Function {
-	return function.New(&function.Spec{
-		Params: []function.Parameter{{Name: "base", Type: cty.Number}, {Name: "power", Type: cty.Number}},
-		Type:   function.StaticReturnType(cty.Number),
-		Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {
-			if p, _ := args[1].AsBigFloat().Float64(); p > 1024 || p < -1024 {
-				return cty.NilVal, errTooMuch
-			}
-			return stdlib.Pow(args[0], args[1])
-		},
-	})
-}
 
 func sumFunc() function.Function {
 	return function.New(&function.Spec{
@@ -123,23 +45,6 @@ func sumFunc() function.Function {
 				total = total.Add(n)
 			}
 			return total, nil
-		},
-	})
-}
-
-func replaceFunc() function.Function {
-	return function.New(&function.Spec{
-		Params: []function.Parameter{{Name: "text", Type: cty.String}, {Name: "search", Type: cty.String}, {Name: "replacement", Type: cty.String}},
-		Type:   function.StaticReturnType(cty.String),
-		Impl: func(args []cty.Value, ret cty.Type) (cty.Value, error) {
-			text, search, replacement := args[0].AsString(), args[1].AsString(), args[2].AsString()
-			if (len(text)+1)*(len(replacement)+1) > maxValueText {
-				return cty.NilVal, errTooMuch
-			}
-			if len(search) > 1 && strings.HasPrefix(search, "/") && strings.HasSuffix(search, "/") {
-				return stdlib.RegexReplace(args[0], cty.StringVal(search[1:len(search)-1]), args[2])
-			}
-			return stdlib.Replace(args[0], args[1], args[2])
 		},
 	})
 }
@@ -263,27 +168,6 @@ func oneFunc() function.Function {
 				return v, nil
 			}
 			return cty.NilVal, errors.New("there is more than one element")
-		},
-	})
-}
-
-// setProductFunc is stdlib's with a limit on the product, computed before it is made.
-func setProductFunc() function.Function {
-	return function.New(&function.Spec{
-		VarParam: &function.Parameter{Name: "sets", Type: cty.DynamicPseudoType, AllowMarked: true},
-		Type:     func(args []cty.Value) (cty.Type, error) { return stdlib.SetProductFunc.ReturnTypeForValues(args) },
-		Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {
-			total := 1
-			for _, arg := range args {
-				arg, _ = arg.Unmark()
-				if arg.IsNull() || !arg.IsKnown() || !arg.CanIterateElements() {
-					continue
-				}
-				if total *= max(arg.LengthInt(), 1); total > maxElements {
-					return cty.NilVal, errTooMuch
-				}
-			}
-			return stdlib.SetProductFunc.Call(args)
 		},
 	})
 }
@@ -417,125 +301,5 @@ func isSensitiveFunc() function.Function {
 		Params: []function.Parameter{{Name: "value", Type: cty.DynamicPseudoType, AllowDynamicType: true, AllowMarked: true, AllowNull: true, AllowUnknown: true}},
 		Type:   function.StaticReturnType(cty.Bool),
 		Impl:   func(args []cty.Value, _ cty.Type) (cty.Value, error) { return cty.BoolVal(isSensitive(args[0])), nil },
-	})
-}
-
-// uniform is a conversion function with a short way for tuples whose elements have one
-// type: the library compares every pair of element types, which takes minutes for the
-// sizes we allow.
-func uniform(general function.Function, collection func(cty.Type) cty.Type, build func([]cty.Value) cty.Value) function.Function {
-	element := func(v cty.Value) (cty.Type, bool) {
-		t := v.Type()
-		if v.IsMarked() || !v.IsKnown() || v.IsNull() || !t.IsTupleType() || t.Length() == 0 {
-			return cty.NilType, false
-		}
-		types := t.TupleElementTypes()
-		for _, other := range types {
-			if !other.Equals(types[0]) || other.HasDynamicTypes() {
-				return cty.NilType, false
-			}
-		}
-		return types[0], true
-	}
-	return function.New(&function.Spec{
-		Params: []function.Parameter{{Name: "value", Type: cty.DynamicPseudoType, AllowNull: true, AllowMarked: true, AllowDynamicType: true, AllowUnknown: true}},
-		Type: func(args []cty.Value) (cty.Type, error) {
-			if t, ok := element(args[0]); ok {
-				return collection(t), nil
-			}
-			return general.ReturnTypeForValues(args)
-		},
-		Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {
-			if _, ok := element(args[0]); ok {
-				return build(args[0].AsValueSlice()), nil
-			}
-			return general.Call(args)
-		},
-	})
-}
-
-// bytesFunc turns "10GiB" into a number.
-func bytesFunc() function.Function {
-	return function.New(&function.Spec{
-		Params: []function.Parameter{{Name: "size", Type: cty.String}},
-		Type:   function.StaticReturnType(cty.Number),
-		Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {
-			n, err := ParseSize(args[0].AsString())
-			return cty.NumberIntVal(n), err
-		},
-	})
-}
-
-// slugFunc makes a name of lower-case ASCII letters, digits and dashes. Letters with
-// marks lose them; everything else becomes one dash.
-func slugFunc() function.Function {
-	return textFunc(func(s string) (string, error) {
-		var out strings.Builder
-		dash := false
-		for _, c := range norm.NFKD.String(strings.ToLower(s)) {
-			switch {
-			case c >= 'a' && c <= 'z' || c >= '0' && c <= '9':
-				if dash && out.Len() > 0 {
-					out.WriteByte('-')
-				}
-				dash = false
-				out.WriteRune(c)
-			case c == 'ß':
-				out.WriteString("ss")
-			case c >= 0x300 && c <= 0x36f: // combining marks
-			default:
-				dash = true
-			}
-		}
-		if out.Len() == 0 {
-			return "", fmt.Errorf("%q has no letter or digit that a slug could keep", visible(s))
-		}
-		return out.String(), nil
-	})
-}
-
-// safePathFunc makes a relative path that is valid on every system: no empty, . or ..
-// segments, no characters that Windows refuses, no reserved names, no trailing dots
-// and spaces. It is for building targets out of names from outside.
-func safePathFunc() function.Function {
-	return textFunc(func(s string) (string, error) {
-		var parts []string
-		for _, p := range strings.FieldsFunc(norm.NFC.String(s), func(c rune) bool { return c == '/' || c == '\\' }) {
-			if p = safeName(p); p != "" {
-				parts = append(parts, p)
-			}
-		}
-		if len(parts) == 0 {
-			return "", fmt.Errorf("%q has no part that a path could keep", visible(s))
-		}
-		return strings.Join(parts, "/"), nil
-	})
-}
-
-func safeName(p string) string {
-	p = strings.Map(func(c rune) rune {
-		if isHidden(c) || strings.ContainsRune("<>:\"|?*\n\r\t", c) {
-			return '_'
-		}
-		return c
-	}, p)
-	p = strings.TrimRight(strings.TrimLeft(p, " "), " .")
-	stem, _, _ := strings.Cut(strings.ToLower(p), ".")
-	switch strings.TrimRight(stem, " ") {
-	case "con", "prn", "aux", "nul", "conin$", "conout$", "com1", "com2", "com3", "com4", "com5", "com6", "com7", "com8", "com9",
-		"lpt1", "lpt2", "lpt3", "lpt4", "lpt5", "lpt6", "lpt7", "lpt8", "lpt9":
-		return "_" + p
-	}
-	return p
-}
-
-// globMatchFunc answers whether a pattern of select names a file of this path, itself
-// or through a folder above it.
-func globMatchFunc() function.Function {
-	return predicate("pattern", "path", func(pattern, name string) (bool, error) {
-		if code, why := globProblem(pattern); code == CodeGlob {
-			return false, errors.New(why)
-		}
-		return parseGlob(pattern).matchTree(strings.Trim(foldText(name), "/")), nil
 	})
 }

@@ -78,6 +78,7 @@ func templateNesting(name string, src []byte) hcl.Diagnostics {
 type level struct {
 	brace     bool
 	operators int
+	literals  int // pieces of text in a template; the parser's cost is their square
 }
 
 func tokenNesting(tokens hclsyntax.Tokens) hcl.Diagnostics {
@@ -85,8 +86,11 @@ func tokenNesting(tokens hclsyntax.Tokens) hcl.Diagnostics {
 	for _, tok := range tokens {
 		top := &stack[len(stack)-1]
 		switch tok.Type {
+		case hclsyntax.TokenTemplateInterp:
+			top.operators++ // one text inserted often is how a small file becomes a large value
+			stack = append(stack, level{})
 		case hclsyntax.TokenOBrace, hclsyntax.TokenOBrack, hclsyntax.TokenOParen, hclsyntax.TokenOQuote,
-			hclsyntax.TokenOHeredoc, hclsyntax.TokenTemplateInterp:
+			hclsyntax.TokenOHeredoc:
 			stack = append(stack, level{brace: tok.Type == hclsyntax.TokenOBrace})
 		case hclsyntax.TokenTemplateControl:
 			top.operators++ // %{if} nests without a bracket that stays open
@@ -107,6 +111,12 @@ func tokenNesting(tokens hclsyntax.Tokens) hcl.Diagnostics {
 			hclsyntax.TokenGreaterThan, hclsyntax.TokenGreaterThanEq, hclsyntax.TokenAnd, hclsyntax.TokenOr,
 			hclsyntax.TokenBang, hclsyntax.TokenQuestion, hclsyntax.TokenDot:
 			top.operators++
+		case hclsyntax.TokenQuotedLit, hclsyntax.TokenStringLit:
+			top.literals++
+		}
+		if stack[len(stack)-1].literals > maxLiterals {
+			return hcl.Diagnostics{problem(hcl.DiagError, CodeTooDeep, tok.Range, "Text in too many pieces",
+				"One text may have %d lines or percent and dollar signs. Put it into a file and read it with file().", maxLiterals)}
 		}
 		if len(stack) > maxNesting || stack[len(stack)-1].operators > maxOperators {
 			return hcl.Diagnostics{problem(hcl.DiagError, CodeTooDeep, tok.Range, "Nested too deep",

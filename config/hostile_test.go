@@ -37,7 +37,12 @@ func TestHostileFilesAreRefusedBeforeTheyCost(t *testing.T) {
 		"big power":             {"main.hcl", `locals { a = pow(10, 999999999) }`, CodeFunction},
 		"set product":           {"main.hcl", `locals { a = setproduct(range(1000), range(1000), range(1000)) }`, CodeFunction},
 		"replacement":           {"main.hcl", "locals {\n  a = replace(replace(\"" + many("x", 4000) + "\", \"\", \"" + many("y", 4000) + "\"), \"\", \"" + many("y", 4000) + "\")\n}", CodeFunction},
-		"instances":             {"main.hcl", demo + "mirror \"m\" {\n  for_each = toset([for p in setproduct(range(200), range(200)) : \"${p[0]}-${p[1]}\"])\n  drive_id = \"b!1\"\n  target = \"./m/${each.key}\"\n}", CodeExpansion},
+		"wide join":             {"main.hcl", "locals {\n  a = join(\"" + many("x", 4000) + "\", [for p in setproduct(range(200), range(200)) : \"\"])\n}", CodeFunction},
+		"repeated argument":     {"main.hcl", "locals {\n  a = format(\"" + many("%[1]s", 2_000) + "\", \"" + many("x", 40_000) + "\")\n}", CodeFunction},
+		"pieces of text":        {"main.hcl", "locals {\n  a = \"" + many("%x", 1_000_000) + "\"\n}", CodeTooDeep},
+		"lines of a heredoc":    {"main.hcl", "locals {\n  a = <<E\n" + many("x\n", 1_000_000) + "E\n}", CodeTooDeep},
+		"repeated insertion":    {"main.hcl", "locals {\n  a = \"" + many("${local.b}", 1000) + "\"\n  b = 1\n}", CodeTooDeep},
+		"instances":             {"main.hcl", demo + "mirror \"m\" {\n  for_each = toset([for p in setproduct(range(101), range(100)) : \"${p[0]}-${p[1]}\"])\n  drive_id = \"b!1\"\n  target = \"./m/${each.key}\"\n}", CodeExpansion},
 		"invalid UTF-8":         {"main.hcl", "a = \"\xff\"", CodeHiddenCharacter},
 		"bidi in a comment":     {"main.hcl", "# \u202e\n", CodeHiddenCharacter},
 		"bidi in values":        {"x.auto.vars.hcl", "a = \"\u2066\"", CodeHiddenCharacter},
@@ -54,6 +59,26 @@ func TestHostileFilesAreRefusedBeforeTheyCost(t *testing.T) {
 			}
 			if out := text(t, cfg, diags); len(out) > 20_000 {
 				t.Errorf("%d bytes of diagnostics", len(out))
+			}
+		})
+	}
+}
+
+func TestDecodersDoNotRecurseWithoutBound(t *testing.T) {
+	laughs := "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n"
+	for i := range 9 {
+		laughs += fmt.Sprintf("a%d: &a%d [%s]\n", i+1, i+1, strings.TrimSuffix(strings.Repeat(fmt.Sprintf("*a%d, ", i), 10), ", "))
+	}
+	for name, c := range map[string][2]string{
+		"JSON arrays":  {`jsondecode(file("f"))`, strings.Repeat("[", 1_000_000)},
+		"YAML arrays":  {`yamldecode(file("f"))`, strings.Repeat("[", 1_000_000)},
+		"YAML dashes":  {`yamldecode(file("f"))`, strings.Repeat("- ", 1_000_000)},
+		"YAML aliases": {`yamldecode(file("f"))`, laughs},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := broken(t, Options{}, "main.hcl", "locals {\n  a = "+c[0]+"\n}\n", "f", c[1])
+			if !strings.Contains(got, "[SPM0121]") && !strings.Contains(got, "[SPM0126]") {
+				t.Error(got)
 			}
 		})
 	}

@@ -7,10 +7,11 @@ const (
 	maxTotalBytes  = 32 << 20 // all files together
 	maxNesting     = 100      // brackets, blocks, templates
 	maxOperators   = 500      // chained in one expression at one level
+	maxLiterals    = 5000     // lines and percent signs of one text
 	maxInstances   = 10_000   // of one block with for_each
 	maxMirrors     = 50_000   // of a whole configuration
 	maxElements    = 100_000  // in one value, nested ones included
-	maxValueText   = 16 << 20 // bytes of text in one value
+	maxValueText   = 4 << 20  // bytes of text in one value
 	maxModuleDepth = 8        // modules within modules
 	maxName        = 128      // bytes of a block label
 	maxKey         = 1024     // bytes of a for_each key

@@ -39,7 +39,8 @@ func Var(assign string) VarArg { return VarArg{Assign: assign} }
 // VarFile makes the VarArg of -var-file=path.
 func VarFile(path string) VarArg { return VarArg{File: path} }
 
-// Config is everything the files of one directory declare.
+// Config is everything the files of one directory declare. Its data may be read by
+// many goroutines at once; evaluating checks, outputs and console expressions may not.
 type Config struct {
 	Dir    string // absolute
 	Files  []File // configuration files, sorted by name; files of values are not among them
@@ -110,7 +111,9 @@ type Tenant struct {
 
 // Auth is the one method by which the program proves who it is. There is no chain
 // of fallbacks: what was reviewed is what is used. Names follow the azuread
-// provider; the zero Method belongs to a sandbox tenant.
+// provider; the zero Method belongs to a sandbox tenant. Where several sources of one
+// credential are set by the environment, a token goes before a file, and a file before
+// a request.
 type Auth struct {
 	Method string // client_secret, client_certificate, oidc, workload_identity, managed_identity, azure_cli, device_code
 

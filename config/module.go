@@ -46,9 +46,8 @@ func (inst instance) module() cty.Value {
 	if !ok {
 		return cty.DynamicVal
 	}
-	before := len(s.diags)
 	bodies := s.moduleBodies(dir)
-	if len(s.diags) > before || len(bodies) == 0 {
+	if len(bodies) == 0 {
 		return cty.DynamicVal
 	}
 	child := newScope(s, inst.scope, dir, inst.address+".")
@@ -100,12 +99,17 @@ func (inst instance) moduleDir(attrs hcl.Attributes) (string, bool) {
 	return dir, true
 }
 
-// moduleBodies parses a directory once, however many instances it has.
+// moduleBodies parses a directory once, however many instances it has. A directory with
+// mistakes has none.
 func (s *session) moduleBodies(dir string) []hcl.Body {
 	if bodies, done := s.parsed[dir]; done {
 		return bodies
 	}
+	before := len(s.diags)
 	bodies := s.bodies(dir)
+	if len(s.diags) > before {
+		bodies = nil // half a module would lead to mistakes that are none
+	}
 	s.parsed[dir] = bodies
 	return bodies
 }
