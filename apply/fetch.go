@@ -10,6 +10,8 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"path"
+	"strings"
 	"sync"
 	"time"
 
@@ -279,7 +281,7 @@ func (f *fetch) transferOnce(ctx context.Context) error {
 		return nil
 	}
 	c, err := f.Source.Open(ctx, graph.ContentRequest{
-		URL: f.item.DownloadURL, Offset: f.offset, Length: -1, MaxBytes: f.limit(),
+		URL: f.item.DownloadURL, Offset: f.offset, Length: -1, MaxBytes: f.limit(), Fragile: notebookPart(f.item.Name),
 	})
 	if err != nil {
 		return err
@@ -297,12 +299,20 @@ func (f *fetch) transferOnce(ctx context.Context) error {
 	return f.copy(ctx, c)
 }
 
-// limit is one byte more than is expected, enough to see that there is more (I-10).
+// limit is the most that a file may have: what is announced, and what the service
+// may add when it rewrites it (I-10). An empty one means no limit.
 func (f *fetch) limit() int64 {
 	if f.item.Size < 0 {
-		return -1
+		return 0
 	}
-	return f.item.Size - f.offset + 1
+	return f.item.Size + maxExcess
+}
+
+// notebookPart recognises parts of OneNote notebooks, whose download can fail for
+// good with 503 (C26).
+func notebookPart(name string) bool {
+	ext := strings.ToLower(path.Ext(name))
+	return ext == ".one" || ext == ".onetoc2"
 }
 
 func (f *fetch) copy(ctx context.Context, c *graph.Content) error {

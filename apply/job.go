@@ -212,6 +212,8 @@ func (m *mirrorRun) sort(c plan.Change) error {
 	case c.Action() == plan.Blocked:
 		m.total.ItemsTotal--
 		m.hold(c)
+	case c.Reason == plan.TargetMoved:
+		m.note(m.result(&c, Done), "") // the target was moved before it was opened
 	case c.Folder && c.Action() == plan.Delete:
 		m.folders = append(m.folders, c)
 	case c.Moves() || (c.Folder && (c.Action() == plan.Add || c.Action() == plan.Adopt)):

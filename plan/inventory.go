@@ -101,6 +101,8 @@ type Inventory interface {
 type Observed interface {
 	Item(ctx context.Context, id ItemID) (Item, bool, error)
 	Folders(ctx context.Context) iter.Seq2[Item, error]
+	// Children yields what is observed directly in a folder.
+	Children(ctx context.Context, folder ItemID) iter.Seq2[Item, error]
 	// Subtree yields the ids of all that is observed below a folder.
 	Subtree(ctx context.Context, folder ItemID) iter.Seq2[ItemID, error]
 }

@@ -205,6 +205,19 @@ const (
 	DriftUntracked DriftKind = "untracked"
 )
 
+// The kinds of changes at the source that -refresh-only tells of.
+const (
+	SourceAdded   DriftKind = "added at the source"
+	SourceChanged DriftKind = "changed at the source"
+	SourceMoved   DriftKind = "moved at the source"
+	SourceRemoved DriftKind = "removed at the source"
+)
+
+// DriftKinds lists every kind in the order of display.
+var DriftKinds = [...]DriftKind{
+	DriftMissing, DriftChanged, DriftReplaced, DriftUntracked, SourceAdded, SourceChanged, SourceMoved, SourceRemoved,
+}
+
 // Drift is one difference between the disk and what was applied to it.
 type Drift struct {
 	Mirror  string    `json:"mirror"`
@@ -225,6 +238,19 @@ const (
 	ModeRefreshOnly = "refresh-only"
 	ModeDestroy     = "destroy"
 )
+
+// SourceDrift says what a change would have been made for, when -refresh-only only
+// tells of it; ok is false for changes whose reason lies elsewhere.
+func SourceDrift(c Change) (d Drift, ok bool) {
+	kinds := map[Action]DriftKind{
+		Add: SourceAdded, Update: SourceChanged, Metadata: SourceChanged, Move: SourceMoved, Delete: SourceRemoved, Forget: SourceRemoved,
+	}
+	kind, ok := kinds[c.Action()]
+	if !ok || c.Cause != BySource {
+		return Drift{}, false
+	}
+	return Drift{Mirror: c.Mirror, Path: c.Path, ItemID: c.ItemID, Kind: kind, Applied: c.Local}, true
+}
 
 // Header is everything of a plan but its items.
 type Header struct {
