@@ -77,7 +77,6 @@ func newApp(env *environment) *cli.Command {
 		Writer:                    env.stdout,
 		ErrWriter:                 env.stderr,
 		HideVersion:               true,
-		Suggest:                   true,
 		EnableShellCompletion:     true,
 		DisableSliceFlagSeparator: true,
 		Flags: []cli.Flag{
@@ -91,25 +90,10 @@ func newApp(env *environment) *cli.Command {
 			}
 			return ctx, nil
 		},
-		CommandNotFound: func(_ context.Context, c *cli.Command, name string) {
-			fmt.Fprintf(env.stderr, "spmirror has no command named %q.%s\n\nAll commands: spmirror -help\n", name, didYouMean(c, name))
-		},
 		ExitErrHandler: func(context.Context, *cli.Command, error) {},
-		OnUsageError: func(_ context.Context, _ *cli.Command, err error, _ bool) error {
-			return &problem{code: "SPM0002", summary: "Invalid command line", err: err}
-		},
-		Action: func(ctx context.Context, c *cli.Command) error {
-			if c.Args().Len() > 0 {
-				name := c.Args().First()
-				return &problem{code: "SPM0003", summary: fmt.Sprintf("spmirror has no command named %q.%s", name, didYouMean(c, name)),
-					detail: "All commands: spmirror -help"}
-			}
-			if err := cli.ShowAppHelp(c); err != nil {
-				return err
-			}
-			return exitStatus(exitError)
-		},
-		Commands: commands(env),
+		OnUsageError:   usageError,
+		Action:         groupAction,
+		Commands:       strict(commands(env)),
 	}
 }
 
@@ -124,13 +108,6 @@ func commands(env *environment) []*cli.Command {
 		sandboxCommand(env),
 		versionCommand(env),
 	}
-}
-
-func didYouMean(c *cli.Command, name string) string {
-	if s := cli.SuggestCommand(c.Commands, name); s != "" {
-		return fmt.Sprintf(" Did you mean %q?", strings.TrimPrefix(s, "Did you mean "))
-	}
-	return ""
 }
 
 // arguments adds SPMIRROR_CLI_ARGS and SPMIRROR_CLI_ARGS_<command>, and gives a

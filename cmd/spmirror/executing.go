@@ -245,9 +245,12 @@ func (s *session) prepare(ctx context.Context, m *plan.Mirror) (*apply.Mirror, e
 	}
 	marker := target.Marker{UUID: row.Marker, Lineage: s.store.Lineage()}
 	if !known {
-		if row, marker, err = s.establish(ctx, m); err != nil {
-			return nil, err
-		}
+		row, marker, err = s.establish(ctx, m)
+	} else {
+		err = s.reestablish(ctx, m, &row, marker)
+	}
+	if err != nil {
+		return nil, err
 	}
 	dir, err := target.Open(row.Target, marker, s.targetOptions(m.Address)...)
 	if err != nil {
@@ -287,6 +290,29 @@ func (s *session) establish(ctx context.Context, m *plan.Mirror) (state.Mirror, 
 		return err
 	})
 	return row, marker, err
+}
+
+// reestablish brings the row of a mirror to the source and target of the plan: the
+// directory is moved first, so that the row never names a path that is not there.
+func (s *session) reestablish(ctx context.Context, m *plan.Mirror, row *state.Mirror, marker target.Marker) error {
+	drive, ok, err := s.store.DriveByID(ctx, m.Source.Tenant, state.DriveID(m.Source.DriveID))
+	if err != nil || !ok {
+		return fmt.Errorf("drive of %s is not known: %w", m.Address, errors.Join(err, fs.ErrNotExist))
+	}
+	same := row.Drive == drive.Key && row.Folder == state.ItemID(m.Source.FolderID)
+	if same && row.Target == m.Target.Path {
+		return nil
+	}
+	if row.Target != m.Target.Path {
+		if err := target.Relocate(row.Target, m.Target.Path, marker); err != nil {
+			return err
+		}
+	}
+	row.Drive, row.Folder, row.FolderPath, row.Target = drive.Key, state.ItemID(m.Source.FolderID), m.Source.Folder, m.Target.Path
+	return s.store.Tx(ctx, func(tx *state.Tx) error {
+		_, err := tx.PutMirror(*row)
+		return err
+	})
 }
 
 // begin records the run and advances the generations of its mirrors, so that no

@@ -45,14 +45,14 @@ func (p *problem) Unwrap() error { return p.err }
 
 // exitCode of an error.
 func exitCode(err error) int {
-	var status exitStatus
-	var p *problem
-	switch {
-	case err == nil:
+	if err == nil {
 		return exitOK
-	case errors.As(err, &status):
+	}
+	var status exitStatus
+	if errors.As(err, &status) {
 		return int(status)
-	case errors.As(err, &p) && p.exit != 0:
+	}
+	if p := explained(err); p.exit != 0 {
 		return p.exit
 	}
 	return exitError

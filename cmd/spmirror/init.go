@@ -36,9 +36,6 @@ func runInit(ctx context.Context, env *environment, c *cli.Command) error {
 	}
 	_, err := os.Stat(cfg.Backend.Path)
 	made := errors.Is(err, os.ErrNotExist)
-	if err := os.MkdirAll(filepath.Dir(cfg.Backend.Path), 0o700); err != nil {
-		return err
-	}
 	s, err := openSession(ctx, env, cfg, sessionOptions{operation: "init", color: colorOf(c)})
 	if err != nil {
 		return err

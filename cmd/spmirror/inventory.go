@@ -103,6 +103,10 @@ func (o observed) Folders(ctx context.Context) iter.Seq2[plan.Item, error] {
 	return mapped(o.store.Folders(ctx, o.mirror.Drive), func(i state.Item) plan.Item { return planItem(&i) })
 }
 
+func (o observed) Children(ctx context.Context, folder plan.ItemID) iter.Seq2[plan.Item, error] {
+	return mapped(o.store.Children(ctx, o.mirror.Drive, state.ItemID(folder)), func(i state.Item) plan.Item { return planItem(&i) })
+}
+
 func (o observed) Subtree(ctx context.Context, folder plan.ItemID) iter.Seq2[plan.ItemID, error] {
 	return mapped(o.store.Subtree(ctx, o.mirror, state.ItemID(folder)), func(p state.Pair) plan.ItemID { return plan.ItemID(p.ID()) })
 }

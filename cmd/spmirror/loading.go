@@ -1,6 +1,8 @@
 package main
 
 import (
+	"fmt"
+
 	"github.com/urfave/cli/v3"
 
 	"github.com/spmirror/spmirror/config"
@@ -42,9 +44,13 @@ func loadOptions(env *environment, c *cli.Command) config.Options {
 	return o
 }
 
-// load reads the configuration and prints its diagnostics.
+// load reads the configuration for a command that works with it, and prints its
+// diagnostics. Unlike validate it accepts nothing that is not known: a mirror whose
+// for_each had no value yet would look like one that is gone.
 func load(env *environment, c *cli.Command) (*config.Config, error) {
-	cfg, diags := config.Load(loadOptions(env, c))
+	o := loadOptions(env, c)
+	o.Data = noData{}
+	cfg, diags := config.Load(o)
 	if !diags.HasErrors() {
 		diags = append(diags, cfg.Credentials()...)
 	}
@@ -52,4 +58,12 @@ func load(env *environment, c *cli.Command) (*config.Config, error) {
 		return nil, err
 	}
 	return cfg, nil
+}
+
+// noData answers data blocks as long as the program cannot read them.
+type noData struct{}
+
+// ReadData refuses.
+func (noData) ReadData(r config.DataRequest) (map[string]any, error) {
+	return nil, fmt.Errorf("%s: data blocks cannot be read by this version", r.Address)
 }

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -42,6 +43,9 @@ type wanted struct {
 
 // makePlan refreshes the sources, compares, and judges. The plan must be closed.
 func (s *session) makePlan(ctx context.Context, o planOptions) (*plan.Plan, error) {
+	if err := s.knownAddresses(o); err != nil {
+		return nil, err
+	}
 	mirrors := s.selected(o)
 	if len(s.cfg.Mirrors) == 0 {
 		if err := s.refuseEmpty(ctx); err != nil {
@@ -76,6 +80,21 @@ func (s *session) makePlan(ctx context.Context, o planOptions) (*plan.Plan, erro
 		return nil, err
 	}
 	return s.finish(ctx, draft, header, guards)
+}
+
+// knownAddresses refuses a -target or -exclude that names no mirror: a plan of
+// nothing would look like success.
+func (s *session) knownAddresses(o planOptions) error {
+	for _, pattern := range slices.Concat(o.Targets, o.Excludes) {
+		if !slices.ContainsFunc(s.cfg.Mirrors, func(m config.Mirror) bool { return addressed(m.Address, []string{pattern}, false) }) {
+			var names []string
+			for _, m := range s.cfg.Mirrors {
+				names = append(names, m.Address)
+			}
+			return &problem{code: "SPM0012", summary: fmt.Sprintf("No mirror has the address %s.%s", pattern, didYouMean(pattern, "", names))}
+		}
+	}
+	return nil
 }
 
 // selected are the mirrors that -target and -exclude leave.
@@ -223,7 +242,8 @@ func (s *session) planMirror(ctx context.Context, draft *plan.Draft, w *wanted, 
 	if err := s.describe(ctx, w); err != nil {
 		return nil, err
 	}
-	if guard, stop := sourceChanged(w); stop {
+	guard, stop, replaced := sourceChanged(w, o)
+	if stop {
 		return []plan.GuardResult{guard}, nil
 	}
 	dir, err := s.openForPlan(w)
@@ -231,10 +251,13 @@ func (s *session) planMirror(ctx context.Context, draft *plan.Draft, w *wanted, 
 		return nil, err
 	}
 	req := plan.Request{
-		Mirror: w.header, Since: plan.Generation(w.row.Settled), Full: o.Full || w.row.Settled < w.drive.LogFloor,
+		Mirror: w.header, Since: plan.Generation(w.row.Settled), Full: o.Full || replaced || w.row.Settled < w.drive.LogFloor,
 		Store: planStore(s.store, w.row), Verify: o.Verify, Only: o.TargetPaths, Replace: replacePaths(o.Replace, w.cfg.Address),
 		Names: names{target.Naming{Portable: w.cfg.TargetNames == "portable"}},
 		Emit:  draft.Add, Drift: draft.AddDrift,
+	}
+	if o.mode == plan.ModeRefreshOnly {
+		req.Emit = tellOnly(draft)
 	}
 	if dir != nil {
 		defer dir.Close()
@@ -246,6 +269,9 @@ func (s *session) planMirror(ctx context.Context, draft *plan.Draft, w *wanted, 
 		now := apply.SettledOf(w.header)
 		req.Full = req.Full || settled.Notebooks != now.Notebooks || settled.Shortcuts != now.Shortcuts ||
 			settled.Names != now.Names || settled.Times != now.Times
+	}
+	if err := s.relocate(w, req.Emit); err != nil {
+		return nil, err
 	}
 	if err := req.Run(ctx); err != nil {
 		return nil, err
@@ -303,19 +329,46 @@ func (s *session) mirrorFolder(ctx context.Context, w *wanted) (state.ItemID, er
 	return s.resolveFolder(ctx, w.drive, w.cfg.Source.Folder)
 }
 
+// tellOnly turns changes into drift: -refresh-only proposes nothing.
+func tellOnly(draft *plan.Draft) func(plan.Change) error {
+	return func(c plan.Change) error {
+		if d, ok := plan.SourceDrift(c); ok {
+			return draft.AddDrift(d)
+		}
+		return nil
+	}
+}
+
+// relocate plans to move the whole target when its path changed in the
+// configuration: one rename on disk, never a download.
+func (s *session) relocate(w *wanted, emit func(plan.Change) error) error {
+	if w.row.Key == 0 || w.row.Target == w.cfg.Target {
+		return nil
+	}
+	return emit(plan.Change{
+		Mirror: w.cfg.Address, ItemID: w.header.Source.FolderID, Folder: true, Actions: []plan.Action{plan.Move},
+		Cause: plan.ByConfig, Reason: plan.TargetMoved, Path: plan.RelPath(w.cfg.Target), PreviousPath: plan.RelPath(w.row.Target),
+	})
+}
+
 // sourceChanged guards against another drive or folder under the same name
-// (require_same_source).
-func sourceChanged(w *wanted) (plan.GuardResult, bool) {
+// (require_same_source). -replace=ADDR accepts it: the mirror then becomes what
+// the new source is, through the plan and its guards.
+func sourceChanged(w *wanted, o planOptions) (guard plan.GuardResult, stop, replaced bool) {
 	was := w.row.Key != 0
 	same := w.row.Drive == w.drive.Key && string(w.row.Folder) == string(w.header.Source.FolderID)
-	if !was || same || !w.cfg.Guard.RequireSameSource {
-		return plan.GuardResult{}, false
+	if !was || same {
+		return plan.GuardResult{}, false, false
+	}
+	if !w.cfg.Guard.RequireSameSource || addressed(w.cfg.Address, o.Replace, false) {
+		w.row.Drive, w.row.Folder = w.drive.Key, state.ItemID(w.header.Source.FolderID)
+		return plan.GuardResult{}, false, true
 	}
 	return plan.GuardResult{
 		Name: "require_same_source", Mirror: w.cfg.Address, Status: plan.GuardBlocked,
 		Value: "another drive or folder", Limit: "the same as before",
 		Detail: "the configured source is not the one this mirror was made from; to accept it, use -replace=" + w.cfg.Address,
-	}, true
+	}, true, false
 }
 
 // openForPlan opens the target for reading. A target that does not exist yet is
@@ -337,7 +390,11 @@ func (s *session) openForPlan(w *wanted) (*target.Dir, error) {
 		return target.Open(w.cfg.Target, marker, opts...)
 	}
 	marker := target.Marker{UUID: w.row.Marker, Lineage: s.store.Lineage()}
-	dir, err := target.Open(w.row.Target, marker, opts...)
+	at := w.row.Target
+	if have, ok := readMarker(w.cfg.Target); ok && have.UUID == w.row.Marker {
+		at = w.cfg.Target // a relocation that was cut short, or one made by hand
+	}
+	dir, err := target.Open(at, marker, opts...)
 	if err != nil && !w.cfg.Guard.RequireMarker && errors.Is(err, target.ErrNoMarker) {
 		return nil, nil
 	}

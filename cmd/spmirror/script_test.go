@@ -47,7 +47,7 @@ func TestTheCommandLineBehavesAsTheScriptsSay(t *testing.T) {
 			return false, fmt.Errorf("unknown condition %q", name)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": exits, "count": count, "append": appendText, "touch": touch, "same": same,
+			"exits": exits, "append": appendText, "touch": touch, "same": same,
 			"hold-lock": holdLock, "alter-plan": alterPlan, "sandboxed": sandboxed,
 		},
 	})
@@ -70,16 +70,6 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	if got != want {
 		ts.Fatalf("%s ended with %d, want %d", strings.Join(args[1:], " "), got, want)
-	}
-}
-
-// count N TEXT FILE: the file (or stdout, stderr) holds the text N times.
-func count(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 3 {
-		ts.Fatalf("usage: count N TEXT FILE")
-	}
-	if got := strings.Count(ts.ReadFile(args[2]), args[1]); strconv.Itoa(got) != args[0] {
-		ts.Fatalf("%s holds %q %d times, want %s", args[2], args[1], got, args[0])
 	}
 }
 

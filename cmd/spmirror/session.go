@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/spmirror/spmirror/config"
@@ -69,6 +70,9 @@ func (s *session) notify(json bool) {
 
 func (s *session) open(ctx context.Context, o sessionOptions) error {
 	path := s.cfg.Backend.Path
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return fmt.Errorf("directory of the state: %w", err)
+	}
 	who := state.Owner{PID: os.Getpid(), Operation: o.operation, Since: s.env.now().UTC(), Version: version}
 	lock, err := state.Acquire(ctx, path, who, o.lockTimeout, func(state.Owner) {
 		s.notice.line("Acquiring state lock. This may take a few moments...")

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"slices"
 
 	"github.com/urfave/cli/v3"
@@ -46,6 +47,9 @@ func runShow(env *environment, c *cli.Command) error {
 		Compact: c.Bool("compact"), Verbose: c.Bool("verbose"), ListLimit: int(c.Int("list-limit")), PlanFile: c.Args().First(),
 	}
 	for _, a := range c.StringSlice("action") {
+		if !slices.Contains(plan.Actions[:], plan.Action(a)) {
+			return &problem{code: "SPM0002", summary: "Invalid -action=" + a, detail: fmt.Sprintf("Allowed are %s.", plan.Actions)}
+		}
 		opt.Actions = append(opt.Actions, plan.Action(a))
 	}
 	if glob := c.String("path"); glob != "" {
