@@ -103,6 +103,12 @@ func TestAMovedFolderIsNotWrittenToUnderItsOldName(t *testing.T) {
 	if _, err := d.Publish(name, "b/g", nil); err != nil || read(t, d.abs("b/g")) != "new" {
 		t.Errorf("a new folder under the old name: %v", err)
 	}
+	must(t, os.Rename(d.abs("b"), outside+"2")) // replaced while its descriptor is held
+	must(t, os.Mkdir(d.abs("b"), 0o700))
+	name, _ = stage(t, d, "k", "newer")
+	if _, err := d.Publish(name, "b/i", nil); err != nil || read(t, d.abs("b/i")) != "newer" {
+		t.Errorf("a folder replaced at once: %v", err)
+	}
 	if len(texts(t, outside)) != 2 {
 		t.Errorf("outside: %v", texts(t, outside))
 	}

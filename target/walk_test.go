@@ -16,7 +16,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
-	"syscall"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -39,7 +38,7 @@ func grow(t testing.TB, d *Dir, seed uint64, dirs, files int) map[RelPath]Kind {
 		must(t, os.Symlink("..", d.abs(all[rnd.IntN(len(all))].Join(LocalName(fmt.Sprintf("link-%d", i))))))
 	}
 	must(t, os.Symlink("/", d.abs("link to the root")))
-	must(t, syscall.Mkfifo(d.abs("pipe"), 0o600))
+	makePipe(t, d.abs("pipe"))
 	want := map[RelPath]Kind{}
 	must(t, filepath.WalkDir(d.path, func(path string, e fs.DirEntry, err error) error {
 		if e.Name() == controlDir {
@@ -206,7 +205,7 @@ func TestHashingReadsOnlyRegularFiles(t *testing.T) {
 	}
 	must(t, d.MkdirAll("dir"))
 	must(t, os.Symlink("f", d.abs("link")))
-	must(t, syscall.Mkfifo(d.abs("pipe"), 0o600))
+	makePipe(t, d.abs("pipe"))
 	for rel, want := range map[RelPath]error{"dir": ErrNotRegular, "pipe": ErrNotRegular, "missing": fs.ErrNotExist} {
 		if _, err := d.Hash(context.Background(), rel); !errors.Is(err, want) {
 			t.Errorf("%s: %v", rel, err)
