@@ -29,8 +29,20 @@ func guarded(f function.Function, check func(args []cty.Value) error) function.F
 		}
 		return out
 	}
+	open := func(p function.Parameter) function.Parameter { // what it does not take, f refuses itself
+		p.AllowNull, p.AllowUnknown, p.AllowDynamicType, p.AllowMarked = true, true, true, true
+		return p
+	}
+	var params []function.Parameter
+	for _, p := range f.Params() {
+		params = append(params, open(p))
+	}
+	var rest *function.Parameter
+	if p := f.VarParam(); p != nil {
+		rest = ptr(open(*p))
+	}
 	return function.New(&function.Spec{
-		VarParam: &function.Parameter{Name: "args", Type: cty.DynamicPseudoType, AllowNull: true, AllowUnknown: true, AllowDynamicType: true, AllowMarked: true},
+		Params: params, VarParam: rest,
 		Type: func(args []cty.Value) (cty.Type, error) {
 			if err := check(plain(args)); err != nil { // some functions compute their result for its type
 				return cty.NilType, err
