@@ -1,10 +1,13 @@
 package crawl
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
+	"strings"
 	"time"
 
 	"github.com/spmirror/spmirror/graph"
@@ -24,13 +27,15 @@ const FullInterval = 7 * 24 * time.Hour
 
 // Bounds of a crawl. They are far beyond what a healthy service needs.
 const (
-	maxEmptyPages  = 2_000 // in a row; 500 were seen to be followed by data (Q1)
-	maxRepeats     = 3     // pages in a row with the same content under new links (H-38)
-	maxRestarts    = 4     // of one refresh, with back-off between
-	maxSettle      = 8     // rounds after the first until one is quiet (Q14)
-	stageItems     = 4_000 // items staged in one transaction
+	maxPages       = 4_000_000 // of one refresh; 30 million items (N13) at seven a page (Q19) fit (H-40)
+	maxEmptyPages  = 2_000     // in a row; 500 were seen to be followed by data (Q1)
+	maxRepeats     = 100       // pages in a row whose content came before in the round (H-38)
+	maxRestarts    = 4         // of one refresh, with back-off between
+	maxSettle      = 8         // rounds after the first until one is quiet (Q14)
+	stageItems     = 4_000     // items staged in one transaction
 	stageEvery     = 500 * time.Millisecond
 	maxLostParents = 5_000 // parents fetched one by one
+	maxBad         = 1_000 // bad items kept in a report
 )
 
 // Crawler refreshes drives. It is safe for use on several drives at once; the
@@ -61,10 +66,12 @@ type Report struct {
 	Merged state.Merged
 	// Bad are items whose description broke the protocol. They keep what was known
 	// of them.
-	Bad   []graph.BadItem
-	Done  bool
-	AsOf  time.Time
-	Drive state.Drive
+	// BadItems counts them all, Bad names the first of them.
+	Bad      []graph.BadItem
+	BadItems int64
+	Done     bool
+	AsOf     time.Time
+	Drive    state.Drive
 }
 
 // Modes of a report.
@@ -104,6 +111,10 @@ type refresh struct {
 	query    graph.DeltaQuery
 	report   Report
 	restarts int
+	// resumed says that the round was begun by an earlier run; pages counts those
+	// that this run has read of it.
+	resumed bool
+	pages   int64
 }
 
 func (r *refresh) run(ctx context.Context, full bool) error {
@@ -157,47 +168,83 @@ func (r *refresh) round(ctx context.Context, full bool) (state.Merged, error) {
 
 // begin continues an unfinished round or starts one.
 func (r *refresh) begin(ctx context.Context, full bool) (state.Round, error) {
-	headers := r.query.Headers()
-	if u := r.drive.Round; u != nil && u.Headers == headers && (u.Full || !full) && u.Next != "" {
-		r.note(*u)
-		return *u, nil
+	left := r.drive.Round
+	if left != nil && r.resumable(left, full) {
+		r.resumed, r.pages = true, 0
+		r.note(*left)
+		return *left, nil
 	}
-	why := r.whyFull(full, headers)
-	round := state.Round{Full: why != "", Reason: why, Headers: headers, Next: r.drive.DeltaLink}
-	if round.Full {
-		round.Next = string(r.Source.DeltaStart(graph.DriveID(r.drive.ID), r.query))
+	why := r.whyFull(full)
+	if why == "" {
+		return r.start(ctx, r.deltaRound(""))
 	}
-	return r.start(ctx, round)
+	// What a service that lost state does not list stays, until such a round is complete (D44).
+	return r.start(ctx, r.fullRound(why, left != nil && left.Keep))
+}
+
+// resumable reports whether an unfinished round can be taken up where it stopped.
+func (r *refresh) resumable(left *state.Round, full bool) bool {
+	switch {
+	case left.Next == "" || left.Headers != r.terms() || (full && !left.Full):
+		return false
+	case left.Started.Before(r.drive.CrawledAt):
+		return false // older than the link in force: it would bring older states back
+	}
+	// An enumeration is no snapshot (Q14): what was deleted while it lay about may be in neither its pages nor the link
+	// that ends it.
+	return r.now().Sub(left.Started) <= r.interval()
+}
+
+// terms name what a stored link was obtained with. The headers belong to it (D46), the members selected travel in it (D7).
+func (r *refresh) terms() string {
+	return r.query.Headers() + "|" + strings.Join(r.query.Select, ",")
+}
+
+func (r *refresh) interval() time.Duration { return cmp.Or(r.Full, FullInterval) }
+
+func (r *refresh) now() time.Time {
+	if r.Now == nil {
+		return time.Now()
+	}
+	return r.Now()
 }
 
 // whyFull says why the drive must be enumerated in full, or nothing.
-func (r *refresh) whyFull(asked bool, headers string) string {
-	interval := r.Full
-	if interval == 0 {
-		interval = FullInterval
-	}
+func (r *refresh) whyFull(asked bool) string {
 	switch {
 	case r.drive.DeltaLink == "":
 		return "first crawl"
 	case asked:
 		return "requested"
-	case r.drive.Headers != headers:
-		return "request headers changed (D46)"
-	case r.Now().Sub(r.drive.FullAt) > interval:
-		return fmt.Sprintf("last full enumeration is older than %s", interval)
+	case r.drive.Headers != r.terms():
+		return "the query changed (D46)"
+	case r.drive.Root == "":
+		return "no enumeration has shown the root yet (D20)"
+	case r.now().Sub(r.drive.FullAt) > r.interval():
+		return fmt.Sprintf("last full enumeration is older than %s", r.interval())
 	}
 	return ""
 }
 
+// fullRound enumerates everything from nothing; deltaRound asks for what changed
+// since the last complete round.
+func (r *refresh) fullRound(reason string, keep bool) state.Round {
+	return state.Round{Full: true, Keep: keep, Reason: reason, Headers: r.terms(), Next: string(r.startLink())}
+}
+
+func (r *refresh) deltaRound(reason string) state.Round {
+	return state.Round{Reason: reason, Headers: r.terms(), Next: r.drive.DeltaLink}
+}
+
+func (r *refresh) startLink() graph.Link {
+	return r.Source.DeltaStart(graph.DriveID(r.drive.ID), r.query)
+}
+
 // start stores a fresh round.
 func (r *refresh) start(ctx context.Context, round state.Round) (state.Round, error) {
-	round.Started, round.Pages, round.Items = r.Now(), 0, 0
-	err := r.Store.Tx(ctx, func(tx *state.Tx) error {
-		if err := tx.AbandonRound(r.drive.Key); err != nil {
-			return err
-		}
-		return tx.BeginRound(r.drive.Key, round)
-	})
+	round.Started = r.now()
+	r.resumed, r.pages = false, 0
+	err := r.Store.Tx(ctx, func(tx *state.Tx) error { return tx.BeginRound(r.drive.Key, round) })
 	if err != nil {
 		return round, fmt.Errorf("begin round: %w", err)
 	}
@@ -217,12 +264,16 @@ func (r *refresh) merge(ctx context.Context, round state.Round, link graph.Link)
 	if err := r.fetchLostParents(ctx, round); err != nil {
 		return state.Merged{}, err
 	}
-	now := r.Now()
+	end := state.Merge{DeltaLink: string(link), Headers: round.Headers, At: r.now()}
 	var merged state.Merged
 	err := r.Store.Tx(ctx, func(tx *state.Tx) (err error) {
-		merged, err = tx.MergeRound(r.drive.Key, state.Merge{DeltaLink: string(link), Headers: round.Headers, At: now})
+		merged, err = tx.MergeRound(r.drive.Key, end)
 		return err
 	})
+	if errors.Is(err, state.ErrRootGone) {
+		// Its rows can only fail again: the next run asks anew (I-25, H-47).
+		_, err = r.abandon(ctx, round, &ErrSource{CodeSourceEmpty, err})
+	}
 	if err != nil {
 		return merged, fmt.Errorf("merge round: %w", err)
 	}
@@ -243,7 +294,8 @@ func errNoRow(ok bool) error {
 
 // fetchLostParents asks by id for parents that the round names and nobody knows
 // (Q2). One that the service does not know either leaves its children orphaned:
-// they are kept and reported.
+// they are kept and reported. The root is not asked for: an enumeration without it
+// is refused, not repaired (I-25).
 func (r *refresh) fetchLostParents(ctx context.Context, round state.Round) error {
 	asked := make(map[state.ItemID]bool)
 	for {
@@ -253,12 +305,12 @@ func (r *refresh) fetchLostParents(ctx context.Context, round state.Round) error
 		}
 		var found []state.Item
 		for _, id := range ids {
-			if asked[id] || len(asked) >= maxLostParents {
+			if id == r.drive.Root || asked[id] || len(asked) >= maxLostParents {
 				continue
 			}
 			asked[id] = true
 			it, err := r.Source.Item(ctx, graph.DriveID(r.drive.ID), graph.ItemID(id))
-			if e, ok := graph.AsError(err); ok && e.IsNotFound() {
+			if unreadable(err) {
 				continue
 			}
 			if err != nil {
@@ -274,4 +326,13 @@ func (r *refresh) fetchLostParents(ctx context.Context, round state.Round) error
 			return fmt.Errorf("stage parents: %w", err)
 		}
 	}
+}
+
+// unreadable reports whether the service refuses an item for reasons of its own, so
+// that asking again in this run is useless (E6).
+func unreadable(err error) bool {
+	if e, ok := graph.AsError(err); ok {
+		return e.IsNotFound() || e.IsAccess() || e.IsLocked() || e.Status == http.StatusGone
+	}
+	return errors.Is(err, graph.ErrProtocol)
 }

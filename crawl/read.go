@@ -6,8 +6,6 @@ import (
 	"hash/maphash"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/spmirror/spmirror/graph"
 	"github.com/spmirror/spmirror/state"
 )
@@ -18,20 +16,22 @@ import (
 func (r *refresh) read(ctx context.Context, round *state.Round) (graph.Link, error) {
 	pages := make(chan graph.DeltaPage, 1)
 	first := graph.Link(round.Next)
-	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error {
+	fetching, stop := context.WithCancel(ctx)
+	defer stop()
+	fetched := make(chan error, 1)
+	go func() {
 		defer close(pages)
-		return r.fetch(ctx, first, pages)
-	})
-	var last graph.Link
-	g.Go(func() (err error) {
-		last, err = r.stage(ctx, round, pages)
-		return err
-	})
-	if err := g.Wait(); err != nil {
+		fetched <- r.fetch(fetching, first, pages)
+	}()
+	last, err := r.stage(ctx, round, pages)
+	stop()
+	failed := <-fetched
+	switch {
+	case err != nil:
 		return "", err
-	}
-	if last == "" {
+	case failed != nil:
+		return "", failed
+	case last == "":
 		return "", fmt.Errorf("round ended without a deltaLink: %w", graph.ErrProtocol)
 	}
 	return last, nil
@@ -62,18 +62,20 @@ func (r *refresh) fetch(ctx context.Context, link graph.Link, pages chan<- graph
 }
 
 // stage writes pages to the state with the link that follows them, several in one
-// transaction, so that a killed crawl goes on where it was (I-33).
+// transaction, so that a killed crawl goes on where it was (I-33). What was read
+// before a page failed is written as well.
 func (r *refresh) stage(ctx context.Context, round *state.Round, pages <-chan graph.DeltaPage) (graph.Link, error) {
 	var batch []state.Item
 	var last graph.Link
-	since, waiting := r.Now(), 0
-	flush := func(next string) error {
+	since, waiting, next := r.now(), int64(0), round.Next
+	flush := func() error {
 		err := r.Store.Tx(ctx, func(tx *state.Tx) error { return tx.StagePage(r.drive.Key, batch, next) })
 		if err != nil {
 			return fmt.Errorf("stage page: %w", err)
 		}
 		round.Next = next
-		batch, since, waiting = batch[:0], r.Now(), 0
+		round.Pages += waiting
+		batch, since, waiting = batch[:0], r.now(), 0
 		return nil
 	}
 	for page := range pages {
@@ -84,14 +86,20 @@ func (r *refresh) stage(ctx context.Context, round *state.Round, pages <-chan gr
 		if err := r.tally(ctx, round, &page); err != nil {
 			return "", err
 		}
-		next := string(page.Next)
 		if page.Delta != "" {
-			last, next = page.Delta, round.Next
+			last = page.Delta // the link of this page stays, to be asked again should the merge not happen
+		} else {
+			next = string(page.Next)
 		}
-		if page.Delta != "" || len(batch) >= stageItems || r.Now().Sub(since) >= stageEvery {
-			if err := flush(next); err != nil {
+		if page.Delta != "" || len(batch) >= stageItems || r.now().Sub(since) >= stageEvery {
+			if err := flush(); err != nil {
 				return "", err
 			}
+		}
+	}
+	if waiting > 0 && ctx.Err() == nil {
+		if err := flush(); err != nil {
+			return "", err
 		}
 	}
 	return last, ctx.Err()
@@ -101,9 +109,11 @@ func (r *refresh) stage(ctx context.Context, round *state.Round, pages <-chan gr
 // read, its absence from a full round proves nothing: the round then removes
 // nothing (H-43).
 func (r *refresh) tally(ctx context.Context, round *state.Round, page *graph.DeltaPage) error {
+	r.pages++
 	r.report.Pages++
 	r.report.Items += int64(len(page.Items))
-	r.report.Bad = append(r.report.Bad, page.Bad...)
+	r.report.BadItems += int64(len(page.Bad))
+	r.report.Bad = append(r.report.Bad, page.Bad[:min(len(page.Bad), maxBad-len(r.report.Bad))]...)
 	r.watch(r)
 	if len(page.Bad) == 0 || !round.Full || round.Keep {
 		return nil
@@ -116,30 +126,34 @@ func (r *refresh) tally(ctx context.Context, round *state.Round, page *graph.Del
 	return nil
 }
 
-// progressGuard finds paging that does not end: a link that comes again, the same
-// page under ever new links, or empty pages without end (I-56, H-36 to H-39).
+// progressGuard finds paging that does not end: a link that comes again, pages
+// with nothing new under ever new links, or empty pages without end (I-56, H-36 to
+// H-40).
 type progressGuard struct {
 	seed    maphash.Seed
-	links   map[uint64]bool
-	content uint64
+	links   map[uint64]struct{}
+	content map[uint64]struct{}
+	pages   int
 	repeats int
 	empty   int
 }
 
 func newProgressGuard() *progressGuard {
-	return &progressGuard{seed: maphash.MakeSeed(), links: make(map[uint64]bool)}
+	return &progressGuard{seed: maphash.MakeSeed(), links: make(map[uint64]struct{}), content: make(map[uint64]struct{})}
 }
 
 func (g *progressGuard) check(link graph.Link, page *graph.DeltaPage) error {
-	h := maphash.String(g.seed, string(link))
-	if g.links[h] {
+	if !addNew(g.links, maphash.String(g.seed, string(link))) {
 		return fmt.Errorf("the same nextLink came twice: %w", ErrLoop)
 	}
-	g.links[h] = true
 	if page.Delta != "" {
 		return nil
 	}
-	if len(page.Items) == 0 {
+	if g.pages++; g.pages > maxPages {
+		return fmt.Errorf("no end after %d pages: %w", maxPages, ErrLoop)
+	}
+	content, items := g.fingerprint(page)
+	if items == 0 {
 		g.empty++
 		if g.empty > maxEmptyPages {
 			return fmt.Errorf("%d empty pages in a row: %w", g.empty, ErrLoop)
@@ -147,28 +161,48 @@ func (g *progressGuard) check(link graph.Link, page *graph.DeltaPage) error {
 		return nil
 	}
 	g.empty = 0
-	content := g.fingerprint(page)
-	if content != g.content {
-		g.content, g.repeats = content, 0
+	if addNew(g.content, content) {
+		g.repeats = 0
 		return nil
 	}
 	g.repeats++
 	if g.repeats >= maxRepeats {
-		return fmt.Errorf("the same page came %d times under new links: %w", g.repeats+1, ErrLoop)
+		return fmt.Errorf("%d pages in a row brought what came before, under new links: %w", g.repeats, ErrLoop)
 	}
 	return nil
 }
 
-func (g *progressGuard) fingerprint(page *graph.DeltaPage) uint64 {
+// addNew adds a key to a set and reports whether it was new.
+func addNew(set map[uint64]struct{}, key uint64) bool {
+	n := len(set)
+	set[key] = struct{}{}
+	return len(set) > n
+}
+
+// fingerprint is a hash over the items of a page and their number. The root does not count: it comes with pages that say
+// nothing else (D20).
+func (g *progressGuard) fingerprint(page *graph.DeltaPage) (sum uint64, items int) {
 	var h maphash.Hash
 	h.SetSeed(g.seed)
 	for i := range page.Items {
-		h.WriteString(string(page.Items[i].ID))
+		it := &page.Items[i]
+		if it.Facets.Has(graph.Root) {
+			continue
+		}
+		items++
+		h.WriteString(string(it.ID))
 		h.WriteByte(0)
-		h.WriteString(page.Items[i].ETag)
+		h.WriteString(it.ETag)
+		h.WriteByte(0)
+		h.WriteString(it.Name)
 		h.WriteByte(0)
 	}
-	return h.Sum64()
+	for i := range page.Bad {
+		items++
+		h.WriteString(string(page.Bad[i].ID))
+		h.WriteByte(1)
+	}
+	return h.Sum64(), items
 }
 
 // pause waits between restarts, longer each time.
