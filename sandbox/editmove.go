@@ -95,7 +95,6 @@ func (d *Drive) editDelete(it *item, e Edit) error {
 	below := d.bury(it)
 	d.touch(it, e.At)
 	for _, b := range below {
-		b.extra().deletedWith = it.seq
 		switch d.t.mode.FolderDelete {
 		case DeleteEverything:
 			d.touch(b, e.At)
@@ -105,7 +104,6 @@ func (d *Drive) editDelete(it *item, e Edit) error {
 			}
 		}
 	}
-	it.extra().deletedWith = it.seq
 	return nil
 }
 

@@ -67,6 +67,7 @@ type Fault struct {
 	// Pause makes a Retry-After in Header bind all other calls too.
 	Pause bool `json:"pause,omitempty"`
 	// Action, After, Chunk and Delay say what happens to the body; Delay also holds the answer back.
+	// In JSON Delay is a number of nanoseconds. Edits are for [ActionEdit], in JSON steps only.
 	Action Action        `json:"action,omitempty"`
 	After  int64         `json:"after,omitempty"`
 	Chunk  int64         `json:"chunk,omitempty"`

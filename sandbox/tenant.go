@@ -61,7 +61,6 @@ type site struct {
 	created    time.Time
 	drives     []*Drive
 	parent     *site
-	seq        uint64
 	deleted    bool
 }
 
@@ -158,7 +157,7 @@ func (t *Tenant) userIndex(name string) uint16 {
 
 func (t *Tenant) addSite(spec SiteSpec) error {
 	s := &site{t: t, host: t.name + ".sharepoint.com", path: strings.Trim(spec.Path, "/"), name: spec.Name,
-		owner: -1, group: spec.Group, archive: spec.Archive, created: t.opts.Epoch, seq: uint64(len(t.sites) + 1)}
+		owner: -1, group: spec.Group, archive: spec.Archive, created: t.opts.Epoch}
 	s.status.Store(int32(spec.Status))
 	if spec.Owner != "" {
 		n, ok := t.people[strings.ToLower(spec.Owner)]

@@ -34,8 +34,6 @@ type tokenFlags uint8
 const (
 	flagExclude tokenFlags = 1 << iota // deltaExcludeParent
 	flagSharing
-	flagRemoved
-	flagGaps
 	flagRoots
 	flagFeature
 )

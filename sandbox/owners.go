@@ -1,0 +1,157 @@
+package sandbox
+
+import (
+	"encoding/base64"
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// ownerPath routes users, groups and me.
+func (c *call) ownerPath(set, rest string) action {
+	id := ""
+	if set != "me" {
+		id, rest, _ = strings.Cut(rest, "/")
+	}
+	if set == "users" && id == "" {
+		c.kind = KindUsers
+		return (*call).listUsers
+	}
+	if set == "groups" && id == "" {
+		c.kind = KindUsers
+		return (*call).listGroups
+	}
+	find := func(c *call) (*Drive, *graphError) { return c.ownedDrive(set, id) }
+	head, tail, _ := strings.Cut(rest, "/")
+	switch {
+	case head == "drive":
+		return c.drivePath(find, tail)
+	case head == "drives" && tail == "":
+		c.kind = KindDrives
+		return func(c *call) *graphError {
+			d, e := find(c)
+			if e != nil {
+				return e
+			}
+			return c.sendSiteDrives(d.site)
+		}
+	case rest == "" && set != "groups":
+		c.kind = KindUsers
+		return func(c *call) *graphError { return c.sendUser(set, id) }
+	}
+	return nil
+}
+
+// ownedDrive finds the drive of a user, a group or the one who signed in. A user without OneDrive is
+// a 404 for an application (S15).
+func (c *call) ownedDrive(set, id string) (*Drive, *graphError) {
+	c.t.mu.RLock()
+	defer c.t.mu.RUnlock()
+	if set == "groups" {
+		for _, s := range c.t.sites {
+			if s.group != "" && strings.EqualFold(s.group, id) {
+				return c.defaultDrive(s)
+			}
+		}
+		return nil, errorf(http.StatusNotFound, "Request_ResourceNotFound", "Resource '%s' does not exist.", id)
+	}
+	n, ok := c.t.people[strings.ToLower(id)]
+	if set == "me" {
+		n, ok = 1, len(c.t.users) > 1
+	}
+	if !ok || n == 0 {
+		return nil, errorf(http.StatusNotFound, "Request_ResourceNotFound", "Resource '%s' does not exist.", id)
+	}
+	s := c.t.personalSite(n)
+	if s == nil {
+		return nil, errorf(http.StatusNotFound, "ResourceNotFound", "User's mysite not found.")
+	}
+	return c.defaultDrive(s)
+}
+
+func (u user) members() map[string]any {
+	return map[string]any{"id": u.ID, "userPrincipalName": u.UPN, "displayName": u.DisplayName, "mail": u.UPN, "accountEnabled": true, "userType": "Member"}
+}
+
+var userMembers = []string{"id", "userPrincipalName", "displayName", "mail", "accountEnabled", "userType", "givenName", "surname", "jobTitle", "assignedLicenses"}
+
+func (c *call) listUsers() *graphError {
+	var list []map[string]any
+	for _, u := range c.t.users[1:] {
+		list = append(list, u.members())
+	}
+	return c.sendList("users", list, userMembers, "accountEnabled", "userType")
+}
+
+var groupMembers = []string{"id", "displayName", "mail", "description", "groupTypes", "visibility"}
+
+// listGroups lists the groups that sites are connected to.
+func (c *call) listGroups() *graphError {
+	c.t.mu.RLock()
+	var list []map[string]any
+	for _, s := range c.t.sites {
+		if s.group != "" && !s.deleted {
+			list = append(list, map[string]any{"id": s.group, "displayName": s.name, "groupTypes": []string{"Unified"}})
+		}
+	}
+	c.t.mu.RUnlock()
+	return c.sendList("groups", list, groupMembers)
+}
+
+func (c *call) sendUser(set, id string) *graphError {
+	n, ok := c.t.people[strings.ToLower(id)]
+	if set == "me" {
+		n, ok = 1, len(c.t.users) > 1
+	}
+	if !ok {
+		return errorf(http.StatusNotFound, "Request_ResourceNotFound", "Resource '%s' does not exist.", id)
+	}
+	m, e := c.choose(c.t.users[n].members(), userMembers, "accountEnabled", "userType")
+	if e != nil {
+		return e
+	}
+	return c.sendMap(m)
+}
+
+// sharePath routes shares/u!{address}, the way from an address to an item.
+func (c *call) sharePath(rest string) action {
+	token, op, _ := strings.Cut(rest, "/")
+	encoded, ok := strings.CutPrefix(token, "u!")
+	if !ok || op != "driveItem" && op != "root" {
+		return nil
+	}
+	c.kind = KindItem
+	return func(c *call) *graphError {
+		raw, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(encoded, "="))
+		if err != nil {
+			return errorf(http.StatusBadRequest, "invalidRequest", "The sharing token is not valid.")
+		}
+		d, it := c.t.byWebURL(string(raw))
+		if it == nil {
+			return errorf(http.StatusNotFound, "itemNotFound", "The sharing link no longer exists, or you do not have permission to access it.")
+		}
+		return c.sendItem(d, it)
+	}
+}
+
+// byWebURL finds the item at an address.
+func (t *Tenant) byWebURL(address string) (*Drive, *item) {
+	u, err := url.Parse(address)
+	if err != nil {
+		return nil, nil
+	}
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	for _, d := range t.drives {
+		base, err := url.Parse(d.texts.webURL)
+		if err != nil || !strings.EqualFold(base.Host, u.Host) {
+			continue
+		}
+		if rest := strings.TrimSuffix(u.Path, "/"); len(rest) >= len(base.Path) && strings.EqualFold(rest[:len(base.Path)], base.Path) {
+			if rest = rest[len(base.Path):]; rest == "" || rest[0] == '/' {
+				return d, d.walk(rest)
+			}
+		}
+	}
+	return nil, nil
+}
