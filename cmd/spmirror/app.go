@@ -104,6 +104,7 @@ func commands(env *environment) []*cli.Command {
 		planCommand(env),
 		applyCommand(env),
 		showCommand(env),
+		whyCommand(env),
 		fmtCommand(env),
 		sandboxCommand(env),
 		versionCommand(env),

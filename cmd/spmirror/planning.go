@@ -250,25 +250,14 @@ func (s *session) planMirror(ctx context.Context, draft *plan.Draft, w *wanted, 
 	if err != nil {
 		return nil, err
 	}
-	req := plan.Request{
-		Mirror: w.header, Since: plan.Generation(w.row.Settled), Full: o.Full || replaced || w.row.Settled < w.drive.LogFloor,
-		Store: planStore(s.store, w.row), Verify: o.Verify, Only: o.TargetPaths, Replace: replacePaths(o.Replace, w.cfg.Address),
-		Names: names{target.Naming{Portable: w.cfg.TargetNames == "portable"}},
-		Emit:  draft.Add, Drift: draft.AddDrift,
-	}
-	if o.mode == plan.ModeRefreshOnly {
-		req.Emit = tellOnly(draft)
-	}
 	if dir != nil {
 		defer dir.Close()
-		req.Disk = disk{dir}
-		req.Names = names{target.Naming{Portable: w.cfg.TargetNames == "portable", Folding: dir.Capabilities().Folding}}
 	}
-	if settled, ok := apply.DecodeSettled(w.row.Select); ok {
-		req.Previous, req.PreviousFolder = &settled.Select, plan.ItemID(w.row.Folder)
-		now := apply.SettledOf(w.header)
-		req.Full = req.Full || settled.Notebooks != now.Notebooks || settled.Shortcuts != now.Shortcuts ||
-			settled.Names != now.Names || settled.Times != now.Times
+	req := s.request(w, o, dir)
+	req.Full = req.Full || replaced
+	req.Emit, req.Drift = draft.Add, draft.AddDrift
+	if o.mode == plan.ModeRefreshOnly {
+		req.Emit = tellOnly(draft)
 	}
 	if err := s.relocate(w, req.Emit); err != nil {
 		return nil, err
@@ -327,6 +316,27 @@ func (s *session) mirrorFolder(ctx context.Context, w *wanted) (state.ItemID, er
 		return "", &problem{code: "SPM0606", summary: "The source was never read", detail: "Run a plan without -refresh=false first."}
 	}
 	return s.resolveFolder(ctx, w.drive, w.cfg.Source.Folder)
+}
+
+// request is what planning a mirror depends on, without where its changes go.
+func (s *session) request(w *wanted, o planOptions, dir *target.Dir) plan.Request {
+	naming := target.Naming{Portable: w.cfg.TargetNames == "portable"}
+	req := plan.Request{
+		Mirror: w.header, Since: plan.Generation(w.row.Settled), Full: o.Full || w.row.Settled < w.drive.LogFloor,
+		Store: planStore(s.store, w.row), Verify: o.Verify, Only: o.TargetPaths, Replace: replacePaths(o.Replace, w.cfg.Address),
+	}
+	if dir != nil {
+		req.Disk = disk{dir}
+		naming.Folding = dir.Capabilities().Folding
+	}
+	req.Names = names{naming}
+	if settled, ok := apply.DecodeSettled(w.row.Select); ok {
+		req.Previous, req.PreviousFolder = &settled.Select, plan.ItemID(w.row.Folder)
+		now := apply.SettledOf(w.header)
+		req.Full = req.Full || settled.Notebooks != now.Notebooks || settled.Shortcuts != now.Shortcuts ||
+			settled.Names != now.Names || settled.Times != now.Times
+	}
+	return req
 }
 
 // tellOnly turns changes into drift: -refresh-only proposes nothing.

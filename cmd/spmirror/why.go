@@ -1,0 +1,156 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v3"
+
+	"github.com/spmirror/spmirror/plan"
+	"github.com/spmirror/spmirror/view"
+)
+
+func whyCommand(env *environment) *cli.Command {
+	return &cli.Command{
+		Name:      "why",
+		Usage:     "say all that is known of one item",
+		ArgsUsage: "ADDR PATH",
+		Description: "Says whether an item is in the selection and by which rule, what the source said last,\n" +
+			"what is on disk, and what the next plan would do. PATH is relative to the mirror's folder.\n" +
+			"It reads recorded data and the disk, not the source.",
+		Flags: slices.Concat(configFlags(), outputFlags(), []cli.Flag{
+			&cli.BoolFlag{Name: "json", Usage: "print it as JSON"},
+			&cli.DurationFlag{Name: "lock-timeout", Usage: "wait up to `DURATION` for the state lock"},
+		}),
+		Action: func(ctx context.Context, c *cli.Command) error { return runWhy(ctx, env, c) },
+	}
+}
+
+func runWhy(ctx context.Context, env *environment, c *cli.Command) error {
+	if c.Args().Len() != 2 {
+		return &problem{code: "SPM0002", summary: "why takes the address of a mirror and a path"}
+	}
+	address, path := c.Args().Get(0), c.Args().Get(1)
+	cfg, err := load(env, c)
+	if err != nil {
+		return err
+	}
+	s, err := openSession(ctx, env, cfg, sessionOptions{operation: "why", lockTimeout: c.Duration("lock-timeout"), color: colorOf(c)})
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	x, err := s.why(ctx, address, path)
+	if err != nil {
+		return err
+	}
+	if c.Bool("json") {
+		enc := json.NewEncoder(env.stdout)
+		enc.SetIndent("", "  ")
+		return enc.Encode(x)
+	}
+	s.notice.close()
+	_, err = fmt.Fprint(env.stdout, whyText(x))
+	return err
+}
+
+// why explains one item from recorded data.
+func (s *session) why(ctx context.Context, address, path string) (plan.Explanation, error) {
+	o := planOptions{mode: plan.ModeNormal, Options: plan.Options{Targets: []string{address}, NoRefresh: true, Verify: plan.VerifyStat}}
+	if err := s.knownAddresses(o); err != nil {
+		return plan.Explanation{}, err
+	}
+	mirrors := s.selected(o)
+	if len(mirrors) != 1 {
+		return plan.Explanation{}, &problem{code: "SPM0012", summary: fmt.Sprintf("%s names %d mirrors, not one", address, len(mirrors))}
+	}
+	if err := s.refresh(ctx, mirrors, o); err != nil {
+		return plan.Explanation{}, err
+	}
+	w := mirrors[0]
+	if w.err != nil {
+		return plan.Explanation{}, w.err
+	}
+	if err := s.describe(ctx, w); err != nil {
+		return plan.Explanation{}, err
+	}
+	dir, err := s.openForPlan(w)
+	if err != nil {
+		return plan.Explanation{}, err
+	}
+	if dir != nil {
+		defer dir.Close()
+	}
+	x, ok, err := s.request(w, o, dir).Why(ctx, path)
+	if err == nil && !ok {
+		err = &problem{code: "SPM0013", summary: fmt.Sprintf("Nothing is known of %q in %s", path, address),
+			detail: fmt.Sprintf("Neither the source, as it was read at %s, nor the target has it.", w.drive.CrawledAt.UTC().Format("2006-01-02 15:04 UTC"))}
+	}
+	return x, err
+}
+
+// whyText lays an explanation out for people.
+func whyText(x plan.Explanation) string {
+	var b strings.Builder
+	row := func(label, format string, args ...any) {
+		fmt.Fprintf(&b, "%-10s %s\n", label, view.Message(fmt.Sprintf(format, args...)))
+	}
+	selected := "out"
+	if x.Verdict.Selected {
+		selected = "in"
+	}
+	switch {
+	case x.Item == nil:
+		row("Source", "gone")
+	case x.Path == "":
+		row("Source", "item %s, not below the mirror's folder", x.Item.ID)
+	default:
+		row("Path", "/%s", x.Path)
+		row("Selection", "%s: %s", selected, x.Verdict.Rule)
+		row("Source", "item %s, %s, modified %s by %s", x.Item.ID, sizeText(x.Item.Size), timeText(x.Item.Modified), orDash(x.Item.ModifiedBy))
+		row("", "eTag %s, cTag %s, quickXorHash %s", orDash(x.Item.ETag), orDash(x.Item.CTag), orDash(x.Item.Hash))
+	}
+	if x.Entry == nil {
+		row("Applied", "never")
+	} else {
+		row("Applied", "%q, %s, %s", x.Entry.Name, sizeText(x.Entry.Size), orDash(x.Entry.Verdict))
+		row("", "SHA-256 %s", orDash(x.Entry.SHA256))
+		row("Disk", "%s", orText(string(x.Drift), "as it was left"))
+	}
+	switch {
+	case x.Change != nil:
+		row("Next plan", "%s (%s: %s) %s", x.Change.Action(), x.Change.Cause, x.Change.Reason, x.Change.Detail)
+	case x.Skip != "":
+		row("Next plan", "nothing: left out (%s)", x.Skip)
+	default:
+		row("Next plan", "nothing")
+	}
+	return b.String()
+}
+
+func sizeText(n int64) string {
+	if n < 0 {
+		return "size unknown"
+	}
+	return fmt.Sprintf("%d bytes", n)
+}
+
+func timeText(t time.Time) string {
+	if t.IsZero() {
+		return "-"
+	}
+	return t.UTC().Format("2006-01-02 15:04:05 UTC")
+}
+
+func orDash(s string) string { return orText(s, "-") }
+
+func orText(s, otherwise string) string {
+	if s == "" {
+		return otherwise
+	}
+	return s
+}
