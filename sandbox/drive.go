@@ -78,7 +78,6 @@ type more struct {
 	versions    []version // older ones, oldest first
 	scope       string    // of sharing
 	shareSeq    uint64
-	deletedWith uint64 // the deletion that took the item along
 	processing  bool
 	pending     bool
 	locked      bool
