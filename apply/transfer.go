@@ -194,6 +194,9 @@ func (m *mirrorRun) adopt(ctx context.Context, c plan.Change) error {
 	}
 	e := m.entry(&c, fp)
 	e.Hash, e.SHA256, e.Verdict = c.Remote.Hash, c.Local.SHA256, state.Verified
+	if c.Local.SHA256 == "" { // taken over without being read
+		e.Hash, e.Verdict = "", state.SizeOnly
+	}
 	res := m.result(&c, Done)
 	res.Verdict, res.Hash, res.SHA256, res.ETag = string(e.Verdict), e.Hash, e.SHA256, e.ETag
 	return m.put([]Result{res}, e)

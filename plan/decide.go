@@ -253,7 +253,7 @@ func (p *planner) untracked(ctx context.Context, pair Pair, c Change, found Foun
 	policy := p.req.Mirror.Policy
 	c.Local = &Local{Size: found.Size, MTime: found.MTime, Inode: found.Inode}
 	if found.Kind == FoundFile && policy.OnUntracked == "adopt" {
-		equal, sha, err := p.equalOnDisk(ctx, c.Path, pair.Item.Size, pair.Item.Hash, found)
+		equal, sha, err := p.equalOnDisk(ctx, c.Path, pair.Item, found)
 		if err != nil {
 			return p.block(ctx, pair, blockage{c.Path, Add, BlockedUntracked, "cannot be read: " + err.Error(), c.Local})
 		}
@@ -271,16 +271,22 @@ func (p *planner) untracked(ctx context.Context, pair Pair, c Change, found Foun
 }
 
 // equalOnDisk reports whether a local file has the bytes the source announces.
-// Without a hash nothing is taken for equal.
-func (p *planner) equalOnDisk(ctx context.Context, path RelPath, size int64, hash string, found Found) (bool, string, error) {
-	if hash == "" || (size >= 0 && size != found.Size) {
+// Without a hash nothing is taken for equal, unless the import asks for it.
+func (p *planner) equalOnDisk(ctx context.Context, path RelPath, it *Item, found Found) (bool, string, error) {
+	if it.Size >= 0 && it.Size != found.Size {
+		return false, "", nil
+	}
+	if p.req.Mirror.Policy.AdoptBy == AdoptBySizeTime {
+		return it.Size >= 0 && it.Modified.Unix() == found.MTime.Unix(), "", nil
+	}
+	if it.Hash == "" {
 		return false, "", nil
 	}
 	n, quickXor, sha, err := p.req.Disk.Hash(ctx, path)
 	if err != nil {
 		return false, "", err
 	}
-	return quickXor == hash && n == found.Size, sha, nil
+	return quickXor == it.Hash && n == found.Size, sha, nil
 }
 
 // tracked plans an item that has been applied before.

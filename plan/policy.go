@@ -9,11 +9,14 @@ type Policy struct {
 	OnDeselect     string `json:"on_deselect"`      // forget, trash, delete
 	OnLocalChange  string `json:"on_local_change"`  // restore, keep, rename
 	OnUntracked    string `json:"on_untracked"`     // adopt, block, rename
-	OnSuperseded   string `json:"on_superseded"`    // skip, latest
-	Verify         string `json:"verify"`           // quickxor, size
-	Unverifiable   string `json:"unverifiable"`     // accept, fail
-	Notebooks      string `json:"notebooks"`        // skip, files
-	Shortcuts      string `json:"shortcuts"`        // skip, follow
+	// AdoptBy says when a file that lies in place of an item is taken over: "" by
+	// size and hash, AdoptBySizeTime by size and time, as an import block may ask.
+	AdoptBy        string `json:"adopt_by,omitempty"`
+	OnSuperseded   string `json:"on_superseded"` // skip, latest
+	Verify         string `json:"verify"`        // quickxor, size
+	Unverifiable   string `json:"unverifiable"`  // accept, fail
+	Notebooks      string `json:"notebooks"`     // skip, files
+	Shortcuts      string `json:"shortcuts"`     // skip, follow
 	Times          bool   `json:"times"`
 	TrashPath      string `json:"trash_path,omitempty"`
 	TrashEnabled   bool   `json:"trash_enabled"`
@@ -29,6 +32,10 @@ func (p Policy) disposal(setting string) string {
 	}
 	return DisposeTrash
 }
+
+// AdoptBySizeTime takes over files by size and whole seconds of their time. Nothing
+// of them is read, and they are not called verified.
+const AdoptBySizeTime = "size_time"
 
 // Where the local bytes of a deleted or displaced file go.
 const (

@@ -105,9 +105,30 @@ func (s *session) selected(o planOptions) []*wanted {
 		if !m.Lifecycle.Enabled || !addressed(m.Address, o.Targets, true) || addressed(m.Address, o.Excludes, false) {
 			continue
 		}
-		list = append(list, &wanted{cfg: m, header: mirrorHeader(m)})
+		w := &wanted{cfg: m, header: mirrorHeader(m)}
+		w.err = s.imported(w)
+		list = append(list, w)
 	}
 	return list
+}
+
+// imported applies the import blocks of a mirror: its target is a tree that another
+// tool copied, and is taken over instead of downloaded.
+func (s *session) imported(w *wanted) error {
+	for _, i := range s.cfg.Imports {
+		if i.To != w.cfg.Address {
+			continue
+		}
+		if i.Path != "" && i.Path != w.cfg.Target {
+			return &problem{code: "SPM0240", summary: fmt.Sprintf("The import of %s is not in its target", w.cfg.Address),
+				detail: fmt.Sprintf("The files are in %s, the target is %s.\nNothing was changed. Let the target be the directory that holds the files.", i.Path, w.cfg.Target)}
+		}
+		w.header.Policy.OnUntracked = "adopt"
+		if i.Verify == plan.AdoptBySizeTime {
+			w.header.Policy.AdoptBy = plan.AdoptBySizeTime
+		}
+	}
+	return nil
 }
 
 // addressed reports whether one of the patterns names an address; otherwise is the
@@ -166,6 +187,9 @@ func (s *session) refresh(ctx context.Context, mirrors []*wanted, o planOptions)
 	drives := make(map[state.DriveKey]*drive)
 	var order []*drive
 	for _, w := range mirrors {
+		if w.err != nil {
+			continue
+		}
 		if w.drive, w.err = s.resolveDrive(ctx, w.cfg); w.err != nil {
 			if ctx.Err() != nil {
 				return ctx.Err()
