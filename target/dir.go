@@ -234,6 +234,9 @@ func (d *Dir) Reidentify() error {
 			return fmt.Errorf("target %s: %q: %w", d.path, rel, errors.Join(ErrReplaced, err))
 		}
 	}
+	if d.control == nil { // opened unmarked
+		return fmt.Errorf("target %s: %w", d.path, ErrNoMarker)
+	}
 	have, err := readMarker(d.control)
 	if err != nil {
 		return fmt.Errorf("target %s: %w", d.path, err)

@@ -27,9 +27,11 @@ func Relocate(from, to string, m Marker) error {
 	if err := os.MkdirAll(filepath.Dir(to), 0o700); err != nil {
 		return fmt.Errorf("relocate target: %w", err)
 	}
-	// An empty directory gives way; anything else is refused by the system.
-	if err := os.Remove(to); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("relocate target to %s: %w", to, ErrOccupied)
+	if err := refuseDangerous(filepath.Clean(to)); err != nil {
+		return fmt.Errorf("relocate target: %w", err)
+	}
+	if err := giveWay(to); err != nil {
+		return fmt.Errorf("relocate target to %s: %w", to, err)
 	}
 	if err := os.Rename(from, to); err != nil {
 		if errors.Is(err, syscall.EXDEV) {
@@ -38,6 +40,24 @@ func Relocate(from, to string, m Marker) error {
 		return fmt.Errorf("relocate target: %w", err)
 	}
 	return errors.Join(syncPath(filepath.Dir(to)), syncPath(filepath.Dir(from)))
+}
+
+// giveWay removes an empty directory. Anything else at the path stays: os.Remove alone would delete a file (I-13).
+func giveWay(path string) error {
+	info, err := os.Lstat(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if !info.IsDir() {
+		return ErrOccupied
+	}
+	if err := os.Remove(path); err != nil {
+		return fmt.Errorf("%w: %w", ErrOccupied, err)
+	}
+	return nil
 }
 
 // syncPath flushes a directory that is not part of a target.
