@@ -235,7 +235,7 @@ func setProductFunc() function.Function {
 				if arg.IsNull() || !arg.IsKnown() || !arg.CanIterateElements() {
 					continue
 				}
-				if total *= max(arg.LengthInt(), 1); total > maxElements {
+				if total *= max(arg.LengthInt(), 1); total > 2*maxInstances { // its cost is the square of that
 					return cty.NilVal, errTooMuch
 				}
 			}
