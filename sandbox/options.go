@@ -37,7 +37,7 @@ type Options struct {
 	Script string
 	// Strict refuses what the service would tolerate but a good client does not send.
 	Strict bool
-	// Notifier delivers change notifications; nil means the default client of net/http.
+	// Notifier delivers change notifications; nil means a client with a time limit.
 	Notifier *http.Client
 	// Log receives what an operator of the sandbox may want to know; nil discards it.
 	Log *slog.Logger

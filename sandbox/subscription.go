@@ -199,11 +199,14 @@ func (c *call) validateEndpoint(address string) *graphError {
 	return nil
 }
 
+// notifyTimeout is how long an endpoint may take to answer (W5, W10).
+const notifyTimeout = 10 * time.Second
+
 func (t *Tenant) notifier() *http.Client {
 	if t.opts.Notifier != nil {
 		return t.opts.Notifier
 	}
-	return http.DefaultClient
+	return &http.Client{Timeout: notifyTimeout}
 }
 
 // manage answers one subscription.
