@@ -1,11 +1,13 @@
 package state
 
 import (
+	"cmp"
 	"context"
 	"flag"
 	"fmt"
 	"iter"
 	"math/rand/v2"
+	"slices"
 	"syscall"
 	"testing"
 	"time"
@@ -107,8 +109,9 @@ func loaded(b *testing.B, applied bool) (*Store, Mirror, []Item) {
 	return s, m, items
 }
 
-// applyAll puts an entry for every item but the root, 1,000 to a transaction.
+// applyAll puts an entry for every item but the root, folder by folder as a plan is applied, 1,000 to a transaction.
 func applyAll(b *testing.B, s *Store, m Mirror, items []Item) {
+	items = slices.SortedFunc(slices.Values(items), func(a, b Item) int { return cmp.Compare(a.Parent, b.Parent) })
 	for len(items) > 0 {
 		n := min(1000, len(items))
 		var entries []Entry

@@ -26,6 +26,9 @@ const (
 	readerCache = 8 << 10
 	// idleReaders is how many reading connections are kept for the next query.
 	idleReaders = 4
+	// checkpointPages is the length of the WAL at which a commit folds it into the file: 32 MiB. Entries land on scattered pages, and a page
+	// that is changed by several transactions meanwhile is then copied once.
+	checkpointPages = 4096
 	// journalLimit is the size to which the WAL is cut back after a checkpoint, in bytes.
 	journalLimit = 64 << 20
 )
@@ -97,6 +100,7 @@ func (c *conn) configure(a access) error {
 		{"query_only", onOff(a != writing), bit(a != writing)},
 		{"mmap_size", "0", ""}, // a truncated file must be an error, not a signal
 		{"cache_size", "-" + strconv.Itoa(cache), "-" + strconv.Itoa(cache)},
+		{"wal_autocheckpoint", strconv.Itoa(checkpointPages), strconv.Itoa(checkpointPages)},
 		{"journal_size_limit", strconv.Itoa(journalLimit), strconv.Itoa(journalLimit)},
 	}
 	for _, s := range settings {
