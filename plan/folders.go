@@ -41,10 +41,13 @@ func (p *planner) decideFolder(ctx context.Context, pair Pair) error {
 	if skip, why := p.classSkips(it, n.parent); skip != "" {
 		return p.unselected(ctx, pair, skip, why)
 	}
-	if problem := n.blockedBy(); problem != "" && (n.wanted || n.collision != "" || e != nil || n.name == "") {
+	if problem := n.blockedBy(); problem != "" && (n.wanted || n.collision != "" || n.obstacle != "" || e != nil || n.name == "") {
 		reason := BlockedUnsafeName
-		if n.collision != "" {
+		switch {
+		case n.collision != "":
 			reason, problem = BlockedCollision, n.collision
+		case n.obstacle != "":
+			reason, problem = n.obstacle, "something that is not a directory lies in its place"
 		}
 		return p.block(ctx, pair, blockage{path: RelPath(n.remote), wanted: Add, reason: reason, detail: problem})
 	}
@@ -93,7 +96,7 @@ func (p *planner) folderWanted(ctx context.Context, pair Pair, n *node) error {
 		return p.addFolder(ctx, pair, c, at)
 	}
 	if d, ok := p.drift[it.ID]; ok {
-		return p.folderDrifted(ctx, pair, c, d)
+		return p.folderDrifted(c, d)
 	}
 	if at.same(e) {
 		return p.unchanged()
@@ -113,27 +116,24 @@ func (p *planner) folderWanted(ctx context.Context, pair Pair, n *node) error {
 // addFolder plans a new folder. A directory that is there already is taken over:
 // nothing in it is touched by that.
 func (p *planner) addFolder(ctx context.Context, pair Pair, c Change, at place) error {
-	found, ok, err := p.occupant(ctx, at)
+	_, ok, err := p.occupant(ctx, at)
 	if err != nil {
 		return err
 	}
-	switch {
-	case ok && c.Replaces == "" && found.Kind == FoundDir:
+	if ok && c.Replaces == "" { // a directory: anything else is an obstacle, and was blocked
 		c.Actions, c.Reason = []Action{Adopt}, EqualOnDisk
-	case ok && c.Replaces == "":
-		detail := "something that is not a directory is in the way"
-		return p.block(ctx, pair, blockage{path: c.Path, wanted: Add, reason: BlockedUntracked, detail: detail})
 	}
 	return p.emit(c)
 }
 
-func (p *planner) folderDrifted(ctx context.Context, pair Pair, c Change, d driftFact) error {
-	if d.kind == DriftMissing {
-		c.Actions, c.Cause, c.Reason = []Action{Add}, ByDrift, MissingOnDisk
-		return p.emit(c)
+// folderDrifted plans an applied folder that is missing on disk; one whose place
+// something else has is blocked before.
+func (p *planner) folderDrifted(c Change, d driftFact) error {
+	if d.kind != DriftMissing {
+		return fmt.Errorf("folder %q: unexpected drift %s", c.Path, d.kind)
 	}
-	detail := "something that is not a directory lies in its place"
-	return p.block(ctx, pair, blockage{path: c.Path, wanted: Add, reason: BlockedLocalChange, detail: detail})
+	c.Actions, c.Cause, c.Reason = []Action{Add}, ByDrift, MissingOnDisk
+	return p.emit(c)
 }
 
 // parents adds, in an incremental plan, the folders that newly selected files

@@ -156,6 +156,9 @@ func (p *planner) claimFolder(ctx context.Context, n *node) error {
 	}
 	at := place{parent: n.parent, name: n.name, fold: n.fold, local: n.local}
 	if e != nil && at.same(e) {
+		if p.drift[n.id].kind == DriftReplaced {
+			n.obstruct(BlockedLocalChange)
+		}
 		return nil
 	}
 	held, err := p.claim(ctx, Pair{Item: &Item{ID: n.id}}, at)
@@ -166,8 +169,22 @@ func (p *planner) claimFolder(ctx context.Context, n *node) error {
 	if held.by != "" {
 		n.collision = held.detail
 		n.unsafe = fmt.Sprintf("the folder %q above it has no place: %s", n.local, held.detail)
+		return nil
 	}
-	return nil
+	if e != nil || held.replaces != "" {
+		return nil
+	}
+	found, ok, err := p.occupant(ctx, at)
+	if ok && found.Kind != FoundDir {
+		n.obstruct(BlockedUntracked)
+	}
+	return err
+}
+
+// obstruct notes that a folder cannot be on disk because of what lies there.
+func (n *node) obstruct(reason Reason) {
+	n.obstacle = reason
+	n.unsafe = fmt.Sprintf("the folder %q above it has no place: something that is not a directory lies there", n.local)
 }
 
 // occupant looks for something on disk that the state does not know, where an

@@ -30,9 +30,11 @@ type node struct {
 	excludedBy string
 	included   bool // an include pattern names it or a folder above it
 	// unsafe says why nothing below it can be on disk; collision that its own
-	// place is taken; replaces whose place it takes.
+	// place is taken; obstacle that something on disk is in it which is no directory;
+	// replaces whose place it takes.
 	unsafe    string
 	collision string
+	obstacle  Reason
 	replaces  ItemID
 	needed    bool // a selected item lies below it
 	wanted    bool // wanted for its own sake

@@ -2,6 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"io/fs"
 	"iter"
 	"slices"
 
@@ -162,6 +165,9 @@ type disk struct{ dir *target.Dir }
 
 func (d disk) ReadDir(_ context.Context, dir plan.RelPath) ([]plan.Found, error) {
 	list, err := d.dir.ReadDir(target.RelPath(dir))
+	if errors.Is(err, target.ErrNotPlain) && !errors.Is(err, target.ErrCrossDevice) {
+		return nil, fmt.Errorf("%w: %w", fs.ErrNotExist, err) // a file or link has its place: nothing of ours lies below
+	}
 	if err != nil {
 		return nil, err
 	}
