@@ -74,10 +74,14 @@ func newApp(env *environment) *cli.Command {
 		Description: "Files *.hcl of the working directory declare which sites, drives and folders are\n" +
 			"mirrored to which directories. `spmirror plan` shows what would change;\n" +
 			"`spmirror apply` does exactly that.",
-		Writer:                    env.stdout,
-		ErrWriter:                 env.stderr,
-		HideVersion:               true,
-		EnableShellCompletion:     true,
+		Writer:                env.stdout,
+		ErrWriter:             env.stderr,
+		HideVersion:           true,
+		EnableShellCompletion: true,
+		ConfigureShellCompletionCommand: func(c *cli.Command) {
+			c.Hidden = false
+			strict([]*cli.Command{c})
+		},
 		DisableSliceFlagSeparator: true,
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "chdir", Usage: "work in `DIR`"},
@@ -116,6 +120,9 @@ func commands(env *environment) []*cli.Command {
 func arguments(args []string, env *environment) []string {
 	if len(args) == 0 {
 		return args
+	}
+	if len(args) == 2 && (args[1] == "-version" || args[1] == "--version") {
+		return []string{args[0], "version"}
 	}
 	out := []string{args[0]}
 	rest := args[1:]

@@ -9,12 +9,13 @@ import (
 	"github.com/urfave/cli/v3"
 )
 
-// strict gives every command the program's own errors of usage, lets groups refuse
+// strict gives every command the settings of the program and its errors of usage, lets groups refuse
 // unknown words, and lets commands without ArgsUsage refuse arguments: what was
 // typed is carried out or refused, never ignored.
 func strict(list []*cli.Command) []*cli.Command {
 	for _, c := range list {
 		c.OnUsageError = usageError
+		c.DisableSliceFlagSeparator = true // -var='x=["a", "b"]' is one value
 		switch {
 		case len(c.Commands) > 0:
 			c.Action = groupAction
