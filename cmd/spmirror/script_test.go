@@ -21,7 +21,16 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"spmirror": main})
+	testscript.Main(m, map[string]func(){"spmirror": program})
+}
+
+// program is main with a clock that scripts can set forward: LATER=100h.
+func program() {
+	env := processEnvironment()
+	if later, err := time.ParseDuration(env.get("LATER")); err == nil {
+		env.now = func() time.Time { return time.Now().Add(later) }
+	}
+	os.Exit(run(context.Background(), os.Args, env))
 }
 
 // TestTheCommandLineBehavesAsTheScriptsSay runs testdata/script. Every script has
@@ -47,7 +56,7 @@ func TestTheCommandLineBehavesAsTheScriptsSay(t *testing.T) {
 			return false, fmt.Errorf("unknown condition %q", name)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": exits, "append": appendText, "touch": touch, "same": same,
+			"exits": exits, "append": appendText, "replace": replace, "touch": touch, "same": same,
 			"hold-lock": holdLock, "alter-plan": alterPlan, "sandboxed": sandboxed,
 		},
 	})
@@ -82,6 +91,18 @@ func appendText(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	_, err = f.WriteString(args[1] + "\n")
 	ts.Check(errors.Join(err, f.Close()))
+}
+
+// replace FILE OLD NEW changes text that the file must hold.
+func replace(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: replace FILE OLD NEW")
+	}
+	text := ts.ReadFile(args[0])
+	if !strings.Contains(text, args[1]) {
+		ts.Fatalf("%s does not hold %q", args[0], args[1])
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(strings.ReplaceAll(text, args[1], args[2])), 0o644))
 }
 
 // touch FILE moves the modification time and nothing else.
