@@ -223,3 +223,11 @@ func PathMatcher(pattern string) (func(path string) bool, error) {
 	}
 	return func(path string) bool { return coveredBy(globs, path, false) }, nil
 }
+
+// Selects judges a plain name or path, as if it were a file of unknown size.
+func (s *Selector) Selects(path RemotePath) bool {
+	if coveredBy(s.exclude, string(path), false) {
+		return false
+	}
+	return len(s.include) == 0 || coveredBy(s.include, string(path), false)
+}

@@ -60,7 +60,7 @@ func runApply(ctx context.Context, env *environment, c *cli.Command) error {
 			return err
 		}
 	}
-	cfg, err := load(env, c)
+	cfg, err := load(ctx, env, c)
 	if err != nil {
 		return err
 	}

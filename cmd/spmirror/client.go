@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -37,7 +38,7 @@ func (s *session) client(address string) (*client, error) {
 	}
 	for i := range s.cfg.Tenants {
 		if t := &s.cfg.Tenants[i]; t.Address == address {
-			c, err := s.connect(t)
+			c, err := connect(t, connecting{log: s.log, watch: s.notice.gate, statePath: s.cfg.Backend.Path})
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", address, err)
 			}
@@ -48,10 +49,17 @@ func (s *session) client(address string) (*client, error) {
 	return nil, fmt.Errorf("%s is not declared", address)
 }
 
-func (s *session) connect(t *config.Tenant) (*client, error) {
+// connecting is what a connection needs beside its tenant.
+type connecting struct {
+	log       *slog.Logger
+	watch     func(graph.GateEvent)
+	statePath string // beside which an embedded tenant keeps its journal
+}
+
+func connect(t *config.Tenant, with connecting) (*client, error) {
 	gate := graph.GateConfig{
 		Tenant: t.Name, InFlight: t.Limits.RequestsInFlight, PerMinute: t.Limits.RequestsPerMinute,
-		Bandwidth: t.Limits.Bandwidth, Observer: s.notice.gate,
+		Bandwidth: t.Limits.Bandwidth, Observer: with.watch,
 	}
 	if t.Limits.QuietHours != "" {
 		quiet, err := graph.ParseQuietHours(t.Limits.QuietHours)
@@ -61,12 +69,12 @@ func (s *session) connect(t *config.Tenant) (*client, error) {
 		gate.QuietHours = quiet
 	}
 	o := graph.Options{
-		UserAgent: t.UserAgent, Version: version, Gate: graph.NewGate(gate), Logger: s.log, AllowedHosts: t.AllowedHosts,
+		UserAgent: t.UserAgent, Version: version, Gate: graph.NewGate(gate), Logger: with.log, AllowedHosts: t.AllowedHosts,
 	}
 	c := &client{tenant: t}
 	var err error
 	if t.Sandbox != nil {
-		err = s.embed(c, &o)
+		err = embed(c, &o, with)
 	} else {
 		err = signIn(t, &o)
 	}
@@ -145,12 +153,12 @@ const sandboxAddress = "http://127.0.0.1"
 
 // embed starts the emulated tenant of a sandbox block on loopback and fills the
 // options for it.
-func (s *session) embed(c *client, o *graph.Options) error {
-	opts, err := sandboxOptions(c.tenant, s.cfg.Backend.Path)
+func embed(c *client, o *graph.Options, with connecting) error {
+	opts, err := sandboxOptions(c.tenant, with.statePath)
 	if err != nil {
 		return err
 	}
-	opts.Log = s.log
+	opts.Log = with.log
 	tenant, err := sandbox.New(opts)
 	if err != nil {
 		return fmt.Errorf("sandbox: %w", err)

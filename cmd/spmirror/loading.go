@@ -1,7 +1,8 @@
 package main
 
 import (
-	"fmt"
+	"context"
+	"path/filepath"
 
 	"github.com/urfave/cli/v3"
 
@@ -34,7 +35,10 @@ func colorOf(c *cli.Command) string {
 
 // loadOptions collects what a configuration is loaded from.
 func loadOptions(env *environment, c *cli.Command) config.Options {
-	o := config.Options{File: c.String("config"), Env: env.environ, ToolVersion: version}
+	o := config.Options{Env: env.environ, ToolVersion: version}
+	if file := c.String("config"); file != "" {
+		o.Dir, o.File = filepath.Dir(file), filepath.Base(file)
+	}
 	for _, v := range c.StringSlice("var") {
 		o.Vars = append(o.Vars, config.Var(v))
 	}
@@ -47,9 +51,16 @@ func loadOptions(env *environment, c *cli.Command) config.Options {
 // load reads the configuration for a command that works with it, and prints its
 // diagnostics. Unlike validate it accepts nothing that is not known: a mirror whose
 // for_each had no value yet would look like one that is gone.
-func load(env *environment, c *cli.Command) (*config.Config, error) {
+func load(ctx context.Context, env *environment, c *cli.Command) (*config.Config, error) {
+	log, done, err := env.logger()
+	if err != nil {
+		return nil, &problem{code: "SPM0004", summary: "Cannot open the log file of SPMIRROR_LOG_PATH", err: err}
+	}
+	defer done()
+	data := newDiscovery(ctx, log)
+	defer data.close()
 	o := loadOptions(env, c)
-	o.Data = noData{}
+	o.Data = data
 	cfg, diags := config.Load(o)
 	if !diags.HasErrors() {
 		diags = append(diags, cfg.Credentials()...)
@@ -58,12 +69,4 @@ func load(env *environment, c *cli.Command) (*config.Config, error) {
 		return nil, err
 	}
 	return cfg, nil
-}
-
-// noData answers data blocks as long as the program cannot read them.
-type noData struct{}
-
-// ReadData refuses.
-func (noData) ReadData(r config.DataRequest) (map[string]any, error) {
-	return nil, fmt.Errorf("%s: data blocks cannot be read by this version", r.Address)
 }

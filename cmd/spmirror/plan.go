@@ -72,7 +72,7 @@ func runPlan(ctx context.Context, env *environment, c *cli.Command) error {
 	if err != nil {
 		return err
 	}
-	cfg, err := load(env, c)
+	cfg, err := load(ctx, env, c)
 	if err != nil {
 		return err
 	}

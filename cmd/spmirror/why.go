@@ -35,7 +35,7 @@ func runWhy(ctx context.Context, env *environment, c *cli.Command) error {
 		return &problem{code: "SPM0002", summary: "why takes the address of a mirror and a path"}
 	}
 	address, path := c.Args().Get(0), c.Args().Get(1)
-	cfg, err := load(env, c)
+	cfg, err := load(ctx, env, c)
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,190 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/spmirror/spmirror/config"
+	"github.com/spmirror/spmirror/graph"
+	"github.com/spmirror/spmirror/plan"
+)
+
+// discovery answers data blocks over Microsoft Graph, for one load of a
+// configuration. A result that would be cut off is an error, never a short list:
+// a mirror that is missing from it would look like one that is gone.
+type discovery struct {
+	ctx     context.Context
+	log     *slog.Logger
+	clients map[string]*client
+}
+
+func newDiscovery(ctx context.Context, log *slog.Logger) *discovery {
+	return &discovery{ctx: ctx, log: log, clients: make(map[string]*client)}
+}
+
+func (d *discovery) close() {
+	for _, c := range d.clients {
+		c.close()
+	}
+}
+
+// ReadData implements config.DataSource.
+func (d *discovery) ReadData(r config.DataRequest) (map[string]any, error) {
+	c, err := d.client(&r.Tenant)
+	if err != nil {
+		return nil, err
+	}
+	switch r.Kind {
+	case "site":
+		return d.site(c, r)
+	case "sites":
+		return d.sites(c, r)
+	case "drives":
+		return d.drives(c, r)
+	case "users":
+		return d.users(c, r)
+	}
+	return nil, fmt.Errorf("data %q is not supported by this version", r.Kind)
+}
+
+func (d *discovery) client(t *config.Tenant) (*client, error) {
+	if c := d.clients[t.Address]; c != nil {
+		return c, nil
+	}
+	c, err := connect(t, connecting{log: d.log, watch: func(graph.GateEvent) {}})
+	if err != nil {
+		return nil, err
+	}
+	d.clients[t.Address] = c
+	return c, nil
+}
+
+func (d *discovery) findSite(c *client, address, id string) (graph.Site, error) {
+	return findSite(d.ctx, c, config.Source{Site: address, SiteID: id})
+}
+
+func (d *discovery) site(c *client, r config.DataRequest) (map[string]any, error) {
+	site, err := d.findSite(c, r.URL, r.SiteID)
+	if err != nil {
+		return nil, err
+	}
+	return siteData(site), nil
+}
+
+func siteData(s graph.Site) map[string]any {
+	return map[string]any{"id": string(s.ID), "url": s.WebURL, "name": s.DisplayName}
+}
+
+func (d *discovery) sites(c *client, r config.DataRequest) (map[string]any, error) {
+	found := make(map[string]any)
+	keep, err := filterOf(r)
+	if err != nil {
+		return nil, err
+	}
+	for s, err := range c.Sites(d.ctx, r.Search) {
+		if err != nil {
+			return nil, err
+		}
+		key := sitePath(s.WebURL)
+		if s.Personal || !strings.HasPrefix(s.WebURL, r.URLPrefix) || !keep(key) {
+			continue
+		}
+		found[key] = siteData(s)
+		if err := full(r, len(found)); err != nil {
+			return nil, err
+		}
+	}
+	return map[string]any{"sites": found}, nil
+}
+
+// sitePath is the part of a site's address by which results are keyed.
+func sitePath(address string) string {
+	if u, err := url.Parse(address); err == nil && u.Path != "" {
+		return u.Path
+	}
+	return "/"
+}
+
+func (d *discovery) drives(c *client, r config.DataRequest) (map[string]any, error) {
+	site, err := d.findSite(c, siteAddress(r.Site), siteID(r.Site))
+	if err != nil {
+		return nil, err
+	}
+	keep, err := filterOf(r)
+	if err != nil {
+		return nil, err
+	}
+	list, err := c.Drives(d.ctx, site.ID)
+	if err != nil {
+		return nil, err
+	}
+	found := make(map[string]any)
+	for _, drive := range list {
+		if drive.System && !r.Hidden || !keep(drive.Name) {
+			continue
+		}
+		found[drive.Name] = map[string]any{"drive_id": string(drive.ID), "url": drive.WebURL, "name": drive.Name}
+		if err := full(r, len(found)); err != nil {
+			return nil, err
+		}
+	}
+	return map[string]any{"drives": found}, nil
+}
+
+// siteAddress and siteID tell apart the two forms in which a site may be given.
+func siteAddress(s string) string {
+	if strings.HasPrefix(s, "https://") {
+		return s
+	}
+	return ""
+}
+
+func siteID(s string) string {
+	if strings.HasPrefix(s, "https://") {
+		return ""
+	}
+	return s
+}
+
+func (d *discovery) users(c *client, r config.DataRequest) (map[string]any, error) {
+	keep, err := filterOf(r)
+	if err != nil {
+		return nil, err
+	}
+	found := make(map[string]any)
+	for u, err := range c.Users(d.ctx) {
+		if err != nil {
+			return nil, err
+		}
+		if len(r.UPNs) > 0 && !slices.ContainsFunc(r.UPNs, func(upn string) bool { return strings.EqualFold(upn, u.PrincipalName) }) || !keep(u.PrincipalName) {
+			continue
+		}
+		found[u.PrincipalName] = map[string]any{"id": u.ID, "upn": u.PrincipalName, "name": u.DisplayName}
+		if err := full(r, len(found)); err != nil {
+			return nil, err
+		}
+	}
+	return map[string]any{"users": found}, nil
+}
+
+// filterOf makes the include and exclude lists of a data block into a function.
+func filterOf(r config.DataRequest) (func(string) bool, error) {
+	sel, err := plan.Select{Include: r.Include, Exclude: r.Exclude}.Compile()
+	if err != nil {
+		return nil, err
+	}
+	return func(name string) bool { return sel.Selects(plan.RemotePath(strings.TrimPrefix(path.Clean(name), "/"))) }, nil
+}
+
+// full refuses a result that is longer than the configuration allows.
+func full(r config.DataRequest, n int) error {
+	if r.MaxResults > 0 && int64(n) > r.MaxResults {
+		return fmt.Errorf("%s found more than max_results = %d; raise it or narrow the search", r.Address, r.MaxResults)
+	}
+	return nil
+}

@@ -1,0 +1,277 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/spmirror/spmirror/apply"
+	"github.com/spmirror/spmirror/plan"
+	"github.com/spmirror/spmirror/state"
+	"github.com/spmirror/spmirror/target"
+)
+
+// BenchmarkScale measures whole commands against a tenant in another process, with
+// drives of SPMIRROR_BENCH_ITEMS files (10000 unless set, several separated by
+// commas). It reports seconds of CPU, wall seconds and peak memory of spmirror
+// alone. BENCHMARKS.md quotes it.
+func BenchmarkScale(b *testing.B) {
+	bin := buildBinary(b)
+	for _, text := range strings.Split(orText(os.Getenv("SPMIRROR_BENCH_ITEMS"), "10000"), ",") {
+		files, err := strconv.Atoi(text)
+		if err != nil {
+			b.Fatal(err)
+		}
+		s := newScale(b, bin, files)
+		b.Run(fmt.Sprintf("first-plan/%d", files), func(b *testing.B) { s.first(b) })
+		s.fill(b)
+		b.Run(fmt.Sprintf("no-change-plan/%d", files), func(b *testing.B) { s.measure(b, "plan", "-compact", "-verify=none") })
+		b.Run(fmt.Sprintf("no-change-plan-with-stat/%d", files), func(b *testing.B) { s.measure(b, "plan", "-compact") })
+		b.Run(fmt.Sprintf("no-change-plan-full-compare/%d", files), func(b *testing.B) {
+			s.measure(b, "plan", "-compact", "-verify=none", "-refresh=false", "-replace=nothing-is-named-so")
+		})
+	}
+}
+
+func buildBinary(tb testing.TB) string {
+	tb.Helper()
+	bin := filepath.Join(tb.TempDir(), "spmirror")
+	out, err := exec.Command("go", "build", "-o", bin, ".").CombinedOutput()
+	if err != nil {
+		tb.Fatalf("build: %v\n%s", err, out)
+	}
+	return bin
+}
+
+// scale is a tenant of one size and a directory to mirror it from.
+type scale struct {
+	bin, dir string
+	files    int
+}
+
+func newScale(b *testing.B, bin string, files int) *scale {
+	b.Helper()
+	s := &scale{bin: bin, dir: b.TempDir(), files: files}
+	server := exec.Command(bin, "sandbox", "serve", "-listen", "127.0.0.1:0", "-ca-out", filepath.Join(s.dir, "ca.pem"), "-files", strconv.Itoa(files))
+	out, err := server.StdoutPipe()
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := server.Start(); err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { _ = server.Process.Signal(syscall.SIGTERM); _ = server.Wait() })
+	var graph, login string
+	for scan := bufio.NewScanner(out); (graph == "" || login == "") && scan.Scan(); {
+		fields := strings.Fields(scan.Text())
+		switch {
+		case len(fields) == 2 && fields[0] == "Graph":
+			graph = strings.TrimSuffix(fields[1], "/v1.0")
+		case len(fields) == 2 && fields[0] == "Login":
+			login = fields[1][:strings.LastIndex(fields[1], "/")]
+		}
+	}
+	s.write(b, fmt.Sprintf(scaleConfig, graph, login))
+	return s
+}
+
+const scaleConfig = `
+tenant "t" {
+  tenant_id   = "contoso.onmicrosoft.com"
+  environment = "custom"
+  endpoints {
+    graph   = %q
+    login   = %q
+    ca_file = "ca.pem"
+  }
+  auth "client_secret" {
+    client_id     = "11111111-2222-3333-4444-555555555555"
+    client_secret = "sandbox-secret"
+  }
+}
+mirror "m" {
+  site   = "https://contoso.sharepoint.com/sites/people"
+  target = "./mirror"
+}
+`
+
+func (s *scale) write(b *testing.B, text string) {
+	b.Helper()
+	if err := os.WriteFile(filepath.Join(s.dir, "main.hcl"), []byte(text), 0o600); err != nil {
+		b.Fatal(err)
+	}
+}
+
+// first measures the plan of a drive that was never read.
+func (s *scale) first(b *testing.B) {
+	for b.Loop() {
+		for _, suffix := range []string{"", "-wal", "-shm"} {
+			_ = os.Remove(filepath.Join(s.dir, "spmirror.db"+suffix))
+		}
+		s.run(b, "plan", "-compact")
+	}
+}
+
+func (s *scale) measure(b *testing.B, args ...string) {
+	for b.Loop() {
+		s.run(b, args...)
+	}
+}
+
+// run runs the program once and reports what it cost.
+func (s *scale) run(b *testing.B, args ...string) {
+	b.Helper()
+	cmd := exec.Command(s.bin, append([]string{"-chdir=" + s.dir}, args...)...)
+	start := time.Now()
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		b.Fatalf("%v: %v\n%s", args, err, out)
+	}
+	usage := cmd.ProcessState.SysUsage().(*syscall.Rusage)
+	b.ReportMetric(time.Since(start).Seconds(), "wall-s")
+	b.ReportMetric((cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()).Seconds(), "cpu-s")
+	b.ReportMetric(float64(usage.Maxrss)/1024, "MiB")
+	b.ReportMetric(0, "ns/op")
+}
+
+// fill puts on disk and into the state what an apply would have: sparse files of
+// the right size and time, and their rows. Applying a million files through HTTP
+// is another benchmark's business.
+func (s *scale) fill(b *testing.B) {
+	b.Helper()
+	ctx := context.Background()
+	store, err := state.Open(ctx, filepath.Join(s.dir, "spmirror.db"), state.Options{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer store.Close()
+	drives, err := store.Drives(ctx)
+	if err != nil || len(drives) != 1 {
+		b.Fatal(err, len(drives))
+	}
+	root := filepath.Join(s.dir, "mirror")
+	marker := target.NewMarker(store.Lineage(), "mirror.m", string(drives[0].ID), time.Now())
+	if err := target.Init(root, marker); err != nil {
+		b.Fatal(err)
+	}
+	row := state.Mirror{Address: "mirror.m", Drive: drives[0].Key, Folder: drives[0].Root, FolderPath: "/", Target: root, Marker: marker.UUID, Created: time.Now()}
+	if err := store.Tx(ctx, func(tx *state.Tx) (err error) { row.Key, err = tx.PutMirror(row); return err }); err != nil {
+		b.Fatal(err)
+	}
+	f := filler{store: store, row: row, root: root, drive: drives[0]}
+	if err := f.run(ctx); err != nil {
+		b.Fatal(err)
+	}
+}
+
+// filler makes the files and rows of one mirror.
+type filler struct {
+	store *state.Store
+	row   state.Mirror
+	drive state.Drive
+	root  string
+	paths map[state.ItemID]string
+	batch []state.Entry
+}
+
+func (f *filler) run(ctx context.Context) error {
+	f.paths = map[state.ItemID]string{f.drive.Root: f.root}
+	for folder, err := range f.store.Folders(ctx, f.drive.Key) {
+		if err != nil {
+			return err
+		}
+		if _, err := f.folder(ctx, folder.ID); err != nil {
+			return err
+		}
+	}
+	for pair, err := range f.store.PairsAll(ctx, f.row) {
+		if err != nil {
+			return err
+		}
+		if err := f.item(*pair.Item); err != nil {
+			return err
+		}
+	}
+	if err := f.flush(); err != nil {
+		return err
+	}
+	settled := apply.Settled{Select: plan.Select{}, Notebooks: "skip", Shortcuts: "skip", Names: "native", Times: true}
+	return f.store.Tx(ctx, func(tx *state.Tx) error {
+		if err := tx.AdvanceMirror(f.row.Key); err != nil {
+			return err
+		}
+		return tx.Settle(f.row.Key, f.drive.Generation, settled.Encode())
+	})
+}
+
+func (f *filler) folder(ctx context.Context, id state.ItemID) (string, error) {
+	if path, ok := f.paths[id]; ok {
+		return path, nil
+	}
+	item, _, err := f.store.Item(ctx, f.drive.Key, id)
+	if err != nil {
+		return "", err
+	}
+	up, err := f.folder(ctx, item.Parent)
+	if err != nil {
+		return "", err
+	}
+	f.paths[id] = filepath.Join(up, item.Name)
+	return f.paths[id], os.Mkdir(f.paths[id], 0o700)
+}
+
+func (f *filler) item(i state.Item) error {
+	if i.Class == state.Root {
+		return nil
+	}
+	e := state.Entry{
+		Item: i.ID, Parent: i.Parent, Name: i.Name, Fold: i.Name, Folder: i.Class == state.Folder, Hash: i.Hash, SHA256: strings.Repeat("0", 64),
+		RemoteHash: i.Hash, RemoteSize: i.Size, Modified: i.Modified, MTime: i.Modified, ETag: i.ETag, CTag: i.CTag, Verdict: state.Verified, At: i.Modified,
+	}
+	if i.Parent == f.drive.Root {
+		e.Parent = ""
+	}
+	if !e.Folder {
+		e.Size = i.Size
+		if err := sparse(filepath.Join(f.paths[i.Parent], i.Name), i.Size, i.Modified); err != nil {
+			return err
+		}
+	}
+	f.batch = append(f.batch, e)
+	if len(f.batch) < 20_000 {
+		return nil
+	}
+	return f.flush()
+}
+
+func (f *filler) flush() error {
+	err := f.store.Tx(context.Background(), func(tx *state.Tx) error { return tx.PutEntries(f.row.Key, f.batch) })
+	f.batch = f.batch[:0]
+	runtime.GC()
+	return err
+}
+
+// sparse makes a file that has a size and holds nothing.
+func sparse(path string, size int64, modified time.Time) error {
+	file, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	if err := file.Truncate(size); err != nil {
+		file.Close()
+		return err
+	}
+	if err := file.Close(); err != nil {
+		return err
+	}
+	return os.Chtimes(path, modified, modified)
+}
