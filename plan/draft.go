@@ -67,7 +67,9 @@ func (d *Draft) Add(c Change) error {
 	sum := m.Summary[action]
 	sum.add(&c)
 	m.Summary[action] = sum
-	m.Causes[c.Cause]++
+	if action != Blocked { // what is held back is no change
+		m.Causes[c.Cause]++
+	}
 	if m.Reasons[action] == nil {
 		m.Reasons[action] = make(ReasonSum)
 	}

@@ -127,9 +127,17 @@ func (f *folderCounts) splittable(chosen []string, whole map[string]bool) int {
 	return best
 }
 
-// bigChildren are those that hold at least a fifth of a folder's changes.
+// bigChildren are those that hold at least a fifth of a folder's changes, or all of
+// them where they are few enough to be rows.
 func (f *folderCounts) bigChildren(path string) []string {
 	d := f.dirs[path]
+	var below int64
+	for _, child := range d.children {
+		below += f.dirs[child].total()
+	}
+	if len(d.children) > 1 && len(d.children) < folderRows && 2*below >= d.total() {
+		return d.children
+	}
 	var big []string
 	for _, child := range d.children {
 		if f.dirs[child].total()*5 >= d.total() {

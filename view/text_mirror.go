@@ -2,6 +2,8 @@ package view
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/spmirror/spmirror/plan"
@@ -32,6 +34,7 @@ func (x *planText) mirrors() error {
 	}
 	for _, m := range quiet {
 		x.line(x.out.paint(bold, Name(m.Address)), "   no changes (", count(m.Compared, "item"), " compared)")
+		x.leftOut(m)
 	}
 	return nil
 }
@@ -59,6 +62,7 @@ func (x *planText) mirror(m *plan.Mirror, c *counts) error {
 		x.line("  # no longer in the configuration")
 	}
 	x.actions(m, c)
+	x.leftOut(m)
 	all := x.opt.Verbose || (m.Changes() <= smallMirror && x.names != NamesFolders)
 	if !all {
 		x.folders(m, c)
@@ -119,6 +123,35 @@ func (x *planText) actions(m *plan.Mirror, c *counts) {
 		)
 	}
 	rows.write(x.page, x.out)
+}
+
+// leftOut counts by class what was looked at and is not mirrored, so that nothing of
+// the source is passed over in silence (I-51).
+func (x *planText) leftOut(m *plan.Mirror) {
+	var parts []string
+	for _, skip := range slices.Sorted(maps.Keys(m.Skipped)) {
+		parts = append(parts, commas(m.Skipped[skip])+" "+skipPhrase(skip))
+	}
+	if len(parts) > 0 {
+		x.line("  # left out: ", strings.Join(parts, ", "))
+	}
+}
+
+func skipPhrase(s plan.Skip) string {
+	phrases := map[plan.Skip]string{
+		plan.SkipOutside:    "outside the folder",
+		plan.SkipDeselected: "not selected",
+		plan.SkipPackage:    "notebooks",
+		plan.SkipPart:       "parts of notebooks",
+		plan.SkipShortcut:   "shortcuts to other drives",
+		plan.SkipBundle:     "bundles",
+		plan.SkipUnknown:    "of unknown type",
+		plan.SkipKept:       "changed on disk and kept so",
+	}
+	if text, ok := phrases[s]; ok {
+		return text
+	}
+	return Message(string(s))
 }
 
 func noun(s plan.Sum) string {

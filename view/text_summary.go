@@ -26,7 +26,7 @@ func (x *planText) drift() error {
 		}
 		var total int64
 		var parts []string
-		for _, k := range []plan.DriftKind{plan.DriftMissing, plan.DriftChanged, plan.DriftReplaced, plan.DriftUntracked} {
+		for _, k := range plan.DriftKinds {
 			if kinds[k] > 0 {
 				parts = append(parts, commas(kinds[k])+" "+string(k))
 				total += kinds[k]
@@ -42,7 +42,7 @@ func (x *planText) drift() error {
 			finish()
 			if at == "" {
 				x.gap()
-				x.line(x.out.paint(bold, "Changed on disk"), x.sinceLastRun())
+				x.line(x.out.paint(bold, x.driftTitle()), x.sinceLastRun())
 			}
 			at, listed = d.Mirror, 0
 			clear(kinds)
@@ -63,6 +63,15 @@ func moreOf(n int64) string {
 		return ""
 	}
 	return "; " + commas(n) + " not listed here (-verbose lists all)"
+}
+
+// driftTitle says what was looked at: -refresh-only also tells what changed at the
+// sources.
+func (x *planText) driftTitle() string {
+	if x.h.Mode == plan.ModeRefreshOnly {
+		return "Changed on disk and at the source"
+	}
+	return "Changed on disk"
 }
 
 func (x *planText) sinceLastRun() string {
@@ -217,7 +226,10 @@ func (x *planText) nothing() ([]string, bool) {
 	if at := x.readAt(); !at.IsZero() {
 		compared += "; source read " + stamp(at)
 	}
-	if !x.opt.DiskChecked.IsZero() {
+	switch {
+	case x.h.Options.Verify == "none":
+		compared += ", the disk was not checked (-verify=none)"
+	case !x.opt.DiskChecked.IsZero():
 		compared += ", disk checked " + stamp(x.opt.DiskChecked)
 	}
 	second := compared + "."

@@ -312,6 +312,7 @@ func (s *session) describe(ctx context.Context, w *wanted) error {
 	h.Generation = plan.GenerationRef{Base: row.Generation, Observed: plan.Generation(w.drive.Generation)}
 	h.Listing = plan.Listing{
 		Mode: w.listed.Mode, Reason: w.listed.Reason, Complete: w.drive.Round == nil, Pages: w.listed.Pages,
+		AsOf: w.drive.CrawledAt,
 	}
 	if row.Key == 0 {
 		return nil
