@@ -219,33 +219,53 @@ func (c *conn) exec(ctx context.Context, query string, args ...any) (int64, erro
 }
 
 // each calls f for every row. The slice is reused; the values are not. f may stop with errStop.
-func (c *conn) each(ctx context.Context, query string, args []any, f func(row []driver.Value) error) error {
-	s, err := c.stmt(query)
+func (c *conn) each(ctx context.Context, query string, args []any, f func(row []driver.Value) error) (err error) {
+	r, err := c.open(ctx, query, args...)
 	if err != nil {
 		return err
 	}
+	defer func() { err = orElse(err, r.close()) }()
+	for {
+		if more, err := r.next(); err != nil || !more {
+			return err
+		}
+		if err := f(r.row); err != nil {
+			if errors.Is(err, errStop) {
+				return nil
+			}
+			return err
+		}
+	}
+}
+
+// cursor is an open query. Several may be open on one connection, each for a statement of its own.
+type cursor struct {
+	rows driver.Rows
+	row  []driver.Value // the current row after next
+}
+
+func (c *conn) open(ctx context.Context, query string, args ...any) (*cursor, error) {
+	s, err := c.stmt(query)
+	if err != nil {
+		return nil, err
+	}
 	rows, err := s.QueryContext(ctx, named(args))
 	if err != nil {
-		return sqliteError(err)
+		return nil, sqliteError(err)
 	}
-	row := make([]driver.Value, len(rows.Columns()))
-	for {
-		if err = rows.Next(row); err != nil {
-			break
-		}
-		if err = f(row); err != nil {
-			break
-		}
-	}
-	closed := rows.Close()
-	if errors.Is(err, io.EOF) || errors.Is(err, errStop) {
-		err = nil
-	}
-	if err == nil {
-		err = closed
-	}
-	return sqliteError(err)
+	return &cursor{rows: rows, row: make([]driver.Value, len(rows.Columns()))}, nil
 }
+
+// next fetches the next row and reports whether there was one.
+func (r *cursor) next() (bool, error) {
+	err := r.rows.Next(r.row)
+	if errors.Is(err, io.EOF) {
+		return false, nil
+	}
+	return err == nil, sqliteError(err)
+}
+
+func (r *cursor) close() error { return sqliteError(r.rows.Close()) }
 
 // errStop ends each without an error.
 var errStop = errors.New("stop")

@@ -17,7 +17,9 @@ var wide = regexp.MustCompile(`^SCAN (i|items|e|entries|c|children|l|change_log|
 
 // wideByNature are the statements that are about all rows; everything else must go by an index down to the row.
 var wideByNature = []string{
-	"concat_ws(CAST(x'FF' AS TEXT), i.id, i.parent, i.name, i.class, i.size, i.modified, i.created, i.etag, i.ctag, i.hash, i.mime, i.modified_by, i.note), CASE WHEN f.item", // PairsAll, PairsDiffering
+	"CASE WHEN f.item", // PairsDiffering
+	"FROM items i WHERE i.drive = ? ORDER BY i.id",          // PairsAll
+	"FROM entries e WHERE e.mirror = ? ORDER BY +e.item",    // PairsAll
 	"ORDER BY e.parent, e.fold",                             // EntriesByParent
 	"INDEXED BY items_folders",                              // Folders, covering
 	"INDEXED BY entries_folders",                            // EntryFolders
