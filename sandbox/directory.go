@@ -26,7 +26,8 @@ type directory struct {
 	scanned time.Time
 }
 
-// scanned is one difference that a scan found, and one line of the journal's scan records.
+// scanned is what a scan found at a path, one difference, and one line of the journal's scan records.
+// The path of what is gone or has moved is the one before the scan, every other path is the one now.
 type scanned struct {
 	Path    string `json:"p"`
 	Folder  bool   `json:"d,omitempty"`
@@ -35,6 +36,7 @@ type scanned struct {
 	Gone    bool   `json:"x,omitempty"`
 	MovedTo string `json:"to,omitempty"`
 	Inode   uint64 `json:"i,omitempty"`
+	Kept    bool   `json:"k,omitempty"` // only what we know of the disk changed, nothing that is shown
 }
 
 func (f *directory) path(rel string) string { return filepath.Join(f.root, filepath.FromSlash(rel)) }
@@ -50,6 +52,11 @@ func (f onDisk) open() (io.ReaderAt, func(), error) {
 
 // scan walks the directory with several readers and returns what it holds in the order of paths.
 func (f *directory) scan() ([]scanned, error) {
+	top, err := os.Stat(f.root)
+	if err != nil {
+		return nil, fmt.Errorf("scan the directory of a library: %w", err)
+	}
+	device := deviceOf(top)
 	var mu sync.Mutex
 	var found []scanned
 	group, ctx := errgroup.WithContext(context.Background())
@@ -65,7 +72,7 @@ func (f *directory) scan() ([]scanned, error) {
 		}
 		list := make([]scanned, 0, len(entries))
 		for _, e := range entries {
-			s, ok := describe(e, path.Join(rel, e.Name()))
+			s, ok := describe(e, path.Join(rel, e.Name()), device)
 			if !ok {
 				continue
 			}
@@ -94,15 +101,19 @@ func comparePaths(a, b string) int {
 	return cmp.Compare(strings.ReplaceAll(a, "/", "\x00"), strings.ReplaceAll(b, "/", "\x00"))
 }
 
-func describe(e fs.DirEntry, rel string) (scanned, bool) {
-	if e.IsDir() {
-		return scanned{Path: rel, Folder: true}, true
-	}
+func describe(e fs.DirEntry, rel string, device uint64) (scanned, bool) {
 	info, err := e.Info()
-	if err != nil || !info.Mode().IsRegular() {
+	if err != nil || !info.Mode().IsRegular() && !info.IsDir() {
 		return scanned{}, false
 	}
-	return scanned{Path: rel, Size: info.Size(), Mod: info.ModTime().UnixNano(), Inode: inodeOf(info)}, true
+	s := scanned{Path: rel, Folder: info.IsDir(), Mod: info.ModTime().UnixNano()}
+	if !s.Folder {
+		s.Size = info.Size()
+	}
+	if deviceOf(info) == device { // on another filesystem the number would mean something else
+		s.Inode = inodeOf(info)
+	}
+	return s, true
 }
 
 // scanAll brings all libraries that show directories up to date. The first scan of a library without
@@ -172,160 +183,6 @@ func (d *Drive) rescan() error {
 	}
 	_, err = d.t.Apply(e)
 	return err
-}
-
-// differences compares a scan with what the library shows.
-func (d *Drive) differences(found []scanned) []scanned {
-	shown := map[string]*item{}
-	inodes := map[uint64]*item{}
-	for _, it := range d.items[1:] {
-		if !it.deleted && it.more != nil && it.more.disk != "" {
-			shown[it.more.disk] = it
-			if it.more.inode != 0 {
-				inodes[it.more.inode] = it
-			}
-		}
-	}
-	var added, changed, out []scanned
-	for _, s := range found {
-		it := shown[s.Path]
-		delete(shown, s.Path)
-		switch {
-		case it == nil:
-			added = append(added, s)
-		case s.Folder != it.kind.hasChildren():
-			out = append(out, scanned{Path: s.Path, Gone: true}, s)
-		case !s.Folder && (it.size != s.Size || it.more.mod != s.Mod):
-			changed = append(changed, s)
-		}
-	}
-	for i, s := range added { // a file that kept inode, size and time moved: its id stays (D24)
-		old := inodes[s.Inode]
-		if s.Folder || old == nil || shown[old.more.disk] != old || old.size != s.Size || old.more.mod != s.Mod {
-			continue
-		}
-		delete(shown, old.more.disk)
-		added[i].MovedTo, added[i].Path = s.Path, old.more.disk
-	}
-	for _, s := range added {
-		if s.Folder {
-			out = append(out, s)
-		}
-	}
-	for _, s := range added {
-		if !s.Folder && s.MovedTo != "" {
-			out = append(out, s)
-		}
-	}
-	gone := make([]string, 0, len(shown))
-	for p := range shown {
-		gone = append(gone, p)
-	}
-	slices.SortFunc(gone, comparePaths)
-	for _, p := range gone {
-		out = append(out, scanned{Path: p, Gone: true})
-	}
-	out = append(out, changed...)
-	for _, s := range added {
-		if !s.Folder && s.MovedTo == "" {
-			out = append(out, s)
-		}
-	}
-	return out
-}
-
-// editScan applies the differences of a scan.
-func (d *Drive) editScan(e Edit) error {
-	at := map[string]*item{"": d.root()}
-	for _, it := range d.items[1:] {
-		if !it.deleted && it.more != nil && it.more.disk != "" {
-			at[it.more.disk] = it
-		}
-	}
-	for _, s := range e.Scan {
-		it := at[s.Path]
-		switch {
-		case s.Gone:
-			if it != nil && !it.deleted {
-				if err := d.editDelete(it, e); err != nil {
-					return err
-				}
-			}
-			delete(at, s.Path)
-		case s.MovedTo != "" && (it == nil || it.deleted): // its folder was deleted before it was found again
-			s.Path = s.MovedTo
-			made, err := d.scanAdded(at, s, e)
-			if err != nil {
-				return err
-			}
-			at[s.Path] = made
-		case s.MovedTo != "":
-			parent := at[parentPath(s.MovedTo)]
-			if parent == nil {
-				return fmt.Errorf("scan: %w", ErrNoItem)
-			}
-			d.relocate(it, parent, path.Base(s.MovedTo))
-			it.more.disk = s.MovedTo
-			d.stamp(it, e)
-			delete(at, s.Path)
-			at[s.MovedTo] = it
-		case it != nil && !it.deleted:
-			d.scanChanged(it, s, e)
-		default:
-			made, err := d.scanAdded(at, s, e)
-			if err != nil {
-				return err
-			}
-			at[s.Path] = made
-		}
-	}
-	return nil
-}
-
-func parentPath(p string) string {
-	if i := strings.LastIndexByte(p, '/'); i >= 0 {
-		return p[:i]
-	}
-	return ""
-}
-
-func (d *Drive) scanChanged(it *item, s scanned, e Edit) {
-	d.resize(it.parent, s.Size-it.size)
-	it.size, it.more.mod, it.fsModified, it.more.inode = s.Size, s.Mod, s.Mod/int64(time.Second), s.Inode
-	it.content++
-	it.etag++
-	it.ctag++
-	it.hash.Store(nil)
-	d.stamp(it, e)
-}
-
-// scanAdded makes the item of a file or folder that is new. Names on the disk are not checked against
-// the rules of SharePoint: what lies there is served. The id follows from the path.
-func (d *Drive) scanAdded(at map[string]*item, s scanned, e Edit) (*item, error) {
-	parent := at[parentPath(s.Path)]
-	if parent == nil {
-		return nil, fmt.Errorf("scan: %w", ErrNoItem)
-	}
-	k := kindFile
-	if s.Folder {
-		k = kindFolder
-	}
-	g := makeGUID(d.seed, "disk", s.Path)
-	for d.byGUID[g] != nil { // the path was there before: what is there now is another item
-		g = quickGUID(d.seed, uint64(len(d.items)))
-	}
-	it := d.newItem(g, k, path.Base(s.Path))
-	it.created, it.modified, it.fsModified = e.At.Unix(), e.At.Unix(), e.At.Unix()
-	it.createdBy, it.modifiedBy = d.owner, d.owner
-	m := it.extra()
-	m.disk = s.Path
-	if !s.Folder {
-		it.size, it.fsModified = s.Size, s.Mod/int64(time.Second)
-		m.mod, m.inode = s.Mod, s.Inode
-	}
-	d.attach(it, parent)
-	d.touch(it, e.At)
-	return it, nil
 }
 
 // hashJob is a file whose hash is needed.

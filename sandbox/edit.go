@@ -115,7 +115,9 @@ func (t *Tenant) apply(e Edit) (ItemID, error) {
 	if err := t.journal.append(e); err != nil {
 		return "", err
 	}
-	t.subs.changed(t.drive(e.Drive), t.drive(e.ToDrive))
+	if t.marks() != before {
+		t.subs.changed(t.drive(e.Drive), t.drive(e.ToDrive))
+	}
 	return id, nil
 }
 
