@@ -29,6 +29,8 @@ type ready struct {
 	to     string
 	entry  state.Entry
 	result Result
+	// displaces is the item that leaves by this plan and still holds the place.
+	displaces state.ItemID
 }
 
 // publisher takes verified files and makes them visible, batch by batch. There is
@@ -76,13 +78,14 @@ func (m *mirrorRun) publishBatch(batch []ready) error {
 	}
 	intents := make([]state.Intent, len(batch))
 	ops := make([]target.PublishOp, len(batch))
-	for i, f := range batch {
-		intents[i] = intent(intentPublish, f.entry.Item, f.staged, f.to, f.entry)
-		intents[i].Displaced = state.ItemID(f.change.Replaces)
-		expect, err := m.expected(&f.change)
+	for i := range batch {
+		f := &batch[i]
+		expect, err := m.expected(f)
 		if err != nil {
 			return err
 		}
+		intents[i] = intent(intentPublish, f.entry.Item, f.staged, f.to, f.entry)
+		intents[i].Displaced = f.displaces
 		ops[i] = target.PublishOp{Staged: f.staged, To: target.RelPath(f.to), Expect: expect}
 	}
 	if err := m.intend(intents); err != nil {
@@ -91,17 +94,20 @@ func (m *mirrorRun) publishBatch(batch []ready) error {
 	return m.published(batch, m.Dir.PublishBatch(ops))
 }
 
-// expected is the local file that a change may replace; nil means none.
-func (m *mirrorRun) expected(c *plan.Change) (*target.Fingerprint, error) {
+// expected is the local file that a change may replace; nil means none. An item
+// whose place it takes may have moved away or stepped aside by now: then nothing of
+// that item is in the way, and nothing happens to it.
+func (m *mirrorRun) expected(f *ready) (*target.Fingerprint, error) {
+	c := &f.change
 	if c.Replaces != "" {
 		e, ok, err := m.Store.Entry(context.WithoutCancel(m.ctx), m.Key, state.ItemID(c.Replaces))
 		if err != nil {
 			return nil, fmt.Errorf("read entry: %w", err)
 		}
-		if !ok || e.Folder || e.Parent == state.Parked {
-			return nil, nil
+		if ok && !e.Folder && e.Parent == state.ItemID(c.Parent) && e.Fold == c.Fold {
+			f.displaces = e.Item
+			return expectation(e), nil
 		}
-		return expectation(e), nil
 	}
 	if c.Local == nil || c.Reason == plan.MissingOnDisk {
 		return nil, nil
@@ -133,12 +139,8 @@ func (m *mirrorRun) published(batch []ready, outcomes []target.PublishResult) er
 			}
 			trashed = append(trashed, t...)
 		}
-		if f.change.Replaces != "" {
-			if e, ok, err := m.Store.Entry(context.WithoutCancel(m.ctx), m.Key, state.ItemID(f.change.Replaces)); err != nil {
-				return fmt.Errorf("read entry: %w", err)
-			} else if ok && e.Parent != state.Parked && !e.Folder {
-				gone = append(gone, e.Item)
-			}
+		if f.displaces != "" {
+			gone = append(gone, f.displaces)
 		}
 		entries = append(entries, f.entry)
 		results = append(results, f.result)

@@ -3,6 +3,7 @@ package apply
 import (
 	"context"
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 
@@ -63,10 +64,31 @@ func (m *mirrorRun) arrange(ctx context.Context) error {
 		if err := m.arrangeWave(wave); err != nil {
 			return err
 		}
-		for _, s := range wave {
-			delete(waiting, s.ItemID)
+		for _, mv := range wave {
+			delete(waiting, mv.s.ItemID)
 		}
 		todo = slices.DeleteFunc(todo, func(s *structural) bool { return waiting[s.ItemID] == nil })
+	}
+	return m.makeRoom(ctx)
+}
+
+// makeRoom lets folders step aside that leave by this plan and hold the place of a
+// file: they are deleted last, and a file cannot change places with a folder.
+func (m *mirrorRun) makeRoom(ctx context.Context) error {
+	for _, c := range m.folders {
+		if !m.replaced[c.ItemID] || ctx.Err() != nil {
+			continue
+		}
+		e, ok, err := m.Store.Entry(ctx, m.Key, state.ItemID(c.ItemID))
+		if err != nil {
+			return fmt.Errorf("read entry: %w", err)
+		}
+		if !ok || e.Parent == state.Parked {
+			continue
+		}
+		if err := m.park(ctx, e); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -96,12 +118,12 @@ func (m *mirrorRun) unarranged(ctx context.Context) ([]*structural, error) {
 	return todo, nil
 }
 
-// ready returns changes that can be made now, and for the others the item that
-// holds their place.
-func (m *mirrorRun) ready(ctx context.Context, todo []*structural, waiting map[plan.ItemID]*structural) (wave []*structural, blocked map[plan.ItemID]state.Entry, err error) {
+// ready returns changes that can be made now, in any order, and for the others the
+// item that holds their place.
+func (m *mirrorRun) ready(ctx context.Context, todo []*structural, waiting map[plan.ItemID]*structural) (wave []*move, blocked map[plan.ItemID]state.Entry, err error) {
 	blocked = make(map[plan.ItemID]state.Entry)
 	taken := make(map[string]bool)
-	touched := make(map[plan.ItemID]bool) // folders that this wave moves
+	paths := newWavePaths()
 	for _, s := range todo {
 		if len(wave) == waveSize {
 			break
@@ -110,7 +132,7 @@ func (m *mirrorRun) ready(ctx context.Context, todo []*structural, waiting map[p
 		if err != nil {
 			return nil, nil, err
 		}
-		if !ok || touched[s.Parent] {
+		if !ok {
 			continue
 		}
 		occupant, held, err := m.Store.EntryAt(ctx, m.Key, state.ItemID(s.Parent), s.Fold)
@@ -125,11 +147,64 @@ func (m *mirrorRun) ready(ctx context.Context, todo []*structural, waiting map[p
 		if taken[key] {
 			continue
 		}
+		mv, err := m.prepareMove(ctx, s)
+		if err != nil {
+			return nil, nil, err
+		}
+		if !paths.add(mv) {
+			continue
+		}
 		taken[key] = true
-		touched[s.ItemID] = true
-		wave = append(wave, s)
+		wave = append(wave, mv)
 	}
 	return wave, blocked, nil
+}
+
+// wavePaths keeps the changes of a wave independent of each other: no path of one
+// lies in a folder that another moves. So each is where its intent says before and
+// after, whichever of them a killed run has made.
+type wavePaths struct {
+	moved  map[string]bool // folders that move
+	within map[string]bool // folders that hold a path of the wave
+}
+
+func newWavePaths() wavePaths {
+	return wavePaths{moved: make(map[string]bool), within: make(map[string]bool)}
+}
+
+// add takes a change into the wave, if it is independent.
+func (w wavePaths) add(mv *move) bool {
+	moves := mv.s.Folder && mv.from != ""
+	if moves && w.within[mv.from] {
+		return false
+	}
+	for _, p := range []string{mv.from, mv.to} {
+		for up := range foldersAbove(p) {
+			if w.moved[up] {
+				return false
+			}
+		}
+	}
+	for _, p := range []string{mv.from, mv.to} {
+		for up := range foldersAbove(p) {
+			w.within[up] = true
+		}
+	}
+	if moves {
+		w.moved[mv.from] = true
+	}
+	return true
+}
+
+// foldersAbove yields the paths of the folders that a path lies in.
+func foldersAbove(path string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for i := range len(path) {
+			if path[i] == '/' && !yield(path[:i]) {
+				return
+			}
+		}
+	}
 }
 
 // parentReady reports whether a change's new parent is on disk where it belongs.
@@ -221,20 +296,13 @@ type move struct {
 
 // arrangeWave makes independent changes: one journal entry, the renames, one
 // flush of the directories, one commit.
-func (m *mirrorRun) arrangeWave(wave []*structural) error {
-	ctx := context.WithoutCancel(m.ctx)
-	moves := make([]*move, 0, len(wave))
-	intents := make([]state.Intent, 0, len(wave))
-	for _, s := range wave {
-		mv, err := m.prepareMove(ctx, s)
-		if err != nil {
-			return err
-		}
+func (m *mirrorRun) arrangeWave(moves []*move) error {
+	intents := make([]state.Intent, 0, len(moves))
+	for _, mv := range moves {
 		kind := intentMove
 		if mv.from == "" {
 			kind = intentMkdir
 		}
-		moves = append(moves, mv)
 		intents = append(intents, intent(kind, mv.entry.Item, mv.from, mv.to, mv.entry))
 	}
 	if err := m.intend(intents); err != nil {
