@@ -8,7 +8,7 @@
 //
 // The invariant to know: a secret (client secret, private key, federated token, refresh token,
 // access token) leaves this package only as the return value of [Source.Token], in the body of an
-// HTTPS request to the configured login, or in the 0600 token cache. No error, no String method and
+// request to the configured login (HTTPS, or plain on loopback), or in the 0600 token cache. No error, no String method and
 // no log ever contains one (I-61), and a redirect never carries one elsewhere (I-55).
 package auth
 
@@ -94,6 +94,9 @@ func (s *Source) Logout() error {
 // authority is the URL of the tenant at the login, in the form that MSAL parses: the first path
 // segment is the tenant, and host and port are kept as they are.
 func (c Config) authority() string {
+	if host := c.plainLogin(); host != "" {
+		return "https://" + host + "/" + c.TenantID
+	}
 	return strings.TrimSuffix(c.Login, "/") + "/" + c.TenantID
 }
 

@@ -124,8 +124,8 @@ func (c Config) validate() error {
 	if c.ClientID == "" {
 		return wrong("client_id is missing", "Set client_id to the application (client) id of the app registration.")
 	}
-	if _, err := httpsRoot(c.Login); err != nil {
-		return wrong("the login endpoint "+err.Error(), "Give the root of the login service, for example https://login.microsoftonline.com; plain http is never used for sign-in.")
+	if err := checkLogin(c.Login); err != nil {
+		return wrong("the login endpoint "+err.Error(), "Give the root of the login service, for example https://login.microsoftonline.com; plain http is used for a login on this machine (127.0.0.1, ::1, localhost) only.")
 	}
 	return c.validateMethod(wrong)
 }
@@ -161,19 +161,20 @@ func methodList() string {
 	return strings.Join(names, ", ")
 }
 
-// httpsRoot parses the root URL of a service: https, a host, nothing after it. MSAL takes the first
-// path segment of an authority as the tenant, so a root with a path would sign in to the wrong one.
-func httpsRoot(root string) (*url.URL, error) {
+// checkLogin wants the root URL of the login: https (or http on loopback), a host, nothing after it.
+// MSAL takes the first path segment of an authority as the tenant, so a root with a path would sign in
+// to the wrong one.
+func checkLogin(root string) error {
 	u, err := url.Parse(root)
 	switch {
 	case err != nil:
-		return nil, fmt.Errorf("is not a URL")
-	case u.Scheme != "https":
-		return nil, fmt.Errorf("%q is not https", clean(root))
+		return fmt.Errorf("is not a URL")
+	case u.Scheme != "https" && (u.Scheme != "http" || !loopbackName(u.Hostname())):
+		return fmt.Errorf("%q is not https", clean(u.Redacted()))
 	case u.Host == "" || u.User != nil:
-		return nil, fmt.Errorf("%q has no plain host", clean(u.Redacted()))
+		return fmt.Errorf("%q has no plain host", clean(u.Redacted()))
 	case strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "":
-		return nil, fmt.Errorf("%q has more than a host", clean(root))
+		return fmt.Errorf("%q has more than a host", clean(root))
 	}
-	return u, nil
+	return nil
 }

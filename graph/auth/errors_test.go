@@ -185,7 +185,7 @@ func TestConfigurationMistakesAreFoundOffline(t *testing.T) {
 		"tenant as option":   {func(c *Config) { c.TenantID = "--query" }, "tenant_id"},
 		"adfs":               {func(c *Config) { c.TenantID = "adfs" }, "tenant_id"},
 		"no client":          {func(c *Config) { c.ClientID = "" }, "client_id"},
-		"plain login":        {func(c *Config) { c.Login = "http://127.0.0.1:1" }, "not https"},
+		"plain login":        {func(c *Config) { c.Login = "http://login.example.test" }, "not https"},
 		"login with path":    {func(c *Config) { c.Login = "https://host.example/tenant" }, "more than a host"},
 		"login with account": {func(c *Config) { c.Login = "https://a:canary@host.example" }, "plain host"},
 		"no graph":           {func(c *Config) { c.Graph = "" }, "Graph"},

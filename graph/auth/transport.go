@@ -27,13 +27,15 @@ const (
 	maxAnswer = 1 << 20
 )
 
-// doer is the HTTP client below MSAL. It sends to the named hosts only, over TLS only, follows no
+// doer is the HTTP client below MSAL. It sends to the named hosts only, over TLS only (but see
+// loopback.go for an emulated login on this machine), follows no
 // redirect (a 307 would carry the secret along), reads bounded answers and repeats a request that
 // the service answered with a transient status. Network errors are returned at once, as they are:
 // whether to wait for the network is the caller's decision.
 type doer struct {
 	client *http.Client
 	hosts  map[string]bool
+	plain  bool // the hosts are loopback and speak http
 }
 
 func newDoer(c Config, hosts ...string) *doer {
@@ -58,6 +60,9 @@ var sameCloud = [][]string{
 // newLoginDoer allows the configured login and its aliases. The discovery document decides where
 // the credential is sent, so without this check it could name any host.
 func newLoginDoer(c Config) *doer {
+	if host := c.plainLogin(); host != "" {
+		return newPlainDoer(host)
+	}
 	u, err := url.Parse(c.Login)
 	if err != nil {
 		return newDoer(c) // not reached: validate has parsed it
@@ -125,6 +130,9 @@ func (d *doer) once(req *http.Request) (*http.Response, error) {
 		}
 		attempt.Body = body
 	}
+	if d.plain {
+		attempt.URL.Scheme = "http"
+	}
 	resp, err := d.client.Do(attempt)
 	if err != nil {
 		return nil, err
@@ -138,6 +146,9 @@ func (d *doer) once(req *http.Request) (*http.Response, error) {
 		return nil, &Error{Message: fmt.Sprintf("the answer of %s is longer than %d bytes", req.URL.Host, maxAnswer)}
 	}
 	resp.Body = io.NopCloser(bytes.NewReader(body))
+	if d.plain && strings.HasSuffix(req.URL.Path, discoveryPath) {
+		return resp, secureNames(resp, req.URL.Host)
+	}
 	return resp, nil
 }
 
