@@ -187,6 +187,12 @@ func (p *planner) leaves(ctx context.Context, pair Pair, d departure) error {
 	}
 	if fact, ok := p.drift[e.Item]; ok && !e.Folder {
 		c.Local = fact.found
+		switch {
+		case fact.kind == DriftReplaced:
+			d.setting, c.Detail = "keep", "something that is not a file lies in its place and stays"
+		case fact.kind == DriftChanged && p.req.Mirror.Policy.OnLocalChange == "keep":
+			d.setting, c.Detail = "keep", `changed on disk and kept (lifecycle.on_local_change = "keep")`
+		}
 	}
 	p.leaving[e.Item] = true
 	p.lost[e.Parent] = true

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"testing"
@@ -67,7 +68,7 @@ func (p *testPlan) finish(guards []plan.GuardResult, checks []plan.CheckResult) 
 	p.t.Helper()
 	done := p.draft.Finish(planned, guards, checks)
 	p.t.Cleanup(func() { done.Close() })
-	if err := done.Seal(); err != nil {
+	if err := done.Write(io.Discard); err != nil {
 		p.t.Fatal(err)
 	}
 	return done

@@ -158,9 +158,6 @@ func (s *session) applyFresh(ctx context.Context, c *cli.Command, o planOptions)
 		return err
 	}
 	defer p.Close()
-	if err := p.Seal(); err != nil {
-		return err
-	}
 	if err := s.showFresh(p, c, o); err != nil {
 		return err
 	}

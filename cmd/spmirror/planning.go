@@ -564,6 +564,7 @@ func (s *session) finish(ctx context.Context, draft *plan.Draft, h *plan.Header,
 		}
 	}
 	h.Expires = h.Created.Add(s.cfg.PlanMaxAge)
+	p.Identify(content)
 	return p, nil
 }
 
