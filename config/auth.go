@@ -83,8 +83,9 @@ func (s *session) firstEnv(names ...string) string {
 	return ""
 }
 
-// auth reads one auth block. local allows literal secrets, for tests on loopback.
-func (r *reader) auth(b *hcl.Block, local bool) Auth {
+// auth reads the auth block of a tenant whose environment and endpoints are known. On
+// loopback literal secrets are allowed, for tests.
+func (r *reader) auth(b *hcl.Block, t *Tenant) Auth {
 	method := b.Labels[0]
 	in := r.open(b.Body, authSpec, b.DefRange)
 	allowed, known := methodArgs(method)
@@ -103,10 +104,11 @@ func (r *reader) auth(b *hcl.Block, local bool) Auth {
 			continue
 		}
 		if contains(allowed, c.arg) {
-			values[c.arg] = in.credential(c, local)
+			values[c.arg] = in.credential(c, t.local())
 		}
 	}
 	in.resolveConflicts(values)
+	in.resolveOrigins(values, t)
 	a := Auth{
 		Method: method, Range: b.DefRange,
 		ClientID:            values["client_id"],

@@ -68,6 +68,8 @@ const (
 	CodeCredential       Code = "SPM0241"
 	CodeLiteralSecret    Code = "SPM0242"
 	CodeSecretExposed    Code = "SPM0243"
+	CodeCredentialMixed  Code = "SPM0244"
+	CodeCustomLogin      Code = "SPM0245"
 	CodeEnvironment      Code = "SPM0250"
 	CodeEndpoint         Code = "SPM0251"
 	CodeHost             Code = "SPM0252"
@@ -156,6 +158,8 @@ func explanations() []Explanation {
 		{CodeCredential, "Credential missing", "The method of authentication needs a value that is neither in the auth block nor in the environment."},
 		{CodeLiteralSecret, "Secret in the configuration", "A secret is written into the configuration, where it would be committed and copied into plan files. Give it through a variable marked sensitive, a file (client_secret_file_path) or the environment."},
 		{CodeSecretExposed, "Secret in a shown value", "A sensitive value is used in an argument that appears in plans, reports and logs. The location is shown, the value is not."},
+		{CodeCredentialMixed, "Credential of two origins", "oidc_request_url and oidc_request_token belong together. If one is written and the other comes from the environment, the token of a pipeline could be sent to an address that was never meant to have it. Write both, or leave both to the environment."},
+		{CodeCustomLogin, "Credentials for a custom login", "With environment = \"custom\" the configuration names the host that receives credentials, so anyone who can propose a change of it could ask for those of the machine that plans. Credentials from the environment, and files outside the configuration directory, are therefore used only if the environment variable SPMIRROR_ALLOW_CUSTOM_LOGIN holds exactly the host (with the port, if there is one) of endpoints.login, or if all endpoints are on loopback."},
 		{CodeEnvironment, "Unknown environment", "The environment is one of the Microsoft clouds the program knows, or custom together with an endpoints block."},
 		{CodeEndpoint, "Invalid endpoint", "Endpoints are https addresses without path, query or user name. Plain http is allowed on loopback only."},
 		{CodeHost, "Invalid host", "allowed_hosts lists names of hosts from which content may be read, such as files.example.com. No scheme, no path, no wildcard, no address literal."},

@@ -78,14 +78,14 @@ func (r *reader) identify(t *Tenant) {
 	case auth != nil && sandbox != nil:
 		r.session.fail(CodeSandbox, sandbox.DefRange, "Sandbox and authentication", "A tenant has either an auth block or a sandbox block. The emulated tenant needs no credentials.")
 		t.Sandbox = r.open(sandbox.Body, sandboxSpec, sandbox.DefRange).sandbox()
-		t.Auth = r.auth(auth, t.local())
+		t.Auth = r.auth(auth, t)
 	case sandbox != nil:
 		t.Sandbox = r.open(sandbox.Body, sandboxSpec, sandbox.DefRange).sandbox()
 		if r.one("endpoints") != nil {
 			r.session.fail(CodeSandbox, r.one("endpoints").DefRange, "Sandbox and endpoints", "The emulated tenant runs inside the program and has no endpoints. Remove one of the two blocks.")
 		}
 	case auth != nil:
-		t.Auth = r.auth(auth, t.local())
+		t.Auth = r.auth(auth, t)
 	default:
 		r.session.fail(CodeAuth, r.rng, "No authentication", "The tenant needs one auth block, for example auth \"device_code\" { client_id = \"...\" }, or a sandbox block to use the emulated tenant.")
 	}
