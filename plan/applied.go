@@ -72,7 +72,7 @@ func (t *appliedTree) dir(ctx context.Context, id ItemID) (RelPath, error) {
 			break
 		}
 		if at == ParkedParent {
-			t.paths[at] = ".spmirror/parked"
+			t.paths[at] = "" // the name of a parked entry is its whole path
 			break
 		}
 		e, err := t.folder(ctx, at)

@@ -12,6 +12,7 @@ import (
 	"iter"
 	"os"
 	"slices"
+	"sync"
 )
 
 // spoolChunk is how many bytes of changes are sorted in memory at once; more go
@@ -27,6 +28,9 @@ type Spool struct {
 	runs   []run
 	offset int64
 	count  int64
+
+	mu     sync.Mutex // several readers may come at once
+	sorted bool       // chunk is
 }
 
 type spooled struct {
@@ -65,7 +69,7 @@ func (s *Spool) Add(key []byte, value any) error {
 	if err := enc.Encode(value); err != nil {
 		return fmt.Errorf("spool: %w", err)
 	}
-	s.chunk = append(s.chunk, spooled{key: key, line: line.Bytes()})
+	s.chunk, s.sorted = append(s.chunk, spooled{key: key, line: line.Bytes()}), false
 	s.size += len(key) + line.Len() + 64
 	s.count++
 	if s.size < spoolChunk {
@@ -110,11 +114,22 @@ func cmpOr(a, b int) int {
 	return b
 }
 
+// sort orders what is in memory, once for all readers.
+func (s *Spool) sort() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.sorted {
+		sortSpooled(s.chunk)
+		s.sorted = true
+	}
+}
+
 // Lines yields the JSON lines in order, each with its newline. A line is valid
-// until the next one. Lines can be read any number of times.
+// until the next one. Lines can be read any number of times, also by several
+// readers at once.
 func (s *Spool) Lines() iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
-		sortSpooled(s.chunk)
+		s.sort()
 		if len(s.runs) == 0 {
 			for _, e := range s.chunk {
 				if !yield(e.line, nil) {
