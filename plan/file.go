@@ -67,7 +67,8 @@ func (p *Plan) WriteFile(name string) error {
 }
 
 // lasting is the header without what differs between two plans of the same
-// changes: how the source was read, and the id and digest computed over this.
+// changes: how the source was read, how much space other programs have left, and
+// the id and digest computed over this.
 func (h *Header) lasting() Header {
 	out := *h
 	out.PlanID, out.Digest = "", ""
@@ -76,6 +77,12 @@ func (h *Header) lasting() Header {
 		mirror := *m
 		mirror.Listing = Listing{Complete: m.Listing.Complete}
 		out.Mirrors[i] = &mirror
+	}
+	out.Guards = slices.Clone(h.Guards)
+	for i := range out.Guards {
+		if g := &out.Guards[i]; g.Name == guardFreeSpace && g.Status == GuardPass {
+			g.Value, g.Detail = "enough", ""
+		}
 	}
 	return out
 }

@@ -51,6 +51,9 @@ type TopFolder struct {
 	Tracked, Deleted int64
 }
 
+// guardFreeSpace is the one guard whose value other programs change.
+const guardFreeSpace = "min_free_space"
+
 // Disk space as the guard sees it; Known is false when it could not be read.
 type Space struct {
 	Known bool
@@ -91,7 +94,7 @@ func (l Limits) Guard(m *Mirror, tops map[string]TopFolder, space Space) []Guard
 		g.check("max_files", files > *l.MaxFiles, fmt.Sprint(files), fmt.Sprint(*l.MaxFiles), "files")
 	}
 	if l.MinFreeSpace != nil && space.Known && download > 0 {
-		g.check("min_free_space", space.Free-download < *l.MinFreeSpace,
+		g.check(guardFreeSpace, space.Free-download < *l.MinFreeSpace,
 			fmt.Sprint(space.Free-download), fmt.Sprint(*l.MinFreeSpace), "bytes free after")
 	}
 	if l.RequireNonemptySource && tracked > 0 && deletes.Files == tracked && m.Summary[Add].Files == 0 {
