@@ -200,16 +200,17 @@ func (m *merge) findGone() error {
 	if m.tombstones == 0 {
 		return nil
 	}
-	// UNION, not UNION ALL: a cycle of parents ends where it began. children by key (drive, parent), items and final by key.
+	// A folder that was deleted while pages were read may be known by its children alone. UNION, not UNION ALL: a cycle of
+	// parents ends where it began. children by key (drive, parent), items and final by key.
 	_, err = m.do(`
 		INSERT INTO gone (id)
 		WITH RECURSIVE below (id) AS (
-			SELECT f.id FROM final f CROSS JOIN items i ON i.drive = ?1 AND i.id = f.id WHERE f.live = 0 AND ?2 AND ?3
+			SELECT f.id FROM final f WHERE f.live = 0 AND ?2 AND ?3
 			UNION
 			SELECT c.id FROM below CROSS JOIN children c ON c.drive = ?1 AND c.parent = below.id
 				WHERE NOT EXISTS (SELECT 1 FROM final f WHERE f.id = c.id AND f.live = 1)
 		)
-		SELECT id FROM below`)
+		SELECT below.id FROM below CROSS JOIN items i ON i.drive = ?1 AND i.id = below.id`)
 	return err
 }
 

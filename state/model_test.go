@@ -35,9 +35,8 @@ func (m *model) merge() (Merged, error) {
 	first := len(m.items) == 0
 	gone := map[ItemID]bool{}
 	for id, it := range last {
-		if _, known := m.items[id]; it.Deleted && known {
-			gone[id] = true
-		} else if it.Deleted {
+		gone[id] = it.Deleted
+		if _, known := m.items[id]; it.Deleted && !known {
 			r.UnknownTombstones++
 		}
 	}
@@ -56,7 +55,7 @@ func (m *model) merge() (Merged, error) {
 			}
 		}
 	}
-	maps.DeleteFunc(gone, func(_ ItemID, yes bool) bool { return !yes })
+	maps.DeleteFunc(gone, func(id ItemID, yes bool) bool { _, known := m.items[id]; return !yes || !known })
 	rootTold := last["root"]
 	if gone["root"] || rootTold.Deleted && !first || !live("root") && (first || m.round.Full && !m.round.Keep) {
 		return r, ErrRootGone
