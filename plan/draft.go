@@ -121,6 +121,13 @@ func (d *Draft) Finish(now time.Time, guards []GuardResult, checks []CheckResult
 	return &Plan{Header: h, items: d.items, drift: d.drift}
 }
 
+// Judge adds what the check blocks say of the finished plan. They come after the sums, which they look
+// at, and before the plan gets its digest.
+func (p *Plan) Judge(checks []CheckResult) {
+	p.Checks = append(p.Checks, checks...)
+	p.Blocked = p.Blocked || slices.ContainsFunc(checks, CheckResult.Blocks)
+}
+
 // Blocks reports whether the check holds the plan back.
 func (c CheckResult) Blocks() bool { return c.Status != "pass" && c.Enforcement == "mandatory" }
 

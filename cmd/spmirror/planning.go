@@ -544,6 +544,7 @@ func (s *session) planVanished(ctx context.Context, draft *plan.Draft, o planOpt
 // identical plan made shortly before: same inputs, same bytes (I-44).
 func (s *session) finish(ctx context.Context, draft *plan.Draft, h *plan.Header, guards []plan.GuardResult) (*plan.Plan, error) {
 	p := draft.Finish(s.env.now(), guards, nil)
+	s.judge(p)
 	content, err := p.ContentDigest()
 	if err != nil {
 		return nil, err
