@@ -125,8 +125,8 @@ func (r *refresh) run(ctx context.Context, full bool) error {
 		}
 		r.report.Rounds++
 		r.add(merged)
-		// A quiet round proves that nothing changed while pages were read (Q14).
-		if merged.Added+merged.Changed+merged.Removed == 0 {
+		// A quiet round proves that nothing changed while pages were read (Q14), unless an earlier run began it.
+		if merged.Added+merged.Changed+merged.Removed == 0 && !r.resumed {
 			break
 		}
 	}

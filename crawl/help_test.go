@@ -61,6 +61,16 @@ func (t fixedToken) Token(context.Context, graph.TokenRequest) (string, error) {
 // clientFor makes a client of a service that is the given handler.
 func clientFor(t testing.TB, h http.Handler) *graph.Client {
 	t.Helper()
+	c, end, err := connect(h)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(end)
+	return c
+}
+
+// connect is clientFor for tests that make many.
+func connect(h http.Handler) (*graph.Client, func(), error) {
 	w := &wire{accept: make(chan net.Conn), done: make(chan struct{})}
 	server := &http.Server{Handler: h}
 	ended := make(chan struct{})
@@ -69,15 +79,14 @@ func clientFor(t testing.TB, h http.Handler) *graph.Client {
 		Cloud: graph.Cloud{Name: "test", Login: origin, Graph: origin}, Tokens: fixedToken("emu"),
 		AllowLoopback: true, Dial: w.dial,
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		c.Close()
+	end := func() {
+		if c != nil {
+			c.Close()
+		}
 		_ = server.Close()
 		<-ended
-	})
-	return c
+	}
+	return c, end, err
 }
 
 // newState makes a state in a directory of its own.
