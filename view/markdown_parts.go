@@ -1,7 +1,6 @@
 package view
 
 import (
-	"cmp"
 	"fmt"
 	"html"
 	"slices"
@@ -82,28 +81,10 @@ type lossRow struct {
 }
 
 func (m *markdown) lossFolders(a plan.Action) {
-	var rows []lossRow
-	var rest folderSum
-	for _, mirror := range m.h.Mirrors {
-		of := m.lost.by[a][mirror.Address]
-		if of == nil {
-			continue
-		}
-		for folder, sum := range of.sums.by {
-			rows = append(rows, lossRow{mirror.Address, folder, *sum})
-		}
-		rest.merge(&of.sums.other)
-	}
-	slices.SortFunc(rows, func(x, y lossRow) int {
-		return cmp.Or(cmp.Compare(y.sum.items(), x.sum.items()), strings.Compare(x.mirror, y.mirror), strings.Compare(x.folder, y.folder))
-	})
-	keep := min(len(rows), m.detail.folders)
-	for _, r := range rows[keep:] {
-		rest.merge(&r.sum)
-	}
+	rows, rest := m.lost.rows(m.h, a, m.detail.folders)
 	m.line("| Mirror | Folder | Items | Size |")
 	m.line("| --- | --- | ---: | ---: |")
-	for _, r := range rows[:keep] {
+	for _, r := range rows {
 		folder := pathText(m.names.path(plan.RelPath(r.folder), true), true)
 		m.line("| ", code(r.mirror), " | ", code(folder), " | ", commas(r.sum.items()), " | ", size(r.sum.bytes), " |")
 	}

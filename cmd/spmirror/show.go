@@ -23,6 +23,7 @@ func showCommand(env *environment) *cli.Command {
 			&cli.BoolFlag{Name: "jsonl", Usage: "one change a line"},
 			&cli.BoolFlag{Name: "csv", Usage: "as an audit list"},
 			&cli.BoolFlag{Name: "md", Usage: "as Markdown for a pull request"},
+			&cli.BoolFlag{Name: "html", Usage: "as one page with a map and tables, which needs no network"},
 			&cli.IntFlag{Name: "max-bytes", Value: 60000, Usage: "with -md: at most `N` bytes"},
 			&cli.StringSliceFlag{Name: "action", Usage: "only changes of `ACTION`; may be repeated"},
 			&cli.StringFlag{Name: "path", Usage: "only paths that match `GLOB`"},
@@ -66,6 +67,8 @@ func runShow(env *environment, c *cli.Command) error {
 		return view.WriteJSONL(env.stdout, file, "", keep(opt))
 	case c.Bool("csv"):
 		return view.WriteCSV(env.stdout, file.Header, file, "", keep(opt))
+	case c.Bool("html"):
+		return view.WriteHTML(env.stdout, file.Header, file, "")
 	case c.Bool("md"):
 		return view.WriteMarkdown(env.stdout, file.Header, file, view.MarkdownOptions{MaxBytes: int(c.Int("max-bytes")), PlanFile: c.Args().First()})
 	}
