@@ -109,6 +109,7 @@ func commands(env *environment) []*cli.Command {
 		applyCommand(env),
 		showCommand(env),
 		whyCommand(env),
+		explainCommand(env),
 		fmtCommand(env),
 		sandboxCommand(env),
 		versionCommand(env),

@@ -120,7 +120,7 @@ func (s *session) imported(w *wanted) error {
 			continue
 		}
 		if i.Path != "" && i.Path != w.cfg.Target {
-			return &problem{code: "SPM0240", summary: fmt.Sprintf("The import of %s is not in its target", w.cfg.Address),
+			return &problem{code: "SPM0271", summary: fmt.Sprintf("The import of %s is not in its target", w.cfg.Address),
 				detail: fmt.Sprintf("The files are in %s, the target is %s.\nNothing was changed. Let the target be the directory that holds the files.", i.Path, w.cfg.Target)}
 		}
 		w.header.Policy.OnUntracked = "adopt"
@@ -358,10 +358,24 @@ func (s *session) request(w *wanted, o planOptions, dir *target.Dir) plan.Reques
 	if settled, ok := apply.DecodeSettled(w.row.Select); ok {
 		req.Previous, req.PreviousFolder = &settled.Select, plan.ItemID(w.row.Folder)
 		now := apply.SettledOf(w.header)
+		w.header.ConfigChanges = configChanges(w, settled, now)
 		req.Full = req.Full || settled.Notebooks != now.Notebooks || settled.Shortcuts != now.Shortcuts ||
 			settled.Names != now.Names || settled.Times != now.Times
 	}
 	return req
+}
+
+// configChanges are the settings of a mirror that differ from those it was last
+// applied with.
+func configChanges(w *wanted, before, now apply.Settled) []plan.ConfigChange {
+	list := before.Changes(now)
+	if was, is := w.row.FolderPath, w.cfg.Source.Folder; !strings.EqualFold(was, is) {
+		list = append(list, plan.ConfigChange{Path: "folder", Before: was, After: is})
+	}
+	if was, is := w.row.Target, w.cfg.Target; was != is {
+		list = append(list, plan.ConfigChange{Path: "target", Before: was, After: is})
+	}
+	return list
 }
 
 // tellOnly turns changes into drift: -refresh-only proposes nothing.

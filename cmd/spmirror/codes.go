@@ -1,0 +1,104 @@
+package main
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/spmirror/spmirror/config"
+)
+
+// explanation is what `explain CODE` says of a code.
+type explanation struct {
+	Code  string `json:"code"`
+	Title string `json:"title"`
+	Text  string `json:"text"`
+}
+
+// allCodes is the one registry of codes, in order: those of the configuration come from
+// config, all others are here. A test finds every code in the source that is not explained.
+func allCodes() []explanation {
+	list := slices.Clone(ownCodes)
+	for _, c := range config.Codes() {
+		list = append(list, explanation{string(c.Code), c.Title, c.Explain})
+	}
+	slices.SortFunc(list, func(a, b explanation) int { return strings.Compare(a.Code, b.Code) })
+	return list
+}
+
+// ownCodes: SPM00xx the command line, SPM03xx guards and approval, SPM04xx saved plans,
+// SPM05xx single items, SPM06xx sources, SPM07xx the state, SPM08xx targets, SPM09xx the sandbox.
+var ownCodes = []explanation{
+	{"SPM0000", "Unexpected error", "Something failed that has no code of its own. The message says what. If it does not help, run again with SPMIRROR_LOG=debug and look at the last lines."},
+	{"SPM0001", "Cannot change to the directory of -chdir", "The directory given with -chdir does not exist or may not be entered."},
+	{"SPM0002", "Invalid command line", "A flag or argument is unknown, missing, or does not fit the others. What was typed is carried out or refused, never ignored. The help of the command (-help) lists its flags."},
+	{"SPM0003", "Unknown command", "There is no command of that name. `spmirror -help` lists them all."},
+	{"SPM0004", "Cannot open the log file", "The file named in SPMIRROR_LOG_PATH cannot be written. Correct the variable, or unset it to log to stderr."},
+	{"SPM0005", "The configuration declares no mirror", "There is nothing to plan. Add a mirror block; `spmirror init` in an empty directory writes an example."},
+	{"SPM0006", "The configuration declares no mirror, but the state knows some", "An emptied configuration looks like a mistake, so nothing is done. If it is not the wrong directory and everything is to be forgotten, run `spmirror destroy`."},
+	{"SPM0007", "The plan was not saved", "The file of -out could not be written. The plan itself was made and nothing was changed."},
+	{"SPM0008", "Approval needed", "Nobody can be asked: the input is no terminal, or -json or -input=false was given. Apply a saved plan, or use -auto-approve."},
+	{"SPM0009", "The report was not written", "The file of -report could not be written. The run itself is over; `spmirror runs show` has its results."},
+	{"SPM0010", "Cannot read a file to format", "A file given to fmt cannot be read."},
+	{"SPM0011", "Cannot write the skeleton", "init found no configuration and could not write one into this directory."},
+	{"SPM0012", "No mirror has this address", "The address names no mirror of the configuration or of the state. Addresses are written as mirror.name or mirror.name[\"key\"]; `spmirror state list` shows those of the state."},
+	{"SPM0013", "Nothing is known of this path", "Neither the recorded source nor the target has an item at this path. Paths are relative to the mirror's folder."},
+	{"SPM0014", "Unknown code", "There is no code of that name. `spmirror explain` lists all codes."},
+	{"SPM0015", "Unknown output", "The configuration declares no output of that name."},
+	{"SPM0016", "Nothing to log in to", "Only tenants with auth \"device_code\" have a login; all other methods sign in by themselves."},
+	{"SPM0017", "Login failed", "The person did not finish the login, or the login refused it. Nothing was stored."},
+	{"SPM0301", "Plan blocked by a guard or check", "A guard found more deletes, changes or bytes than it allows, or a mandatory check does not hold. The plan is shown and nothing was changed. If the plan is right, raise the limit in the configuration, or apply with -dangerous-override-guard=NAME -reason=\"...\"."},
+	{"SPM0302", "-dangerous-override-guard needs -reason", "An override is recorded with its reason. Give one."},
+	{"SPM0303", "A reviewed plan is needed", "The approval setting, or the grade of -auto-approve, does not allow to apply this plan without a review. Save it with -out, have it reviewed, and apply the file."},
+	{"SPM0310", "Check failed", "A check block of the configuration does not hold on this plan. An advisory check warns, a mandatory one blocks."},
+	{"SPM0401", "Saved plan is stale: the mirror was changed", "Another run changed a mirror after the plan was made. Make a new plan."},
+	{"SPM0402", "Flag cannot be used with a saved plan", "A saved plan is carried out as it is, or not at all. Make a new plan with this flag."},
+	{"SPM0403", "The plan is not the one that was expected", "The digest of the file is not the one of -expect-digest: it is another plan than the reviewed one."},
+	{"SPM0404", "The plan file is refused", "The file is no plan, is of another format, or was altered after it was saved."},
+	{"SPM0405", "Cannot open the plan file", "The file does not exist or cannot be read."},
+	{"SPM0406", "Saved plan is stale: made for another state", "The plan belongs to a state with another lineage. Check the path of the backend."},
+	{"SPM0407", "Saved plan is stale: the configuration changed", "The configuration or its variables are not those that the plan was made from."},
+	{"SPM0408", "Saved plan is stale: expired", "The plan is older than plan_max_age."},
+	{"SPM0409", "Saved plan is speculative", "The plan was made without the state and can be looked at only."},
+	{"SPM0501", "The item could not be applied", "The message says why. The item stays pending and is tried again by the next run."},
+	{"SPM0502", "The content does not match", "The downloaded bytes have another hash or size than the source names, also after trying again. The old file stays. Office files that the service rewrites are kept with content { unverifiable = \"accept\" }."},
+	{"SPM0503", "The item changed since the plan", "The source's item is not the one that was reviewed any more. It is left out and part of the next plan; with on_superseded = \"latest\" the new version is taken."},
+	{"SPM0504", "The local file changed since the plan", "The file on disk is not the one the plan was made for. It is left alone; the next plan shows it."},
+	{"SPM0505", "Something lies in the way", "A file that spmirror does not know lies where a new one should go. on_untracked decides what happens to such files."},
+	{"SPM0506", "The item is gone at the source", "It was deleted or moved since the plan. The next plan shows it."},
+	{"SPM0507", "The service refuses access", "The application may not read this item. `spmirror doctor` says which permission is missing."},
+	{"SPM0508", "Throttled for too long", "The service asked for a longer pause than this run waits. Run again later."},
+	{"SPM0509", "The network failed", "The connection broke and trying again did not help. The partial download is kept; run again."},
+	{"SPM0510", "The disk failed", "Reading or writing the target failed. Check the disk, its permissions and its mount."},
+	{"SPM0511", "The item cannot be downloaded", "The service has no content for this item."},
+	{"SPM0512", "The service found malware", "The service refuses to hand out the content of infected files (C28). Clean or delete the file at the source."},
+	{"SPM0513", "The disk is full", "There is no space left on the target, or no inode. Free some and run again."},
+	{"SPM0514", "Held back by the plan", "The plan lists this item as blocked and says why; apply leaves it as it is."},
+	{"SPM0515", "Delete postponed", "Deletes come last and only for mirrors without failures. Run again when the failures are gone."},
+	{"SPM0516", "Locked at the source", "The service answers that the item is locked (423). Run again later, or unlock it at the source."},
+	{"SPM0517", "The content cannot be verified", "The service gives no hash, or delivers other bytes than it lists, and content { unverifiable = \"fail\" } asks for a verified file."},
+	{"SPM0601", "Microsoft Graph refused a request", "The message has the service's own words and the request id for its support."},
+	{"SPM0602", "The user has no OneDrive", "The user exists but has no drive, for lack of a licence or because it was never opened."},
+	{"SPM0603", "Site not found", "No site has this address, or the application may not see it (Sites.Selected)."},
+	{"SPM0604", "Library not found", "The site has no library of this name. The message lists those that it has."},
+	{"SPM0605", "Folder not found", "The library has no folder at this path."},
+	{"SPM0606", "The source was never read", "There is no recorded listing to plan from. Run a plan without -refresh=false first."},
+	{"SPM0611", "The drive is gone", "The service knows the drive no more. Nothing is deleted; correct the source, or remove the mirror."},
+	{"SPM0612", "The drive is not accessible", "The application may not read this drive any more. Nothing is deleted."},
+	{"SPM0613", "The site is locked", "An administrator locked or archived the site. Nothing is deleted."},
+	{"SPM0614", "The listing does not end", "The service sent the same page again and again. Nothing is deleted; run again later."},
+	{"SPM0615", "The listing is broken", "A page of the listing cannot be understood, also after trying again. Nothing is deleted."},
+	{"SPM0616", "The listing is empty", "A drive that held items answers with none. Nothing is deleted."},
+	{"SPM0701", "The state is locked", "Another run holds the lock of the state. Wait for it, or use -lock-timeout. The lock is the kernel's and ends with the process that holds it; `spmirror force-unlock` only clears a text record that a dead process left."},
+	{"SPM0702", "The state was written by a newer spmirror", "Use that version or a later one. Nothing was changed."},
+	{"SPM0703", "The state cannot be used", "The file is damaged, or is no state. Restore a backup from beside it, or move it away: the next plan then adopts local files with the right content without downloading them."},
+	{"SPM0704", "The state is missing", "Targets belong to a state that is not where the configuration says. Restore it or correct the path; an empty state would make all files look foreign."},
+	{"SPM0705", "The state could not be backed up", "Before deletes and edits of the state a copy is made. That failed, so nothing was done."},
+	{"SPM0706", "There is no state yet", "The command reads recorded data and there is none. `spmirror init` or the first plan creates the state."},
+	{"SPM0707", "The state cannot be edited this way", "The address is not one, or another mirror of the state has it already."},
+	{"SPM0708", "The state was not exported", "The file of -out could not be written; an existing file is never overwritten."},
+	{"SPM0709", "Unknown run", "The state has no run of this number. `spmirror runs list` shows them."},
+	{"SPM0801", "The target has lost its marker", "The directory is there but is not marked as this mirror's target: most often a disk that is not mounted. If it was emptied on purpose, run `spmirror init`."},
+	{"SPM0802", "The target belongs to another mirror or state", "The marker in the directory names another mirror or another state. Check the target path and the path of the backend."},
+	{"SPM0803", "Cannot restore from the trash", "The path names nothing in the trash, or more than one file, or its old place is taken."},
+	{"SPM0901", "The sandbox cannot be served", "The address cannot be listened on, or the options do not fit."},
+}
