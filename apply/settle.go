@@ -109,3 +109,21 @@ func Settle(ctx context.Context, store *state.Store, tx *state.Tx, key state.Mir
 	}
 	return tx.TrimLog()
 }
+
+// Changes lists the settings in which a later configuration differs, in a fixed
+// order.
+func (s Settled) Changes(now Settled) []plan.ConfigChange {
+	list := s.Select.Changes(now.Select)
+	for _, c := range []struct{ path, before, after string }{
+		{"content.notebooks", s.Notebooks, now.Notebooks}, {"content.shortcuts", s.Shortcuts, now.Shortcuts},
+		{"names", s.Names, now.Names},
+	} {
+		if c.before != c.after {
+			list = append(list, plan.ConfigChange{Path: c.path, Before: c.before, After: c.after})
+		}
+	}
+	if s.Times != now.Times {
+		list = append(list, plan.ConfigChange{Path: "metadata.times", Before: s.Times, After: now.Times})
+	}
+	return list
+}

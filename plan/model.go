@@ -346,6 +346,7 @@ type Mirror struct {
 	Listing         Listing              `json:"listing"`
 	Policy          Policy               `json:"policy"`
 	Select          Select               `json:"select"`
+	ConfigChanges   []ConfigChange       `json:"config_changes,omitempty"`
 	Summary         map[Action]Sum       `json:"summary"`
 	Causes          map[Cause]int64      `json:"causes"`
 	Skipped         map[Skip]int64       `json:"skipped,omitempty"`

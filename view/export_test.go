@@ -174,6 +174,33 @@ func TestMarkdownShowsHostileNamesAsTextOnly(t *testing.T) {
 	}
 }
 
+func TestTheDifferenceOfTheConfigurationSurvivesASavedPlan(t *testing.T) {
+	p := mixed(t)
+	want := configDiff(p.Header)
+	data, err := json.Marshal(p.Header)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var saved plan.Header
+	if err := json.Unmarshal(data, &saved); err != nil {
+		t.Fatal(err)
+	}
+	if got := configDiff(&saved); len(want) != 6 || !slices.Equal(got, want) {
+		t.Errorf("read again: %q, want %q", got, want)
+	}
+}
+
+func TestNoPatternEndsTheBlockOfTheConfiguration(t *testing.T) {
+	p := onePlan(t, "x")
+	p.Mirrors[0].ConfigChanges = []plan.ConfigChange{{Path: "select.include", Before: "```", After: []any{"a````\n```\n# title", "\u202e"}}}
+	out := markdownOf(t, p, MarkdownOptions{})
+	_, block, _ := strings.Cut(out, "`````diff\n")
+	block, _, ok := strings.Cut(block, "\n`````\n")
+	if !ok || strings.Count(block, "\n") != 4 || strings.Contains(block, "\u202e") {
+		t.Errorf("the block is %q in\n%s", block, out)
+	}
+}
+
 func sampleReport() (*apply.Report, []apply.Result) {
 	results := []apply.Result{
 		{Mirror: reports, Path: "a.docx", Action: plan.Add, Outcome: apply.Done, Bytes: 1 << 20, Verdict: "verified", At: planned},

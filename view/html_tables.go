@@ -176,6 +176,4 @@ func (l *losses) rows(h *plan.Header, a plan.Action, limit int) (rows []lossRow,
 }
 
 // ConfigDiff shows what the configuration changed for each mirror.
-func (v *pageView) ConfigDiff() []diffLine { return nil }
-
-type diffLine struct{ Class, Text string }
+func (v *pageView) ConfigDiff() []diffLine { return configDiff(v.h) }

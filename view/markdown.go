@@ -39,16 +39,17 @@ type detail struct {
 	items     bool // deletes and blocked items one by one
 	folders   int  // rows of deletes and blocked items by folder
 	findings  int  // guards and checks that are spelled out
+	config    int  // lines of the difference of the configuration
 }
 
 var levels = []detail{
-	{samples: true, tableRows: 10, safeLines: true, allLines: true, items: true, folders: 1000, findings: 100},
-	{tableRows: 10, safeLines: true, allLines: true, items: true, folders: 1000, findings: 100},
-	{tableRows: 4, safeLines: true, allLines: true, items: true, folders: 1000, findings: 100},
-	{safeLines: true, allLines: true, items: true, folders: 1000, findings: 20},
-	{allLines: true, items: true, folders: 1000, findings: 20},
-	{items: true, folders: 1000, findings: 10},
-	{folders: 200, findings: 5},
+	{samples: true, tableRows: 10, safeLines: true, allLines: true, items: true, folders: 1000, findings: 100, config: 300},
+	{tableRows: 10, safeLines: true, allLines: true, items: true, folders: 1000, findings: 100, config: 300},
+	{tableRows: 4, safeLines: true, allLines: true, items: true, folders: 1000, findings: 100, config: 300},
+	{safeLines: true, allLines: true, items: true, folders: 1000, findings: 20, config: 100},
+	{allLines: true, items: true, folders: 1000, findings: 20, config: 100},
+	{items: true, folders: 1000, findings: 10, config: 40},
+	{folders: 200, findings: 5, config: 40},
 	{folders: 40, findings: 3},
 	{folders: 10, findings: 1},
 	{},
@@ -150,6 +151,7 @@ func (m *markdown) write() {
 	m.losses(plan.Blocked, "Blocked")
 	m.losses(plan.Delete, "Delete")
 	m.mirrors()
+	m.configuration()
 	m.findings()
 	m.footer()
 }

@@ -217,6 +217,46 @@ func (m *markdown) samples(mirror *plan.Mirror, c *counts) {
 	}
 }
 
+// configuration shows what was configured otherwise before. A line begins with a
+// sign or is indented, so none can end the block.
+func (m *markdown) configuration() {
+	lines := configDiff(m.names.header(m.h))
+	if len(lines) == 0 {
+		return
+	}
+	m.line()
+	if m.detail.config == 0 {
+		m.line("The configuration of ", count(m.changedMirrors(), "mirror"), " changed.")
+		return
+	}
+	ticks := "```"
+	for _, l := range lines {
+		ticks = strings.Repeat("`", max(len(ticks), longestRun(l.Text, '`')+1))
+	}
+	m.line("<details><summary>Configuration change that causes this</summary>")
+	m.line()
+	m.line(ticks, "diff")
+	for _, l := range lines[:min(len(lines), m.detail.config)] {
+		m.line(l.Text)
+	}
+	if left := len(lines) - m.detail.config; left > 0 {
+		m.line("  and ", count(int64(left), "line"), " more")
+	}
+	m.line(ticks)
+	m.line()
+	m.line("</details>")
+}
+
+func (m *markdown) changedMirrors() int64 {
+	var n int64
+	for _, mirror := range m.h.Mirrors {
+		if len(mirror.ConfigChanges) > 0 {
+			n++
+		}
+	}
+	return n
+}
+
 // findings sums up guards and checks and spells out those that do not pass.
 func (m *markdown) findings() {
 	var lines []string

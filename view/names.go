@@ -126,6 +126,8 @@ func (n naming) header(h *plan.Header) *plan.Header {
 				shown.Samples[a] = append(shown.Samples[a], n.change(c))
 			}
 		}
+		shown.Select.Include, shown.Select.Exclude = n.patterns(m.Select.Include), n.patterns(m.Select.Exclude)
+		shown.ConfigChanges = n.configChanges(m.ConfigChanges)
 		out.Mirrors[i] = &shown
 	}
 	out.Guards = make([]plan.GuardResult, len(h.Guards))
@@ -133,6 +135,43 @@ func (n naming) header(h *plan.Header) *plan.Header {
 		out.Guards[i] = n.guard(g)
 	}
 	return &out
+}
+
+// patterns hides the patterns of a selection: they may be names.
+func (n naming) patterns(list []string) []string {
+	if !n.hides() || len(list) == 0 {
+		return list
+	}
+	out := make([]string, len(list))
+	for i, p := range list {
+		out[i] = hashedName(p)
+	}
+	return out
+}
+
+func (n naming) configChanges(list []plan.ConfigChange) []plan.ConfigChange {
+	out := make([]plan.ConfigChange, len(list))
+	for i, c := range list {
+		out[i] = plan.ConfigChange{Path: c.Path, Before: n.setting(c.Before), After: n.setting(c.After)}
+	}
+	return out
+}
+
+// setting hides the texts of a value. Numbers stay.
+func (n naming) setting(v any) any {
+	switch v := v.(type) {
+	case string:
+		return hashedName(v)
+	case []string:
+		return n.patterns(v)
+	case []any:
+		out := make([]any, len(v))
+		for i, e := range v {
+			out[i] = n.setting(e)
+		}
+		return out
+	}
+	return v
 }
 
 // guard leaves out the folder that a guard names.

@@ -113,7 +113,10 @@ func addsOnly(t *testing.T) *plan.Plan {
 // mixed has every action, drift, guards and checks.
 func mixed(t *testing.T) *plan.Plan {
 	p := newTestPlan(t)
-	p.mirror(reports)
+	p.mirror(reports).ConfigChanges = []plan.ConfigChange{
+		{Path: "select.include", Before: []string{"2025/**", "Board/**"}, After: []string{"2024/**", "2025/**"}},
+		{Path: "select.max_size", After: int64(1 << 30)},
+	}
 	p.mirror(cad)
 	p.mirror(deeds)
 	for i := range 30 {

@@ -260,7 +260,7 @@ func TestHiddenNamesAreInNoSink(t *testing.T) {
 		sinks.WriteString(text(t, p, Output{Names: names}, TextOptions{}))
 		for _, err := range []error{
 			WritePlanJSON(&sinks, p.Header, p, names), WriteJSONL(&sinks, p, names, nil), WriteCSV(&sinks, p.Header, p, names, nil),
-			WriteMarkdown(&sinks, p.Header, p, MarkdownOptions{Names: names}),
+			WriteMarkdown(&sinks, p.Header, p, MarkdownOptions{Names: names}), WriteHTML(&sinks, p.Header, p, names),
 		} {
 			if err != nil {
 				t.Fatal(err)
