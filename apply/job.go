@@ -183,7 +183,9 @@ type mirrorRun struct {
 	structure []*structural // folders to make and items to move
 	folders   []plan.Change // folders to delete
 	replaced  map[plan.ItemID]bool
-	total     Progress
+	// leaving are files whose place an add takes, as the plan found them on disk.
+	leaving map[plan.ItemID]*plan.Local
+	total   Progress
 
 	mu       sync.Mutex
 	counts   Counts
@@ -198,6 +200,7 @@ func newMirrorRun(r *running, m *Mirror) *mirrorRun {
 	return &mirrorRun{
 		running: r, Mirror: m,
 		replaced: make(map[plan.ItemID]bool),
+		leaving:  make(map[plan.ItemID]*plan.Local),
 		inFlight: make(map[plan.ItemID]string),
 		total:    Progress{Mirror: m.Plan.Address},
 	}
@@ -216,6 +219,8 @@ func (m *mirrorRun) sort(c plan.Change) error {
 		m.note(m.result(&c, Done), "") // the target was moved before it was opened
 	case c.Folder && c.Action() == plan.Delete:
 		m.folders = append(m.folders, c)
+	case c.Action() == plan.Delete && m.replaced[c.ItemID]: // adds come before deletes
+		m.leaving[c.ItemID] = c.Local
 	case c.Moves() || (c.Folder && (c.Action() == plan.Add || c.Action() == plan.Adopt)):
 		m.structure = append(m.structure, newStructural(c))
 	}

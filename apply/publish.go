@@ -106,13 +106,25 @@ func (m *mirrorRun) expected(f *ready) (*target.Fingerprint, error) {
 		}
 		if ok && !e.Folder && e.Parent == state.ItemID(c.Parent) && e.Fold == c.Fold {
 			f.displaces = e.Item
+			if found, planned := m.leaving[c.Replaces]; planned {
+				return asFound(found), nil
+			}
 			return expectation(e), nil
 		}
 	}
 	if c.Local == nil || c.Reason == plan.MissingOnDisk {
 		return nil, nil
 	}
-	return &target.Fingerprint{Kind: target.KindFile, Size: c.Local.Size, MTime: c.Local.MTime}, nil
+	return asFound(c.Local), nil
+}
+
+// asFound is the fingerprint of a file as the plan found it on disk; nil if it did
+// not find it.
+func asFound(l *plan.Local) *target.Fingerprint {
+	if l == nil {
+		return nil
+	}
+	return &target.Fingerprint{Kind: target.KindFile, Size: l.Size, MTime: l.MTime}
 }
 
 // published commits what a batch did. Displaced files go to the trash first, so

@@ -2,7 +2,9 @@ package apply
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"iter"
 	"slices"
 	"strings"
@@ -19,6 +21,7 @@ const waveSize = 512
 type structural struct {
 	plan.Change
 	tried bool
+	lost  bool // it was to step aside and is not on disk any more
 }
 
 func newStructural(c plan.Change) *structural {
@@ -59,6 +62,12 @@ func (m *mirrorRun) arrange(ctx context.Context) error {
 				m.giveUp(todo)
 				return nil
 			}
+			todo = slices.DeleteFunc(todo, func(s *structural) bool {
+				if s.lost {
+					delete(waiting, s.ItemID)
+				}
+				return s.lost
+			})
 			continue
 		}
 		if err := m.arrangeWave(wave); err != nil {
@@ -86,7 +95,7 @@ func (m *mirrorRun) makeRoom(ctx context.Context) error {
 		if !ok || e.Parent == state.Parked {
 			continue
 		}
-		if err := m.park(ctx, e); err != nil {
+		if err := m.parkLeaving(ctx, e); err != nil {
 			return err
 		}
 	}
@@ -225,15 +234,20 @@ func (m *mirrorRun) parentReady(ctx context.Context, s *structural, waiting map[
 // stepAside parks one item that holds a place somebody waits for: an item that
 // leaves by this plan, or one that waits for a move of its own.
 func (m *mirrorRun) stepAside(ctx context.Context, todo []*structural, blocked map[plan.ItemID]state.Entry) (bool, error) {
-	moving := make(map[plan.ItemID]bool, len(todo))
+	moving := make(map[plan.ItemID]*structural, len(todo))
 	for _, s := range todo {
-		moving[s.ItemID] = s.PreviousPath != ""
+		if s.PreviousPath != "" {
+			moving[s.ItemID] = s
+		}
 	}
 	for _, s := range todo {
 		occupant, ok := blocked[s.ItemID]
 		id := plan.ItemID(occupant.Item)
-		if ok && (moving[id] || m.replaced[id]) {
-			return true, m.park(ctx, occupant)
+		switch {
+		case ok && moving[id] != nil:
+			return true, m.parkMoving(ctx, moving[id], occupant)
+		case ok && m.replaced[id]:
+			return true, m.parkLeaving(ctx, occupant)
 		}
 	}
 	// A folder that waits to move below itself: its own move frees nothing, but
@@ -248,10 +262,28 @@ func (m *mirrorRun) stepAside(ctx context.Context, todo []*structural, blocked m
 			return false, fmt.Errorf("read entry: %w", err)
 		}
 		if ok && e.Parent != state.Parked {
-			return true, m.park(ctx, e)
+			return true, m.parkMoving(ctx, s, e)
 		}
 	}
 	return false, nil
+}
+
+// parkMoving parks an item on its way. One that is not there any more is left to
+// the next plan, which finds it missing.
+func (m *mirrorRun) parkMoving(ctx context.Context, s *structural, e state.Entry) error {
+	err := m.park(ctx, e, false)
+	if errors.Is(err, fs.ErrNotExist) {
+		s.lost = true
+		m.fail(&s.Change, err)
+		return m.commit(nil, func(tx *state.Tx) error { return tx.ClearIntents(m.Key, []state.ItemID{e.Item}) })
+	}
+	return err
+}
+
+// parkLeaving parks an item that is to be deleted. Where nothing of it is there any
+// more, its row alone frees the place.
+func (m *mirrorRun) parkLeaving(ctx context.Context, e state.Entry) error {
+	return m.park(ctx, e, true)
 }
 
 // giveUp fails changes that cannot be made: their parents failed before them.
@@ -262,7 +294,7 @@ func (m *mirrorRun) giveUp(todo []*structural) {
 }
 
 // park moves an item out of the tree for a moment.
-func (m *mirrorRun) park(ctx context.Context, e state.Entry) error {
+func (m *mirrorRun) park(ctx context.Context, e state.Entry, mayMiss bool) error {
 	from, err := m.Store.EntryPath(ctx, m.Key, e.Item)
 	if err != nil {
 		return fmt.Errorf("read path: %w", err)
@@ -275,7 +307,8 @@ func (m *mirrorRun) park(ctx context.Context, e state.Entry) error {
 	if err := m.intend([]state.Intent{in}); err != nil {
 		return err
 	}
-	if err := m.Dir.Park(target.RelPath(from), string(e.Item)); err != nil {
+	err = m.Dir.Park(target.RelPath(from), string(e.Item))
+	if err != nil && !(mayMiss && errors.Is(err, fs.ErrNotExist)) {
 		return fmt.Errorf("step aside: %w", err)
 	}
 	return m.commit(nil, func(tx *state.Tx) error {
@@ -377,7 +410,11 @@ func (m *mirrorRun) makeMove(mv *move) error {
 	if mv.from == mv.to {
 		return nil
 	}
-	return m.Dir.Move(target.RelPath(mv.from), to, expectation(mv.entry))
+	expect := expectation(mv.entry)
+	if l := mv.s.Local; l != nil && !mv.entry.Folder {
+		expect.Size, expect.MTime = l.Size, l.MTime // as the plan found it, perhaps changed on disk
+	}
+	return m.Dir.Move(target.RelPath(mv.from), to, expect)
 }
 
 // commitMoves writes what the wave did, and the failures of what it could not do.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -62,9 +63,14 @@ func TestARealTreeIsMirroredByteForByte(t *testing.T) {
 }
 
 func TestAPlanNamesExactlyTheEditsAndApplyMakesThem(t *testing.T) {
+	t.Run("library", func(t *testing.T) { makeEdits(t, newWorld(t, library(t, realTree(t)))) })
+	t.Run("folder", func(t *testing.T) { makeEdits(t, newWorldOf(t, library(t, realTree(t)), "/names")) })
+}
+
+func makeEdits(t *testing.T, w *world) {
+	t.Helper()
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
-	w := newWorld(t, library(t, realTree(t)))
 	w.run(exitOK, "apply", "-auto-approve")
 	w.matchesTenant()
 	rounds := 3
@@ -117,7 +123,7 @@ func (w *world) truth() snapshot {
 		byPath[item.Path] = item.ID
 	}
 	for _, item := range tree {
-		if item.Path != "/" {
+		if strings.HasPrefix(item.Path, w.folder+"/") && item.Path != "/" {
 			s.items[item.ID] = item
 			s.parent[item.ID] = byPath[path.Dir(item.Path)]
 		}
@@ -181,7 +187,7 @@ func (e *editor) edit() {
 	var files, folders []string
 	for _, item := range drive.Tree() {
 		switch {
-		case item.Path == "/":
+		case item.Path == "/" || item.Path == e.w.folder:
 		case item.Folder:
 			folders = append(folders, item.Path)
 		default:
@@ -249,5 +255,53 @@ func TestTreesThatDifferAreToldApart(t *testing.T) {
 	want := []string{"kind: file and folder", "only left: left", "other bytes: other", "only right: kind/inside", "only right: right"}
 	if err != nil || !slices.Equal(got, want) {
 		t.Errorf("differences %q, %v, want %q", got, err, want)
+	}
+}
+
+func TestEditsAndLocalDamageTogetherEndInTheTreeOfTheSource(t *testing.T) {
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	dir := t.TempDir()
+	plant(t, dir)
+	w := newWorld(t, library(t, dir))
+	w.run(exitOK, "apply", "-auto-approve")
+	for round := range 4 {
+		random := rand.New(rand.NewPCG(seed, uint64(round)))
+		e := editor{t: t, w: w, rand: random}
+		for range 100 {
+			e.edit()
+		}
+		damage(t, w.path("mirror"), random)
+		w.run(exitOK, "apply", "-auto-approve")
+		w.matchesTenant()
+		w.unchanged()
+		w.wellBehaved()
+		if t.Failed() {
+			t.Fatalf("in round %d", round)
+		}
+	}
+}
+
+// damage removes and changes files of a mirror, and removes whole folders.
+func damage(t *testing.T, mirror string, random *rand.Rand) {
+	t.Helper()
+	found, err := kinds(mirror)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range slices.Sorted(maps.Keys(found)) {
+		full := filepath.Join(mirror, name)
+		if _, err := os.Lstat(full); err != nil {
+			continue // gone with its folder
+		}
+		switch n := random.IntN(100); {
+		case found[name] == "folder" && n < 3, found[name] == "file" && n < 5:
+			err = os.RemoveAll(full)
+		case found[name] == "file" && n < 10:
+			err = os.WriteFile(full, []byte("damaged"), 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
 	}
 }

@@ -25,10 +25,17 @@ type world struct {
 	server *sandbox.Server
 	dir    string
 	env    []string
+	folder string // of the mirror: "" or "/names"
 }
 
-// newWorld serves one library.
+// newWorld serves one library and mirrors all of it.
 func newWorld(t *testing.T, library sandbox.DriveSpec) *world {
+	t.Helper()
+	return newWorldOf(t, library, "")
+}
+
+// newWorldOf mirrors one folder of the library.
+func newWorldOf(t *testing.T, library sandbox.DriveSpec, folder string) *world {
 	t.Helper()
 	o := sandbox.Demo(1)
 	library.Name, library.Segment = "Documents", "Shared Documents"
@@ -38,7 +45,7 @@ func newWorld(t *testing.T, library sandbox.DriveSpec) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { tenant.Close() })
-	w := &world{t: t, tenant: tenant, dir: t.TempDir()}
+	w := &world{t: t, tenant: tenant, dir: t.TempDir(), folder: folder}
 	if w.server, err = tenant.Start(context.Background(), sandbox.ServeOptions{TLS: true}); err != nil {
 		t.Fatal(err)
 	}
@@ -68,6 +75,7 @@ variable "secret" {
 
 mirror "docs" {
   site   = "https://contoso.sharepoint.com/sites/people"
+  folder = %q
   target = "mirror"
 
   guard {
@@ -78,7 +86,7 @@ mirror "docs" {
     min_free_space            = "1MiB"
   }
 }
-`, tenant.TenantID(), w.server.GraphURL, w.server.LoginURL, sandbox.DemoClientID))
+`, tenant.TenantID(), w.server.GraphURL, w.server.LoginURL, sandbox.DemoClientID, folder+"/"))
 	w.env = append(os.Environ(), "SPMIRROR_VAR_secret="+sandbox.DemoSecret)
 	return w
 }
@@ -188,8 +196,8 @@ func (w *world) differences() []string {
 	}
 	var diff []string
 	for _, item := range drive.Tree() {
-		name := strings.TrimPrefix(item.Path, "/")
-		if name == "" {
+		name, inside := strings.CutPrefix(item.Path, w.folder+"/")
+		if name == "" || !inside {
 			continue
 		}
 		kind := have[filepath.FromSlash(name)]
