@@ -109,6 +109,8 @@ func commands(env *environment) []*cli.Command {
 		applyCommand(env),
 		showCommand(env),
 		whyCommand(env),
+		stateCommand(env),
+		forceUnlockCommand(env),
 		explainCommand(env),
 		fmtCommand(env),
 		sandboxCommand(env),

@@ -94,7 +94,7 @@ var ownCodes = []explanation{
 	{"SPM0704", "The state is missing", "Targets belong to a state that is not where the configuration says. Restore it or correct the path; an empty state would make all files look foreign."},
 	{"SPM0705", "The state could not be backed up", "Before deletes and edits of the state a copy is made. That failed, so nothing was done."},
 	{"SPM0706", "There is no state yet", "The command reads recorded data and there is none. `spmirror init` or the first plan creates the state."},
-	{"SPM0707", "The state cannot be edited this way", "The address is not one, or another mirror of the state has it already."},
+	{"SPM0707", "The state cannot be edited this way", "The address is not one, another mirror of the state has it already, or an interrupted run has to be brought in order first."},
 	{"SPM0708", "The state was not exported", "The file of -out could not be written; an existing file is never overwritten."},
 	{"SPM0709", "Unknown run", "The state has no run of this number. `spmirror runs list` shows them."},
 	{"SPM0801", "The target has lost its marker", "The directory is there but is not marked as this mirror's target: most often a disk that is not mounted. If it was emptied on purpose, run `spmirror init`."},

@@ -269,6 +269,15 @@ func (s *session) prepare(ctx context.Context, m *plan.Mirror) (*apply.Mirror, e
 // others stay as they are.
 func (s *session) establish(ctx context.Context, m *plan.Mirror) (state.Mirror, target.Marker, error) {
 	marker := target.NewMarker(s.store.Lineage(), m.Address, string(m.Source.DriveID), s.env.now())
+	if have, marked := readMarker(m.Target.Path); marked {
+		free, err := s.orphaned(ctx, have)
+		if err != nil {
+			return state.Mirror{}, marker, err
+		}
+		if free {
+			marker = have
+		}
+	}
 	err := target.Init(m.Target.Path, marker, append(s.targetOptions(m.Address), target.AllowNonEmpty())...)
 	if err != nil {
 		return state.Mirror{}, marker, err

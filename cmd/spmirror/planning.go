@@ -270,7 +270,7 @@ func (s *session) planMirror(ctx context.Context, draft *plan.Draft, w *wanted, 
 	if stop {
 		return []plan.GuardResult{guard}, nil
 	}
-	dir, err := s.openForPlan(w)
+	dir, err := s.openForPlan(ctx, w)
 	if err != nil {
 		return nil, err
 	}
@@ -422,7 +422,7 @@ func sourceChanged(w *wanted, o planOptions) (guard plan.GuardResult, stop, repl
 
 // openForPlan opens the target for reading. A target that does not exist yet is
 // none; one that existed and has lost its marker is an error (I-18).
-func (s *session) openForPlan(w *wanted) (*target.Dir, error) {
+func (s *session) openForPlan(ctx context.Context, w *wanted) (*target.Dir, error) {
 	opts := []target.Option{target.WithReadOnly(), target.WithQuickXor(newQuickXor), target.WithTrash(target.RelPath(w.cfg.Trash.Path))}
 	if w.row.Key == 0 {
 		if _, err := os.Stat(w.cfg.Target); errors.Is(err, fs.ErrNotExist) {
@@ -432,7 +432,11 @@ func (s *session) openForPlan(w *wanted) (*target.Dir, error) {
 		if !ok {
 			return s.openUnmarked(w, opts)
 		}
-		if marker.Lineage != s.store.Lineage() || marker.Mirror != w.cfg.Address {
+		free, err := s.orphaned(ctx, marker)
+		if err != nil {
+			return nil, err
+		}
+		if !free {
 			return nil, &problem{code: "SPM0802", summary: "The target belongs to another mirror or another state",
 				detail: fmt.Sprintf("%s holds the marker of %s, lineage %s. Nothing was changed.", w.cfg.Target, marker.Mirror, marker.Lineage)}
 		}

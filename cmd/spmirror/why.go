@@ -78,7 +78,7 @@ func (s *session) why(ctx context.Context, address, path string) (plan.Explanati
 	if err := s.describe(ctx, w); err != nil {
 		return plan.Explanation{}, err
 	}
-	dir, err := s.openForPlan(w)
+	dir, err := s.openForPlan(ctx, w)
 	if err != nil {
 		return plan.Explanation{}, err
 	}

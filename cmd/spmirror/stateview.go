@@ -1,0 +1,350 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"iter"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/urfave/cli/v3"
+
+	"github.com/spmirror/spmirror/state"
+	"github.com/spmirror/spmirror/view"
+)
+
+func stateCommand(env *environment) *cli.Command {
+	return &cli.Command{
+		Name:  "state",
+		Usage: "look at the state and edit it",
+		Commands: []*cli.Command{
+			stateListCommand(env), stateShowCommand(env), stateRmCommand(env), stateMvCommand(env), stateExportCommand(env),
+		},
+	}
+}
+
+// readFlags are the flags of commands that print recorded data.
+func readFlags(more ...cli.Flag) []cli.Flag {
+	return slices.Concat(configFlags(), outputFlags(), []cli.Flag{jsonFlag()}, more)
+}
+
+func stateListCommand(env *environment) *cli.Command {
+	return &cli.Command{
+		Name:      "list",
+		Usage:     "list mirrors, or with -items the files of one",
+		ArgsUsage: "[ADDR]",
+		Description: "Prints one address a line. With -items it streams all that is tracked: one path a line, or\n" +
+			"with -json one object a line. ADDR may hold wildcards.",
+		Flags: readFlags(&cli.BoolFlag{Name: "items", Usage: "list files and folders instead of mirrors"}),
+		Action: func(ctx context.Context, c *cli.Command) error {
+			if c.Args().Len() > 1 {
+				return &problem{code: "SPM0002", summary: "state list takes one address"}
+			}
+			s, err := openRecorded(ctx, env, c)
+			if err != nil {
+				return err
+			}
+			defer s.close()
+			rows, err := s.recordedMirrors(ctx, c.Args().First())
+			switch {
+			case err != nil:
+				return err
+			case c.Bool("items"):
+				return s.listItems(ctx, rows, c.Bool("json"))
+			case c.Bool("json"):
+				return s.listMirrorsJSON(ctx, rows)
+			}
+			for _, r := range rows {
+				if _, err := fmt.Fprintln(env.stdout, view.Name(r.Address)); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+	}
+}
+
+// mirrorRecord is a mirror as state list and state show print it.
+type mirrorRecord struct {
+	Address    string `json:"address"`
+	Drive      string `json:"drive"`
+	DriveID    string `json:"drive_id"`
+	Tenant     string `json:"tenant"`
+	Folder     string `json:"folder"`
+	FolderID   string `json:"folder_id"`
+	Target     string `json:"target"`
+	Marker     string `json:"marker"`
+	Generation int64  `json:"generation"`
+	Files      int64  `json:"files"`
+	Folders    int64  `json:"folders"`
+	Bytes      int64  `json:"bytes"`
+	Pending    int64  `json:"pending"`
+	Created    string `json:"created"`
+	Crawled    string `json:"crawled,omitempty"`
+}
+
+func (s *session) mirrorRecord(ctx context.Context, row state.Mirror) (mirrorRecord, error) {
+	r := mirrorRecord{
+		Address: row.Address, Folder: row.FolderPath, FolderID: string(row.Folder), Target: row.Target, Marker: row.Marker,
+		Generation: row.Generation, Created: timeText(row.Created),
+	}
+	var err error
+	if r.Files, r.Folders, r.Bytes, err = s.store.EntryCount(ctx, row.Key); err != nil {
+		return r, err
+	}
+	for _, err := range s.store.PendingItems(ctx, row.Key) {
+		if err != nil {
+			return r, err
+		}
+		r.Pending++
+	}
+	d, err := s.driveOf(ctx, row)
+	r.Drive, r.DriveID, r.Tenant = d.Name, string(d.ID), d.Tenant
+	if !d.CrawledAt.IsZero() {
+		r.Crawled = timeText(d.CrawledAt)
+	}
+	return r, err
+}
+
+func (s *session) driveOf(ctx context.Context, row state.Mirror) (state.Drive, error) {
+	drives, err := s.store.Drives(ctx)
+	for _, d := range drives {
+		if d.Key == row.Drive {
+			return d, nil
+		}
+	}
+	return state.Drive{}, err
+}
+
+func (s *session) listMirrorsJSON(ctx context.Context, rows []state.Mirror) error {
+	list := make([]mirrorRecord, 0, len(rows))
+	for _, row := range rows {
+		r, err := s.mirrorRecord(ctx, row)
+		if err != nil {
+			return err
+		}
+		list = append(list, r)
+	}
+	return writeJSON(s.env.stdout, map[string]any{"format_version": "1.0", "lineage": s.store.Lineage(), "mirrors": list})
+}
+
+// itemRecord is one tracked file or folder.
+type itemRecord struct {
+	Mirror       string `json:"mirror"`
+	Path         string `json:"path"`
+	ItemID       string `json:"item_id"`
+	Folder       bool   `json:"folder,omitempty"`
+	Size         int64  `json:"size"`
+	Verdict      string `json:"verdict,omitempty"`
+	SHA256       string `json:"sha256,omitempty"`
+	QuickXorHash string `json:"quickxorhash,omitempty"`
+	MTime        string `json:"mtime,omitempty"`
+	ETag         string `json:"etag,omitempty"`
+	CTag         string `json:"ctag,omitempty"`
+	Run          int64  `json:"run,omitempty"`
+}
+
+func recordOf(mirror, at string, e state.Entry) itemRecord {
+	r := itemRecord{
+		Mirror: mirror, Path: at, ItemID: string(e.Item), Folder: e.Folder, Size: e.Size, Verdict: string(e.Verdict),
+		SHA256: e.SHA256, QuickXorHash: e.Hash, ETag: e.ETag, CTag: e.CTag, Run: int64(e.Run),
+	}
+	if !e.MTime.IsZero() {
+		r.MTime = e.MTime.UTC().Format("2006-01-02T15:04:05.999999999Z07:00")
+	}
+	return r
+}
+
+func (s *session) listItems(ctx context.Context, rows []state.Mirror, asJSON bool) error {
+	enc := json.NewEncoder(s.env.stdout)
+	enc.SetEscapeHTML(false)
+	for _, row := range rows {
+		for e, err := range s.entriesOf(ctx, row) {
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				err = enc.Encode(recordOf(row.Address, e.path, e.Entry))
+			} else {
+				name := "/" + e.path
+				if e.Folder {
+					name += "/"
+				}
+				_, err = fmt.Fprintf(s.env.stdout, "%s  %s\n", view.Name(row.Address), view.Name(name))
+			}
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// placed is an entry with its path below the target.
+type placed struct {
+	state.Entry
+	path string
+}
+
+// entriesOf yields what a mirror has on disk, folder by folder. Of all that it yields only the
+// folders are held in memory.
+func (s *session) entriesOf(ctx context.Context, row state.Mirror) iter.Seq2[placed, error] {
+	return func(yield func(placed, error) bool) {
+		folders := map[state.ItemID]state.Entry{}
+		for e, err := range s.store.EntryFolders(ctx, row.Key) {
+			if err != nil {
+				yield(placed{}, err)
+				return
+			}
+			folders[e.Item] = e
+		}
+		paths := map[state.ItemID]string{"": "", state.Parked: ".spmirror/park"}
+		for e, err := range s.store.EntriesByParent(ctx, row.Key) {
+			if err != nil {
+				yield(placed{}, err)
+				return
+			}
+			if !yield(placed{e, path.Join(folderPath(folders, paths, e.Parent), e.Name)}, nil) {
+				return
+			}
+		}
+	}
+}
+
+// folderPath is the path of a folder, remembered in paths. A damaged chain ends at the target.
+func folderPath(folders map[state.ItemID]state.Entry, paths map[state.ItemID]string, id state.ItemID) string {
+	at, known := paths[id]
+	if !known {
+		paths[id] = "" // ends a loop
+		at = folders[id].Name
+		if parent := folders[id].Parent; parent != "" {
+			at = path.Join(folderPath(folders, paths, parent), at)
+		}
+		paths[id] = at
+	}
+	return at
+}
+
+func stateShowCommand(env *environment) *cli.Command {
+	return &cli.Command{
+		Name:      "show",
+		Usage:     "show a mirror, or one item of it",
+		ArgsUsage: "ADDR [PATH]",
+		Description: "Shows what the state holds: of a mirror its source, target and counts, of an item its ids,\n" +
+			"hashes and verdict, and what runs did to it. PATH is below the target.",
+		Flags: readFlags(),
+		Action: func(ctx context.Context, c *cli.Command) error {
+			if n := c.Args().Len(); n != 1 && n != 2 {
+				return &problem{code: "SPM0002", summary: "state show takes the address of a mirror, and maybe a path"}
+			}
+			s, err := openRecorded(ctx, env, c)
+			if err != nil {
+				return err
+			}
+			defer s.close()
+			row, err := s.recordedMirror(ctx, c.Args().First())
+			if err != nil {
+				return err
+			}
+			if c.Args().Len() == 2 {
+				return s.showItem(ctx, row, c.Args().Get(1), c.Bool("json"))
+			}
+			r, err := s.mirrorRecord(ctx, row)
+			if err != nil {
+				return err
+			}
+			if c.Bool("json") {
+				return writeJSON(env.stdout, r)
+			}
+			return s.showRows([][2]string{
+				{"Address", r.Address}, {"Source", fmt.Sprintf("%s, folder %s", r.Drive, r.Folder)}, {"", "drive " + r.DriveID}, {"", "folder " + r.FolderID},
+				{"Target", r.Target}, {"", "marker " + r.Marker}, {"Tracked", fmt.Sprintf("%d files, %d folders, %s", r.Files, r.Folders, bytesText(r.Bytes))},
+				{"Pending", fmt.Sprint(r.Pending)}, {"Generation", fmt.Sprint(r.Generation)}, {"Created", r.Created}, {"Crawled", orText(r.Crawled, "never")},
+			})
+		},
+	}
+}
+
+// showRows prints labelled lines.
+func (s *session) showRows(rows [][2]string) error {
+	for _, r := range rows {
+		if _, err := fmt.Fprintf(s.env.stdout, "%-10s %s\n", r[0], view.Message(r[1])); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// itemEvent is what one run did to an item.
+type itemEvent struct {
+	Run     int64  `json:"run"`
+	At      string `json:"at"`
+	Action  string `json:"action"`
+	Outcome string `json:"outcome"`
+	Code    string `json:"code,omitempty"`
+	Message string `json:"message,omitempty"`
+}
+
+func (s *session) showItem(ctx context.Context, row state.Mirror, at string, asJSON bool) error {
+	e, err := s.entryAt(ctx, row, at)
+	if err != nil {
+		return err
+	}
+	history, err := s.history(ctx, row.Address, e.Item)
+	if err != nil {
+		return err
+	}
+	r := recordOf(row.Address, e.path, e.Entry)
+	if asJSON {
+		return writeJSON(s.env.stdout, struct {
+			itemRecord
+			History []itemEvent `json:"history"`
+		}{r, history})
+	}
+	rows := [][2]string{{"Path", "/" + r.Path}, {"Item", r.ItemID}, {"Size", sizeText(r.Size)}}
+	if !r.Folder {
+		rows = append(rows, [2]string{"Verdict", orDash(r.Verdict)}, [2]string{"SHA-256", orDash(r.SHA256)}, [2]string{"quickXor", orDash(r.QuickXorHash)},
+			[2]string{"Modified", orDash(r.MTime)}, [2]string{"eTag", orDash(r.ETag)}, [2]string{"cTag", orDash(r.CTag)})
+	}
+	for i, h := range history {
+		label := ""
+		if i == 0 {
+			label = "History"
+		}
+		rows = append(rows, [2]string{label, strings.TrimSpace(fmt.Sprintf("run %d, %s: %s %s %s %s", h.Run, h.At, h.Action, h.Outcome, h.Code, h.Message))})
+	}
+	return s.showRows(rows)
+}
+
+// entryAt finds an entry by its path below the target.
+func (s *session) entryAt(ctx context.Context, row state.Mirror, at string) (placed, error) {
+	want := strings.Trim(path.Clean("/"+at), "/")
+	for e, err := range s.entriesOf(ctx, row) {
+		if err != nil || e.path == want {
+			return e, err
+		}
+	}
+	return placed{}, &problem{code: "SPM0013", summary: fmt.Sprintf("%s has nothing at %q", row.Address, at), detail: "`spmirror state list -items ADDR` lists all that is tracked."}
+}
+
+// history lists what the recorded runs did to an item, oldest first.
+func (s *session) history(ctx context.Context, address string, item state.ItemID) ([]itemEvent, error) {
+	runs, err := s.store.Runs(ctx, 0)
+	if err != nil {
+		return nil, err
+	}
+	list := []itemEvent{}
+	for _, run := range slices.Backward(runs) {
+		for i, err := range s.store.RunItems(ctx, run.ID) {
+			if err != nil {
+				return nil, err
+			}
+			if i.Mirror == address && i.Item == item {
+				list = append(list, itemEvent{int64(run.ID), timeText(i.At), i.Action, i.Outcome, i.Code, i.Message})
+			}
+		}
+	}
+	return list, nil
+}
