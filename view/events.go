@@ -281,15 +281,19 @@ func (e *Events) drift(p Plan) error {
 
 // findings writes what keeps the plan back, or warns of it, as diagnostics.
 func (e *Events) findings(h *plan.Header) {
+	said := make(map[plan.Diagnostic]bool)
 	for _, m := range h.Mirrors {
 		if m.Problem != nil {
 			d := *m.Problem
 			d.Address = m.Address
 			e.Diagnostic(d)
+			said[d] = true
 		}
 	}
 	for _, d := range h.Diagnostics {
-		e.Diagnostic(d)
+		if !said[d] {
+			e.Diagnostic(d)
+		}
 	}
 	for _, g := range h.Guards {
 		if g.Status == plan.GuardPass {

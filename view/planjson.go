@@ -15,7 +15,7 @@ import (
 // by line. Memory does not grow with the plan.
 func WritePlanJSON(w io.Writer, h *plan.Header, p Plan, names string) error {
 	n := naming(names)
-	header, err := marshal(n.header(h))
+	header, err := marshal(withLists(n.header(h)))
 	if err != nil {
 		return fmt.Errorf("write plan as JSON: %w", err)
 	}
@@ -30,6 +30,18 @@ func WritePlanJSON(w io.Writer, h *plan.Header, p Plan, names string) error {
 	}
 	out.WriteString("}\n")
 	return out.Flush()
+}
+
+// withLists lets lists without elements be [] and not null, so that a policy can
+// count them.
+func withLists(h *plan.Header) *plan.Header {
+	out := *h
+	out.Tenants = append([]plan.TenantRef{}, h.Tenants...)
+	out.Mirrors = append([]*plan.Mirror{}, h.Mirrors...)
+	out.Guards = append([]plan.GuardResult{}, h.Guards...)
+	out.Checks = append([]plan.CheckResult{}, h.Checks...)
+	out.Diagnostics = append([]plan.Diagnostic{}, h.Diagnostics...)
+	return &out
 }
 
 // writeArray writes the member name of an object, one element a line.

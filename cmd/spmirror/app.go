@@ -108,6 +108,7 @@ func commands(env *environment) []*cli.Command {
 		planCommand(env),
 		applyCommand(env),
 		showCommand(env),
+		schemaCommand(env),
 		whyCommand(env),
 		stateCommand(env),
 		forceUnlockCommand(env),

@@ -57,7 +57,7 @@ func TestTheCommandLineBehavesAsTheScriptsSay(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits, "append": appendText, "replace": replace, "touch": touch, "same": same,
-			"hold-lock": holdLock, "alter-plan": alterPlan, "sandboxed": sandboxed,
+			"hold-lock": holdLock, "alter-plan": alterPlan, "sandboxed": sandboxed, "holds-to": holdsTo,
 		},
 	})
 }
