@@ -27,7 +27,7 @@ type pairs struct {
 }
 
 func (p pairs) All(ctx context.Context) iter.Seq2[plan.Pair, error] {
-	return planPairs(p.store.PairsAll(ctx, p.mirror))
+	return ahead(planPairs(p.store.PairsAll(ctx, p.mirror)))
 }
 
 func (p pairs) Since(ctx context.Context, g plan.Generation) iter.Seq2[plan.Pair, error] {
