@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"path"
 	"strings"
 	"time"
@@ -106,6 +107,9 @@ func (m *mirrorRun) expected(f *ready) (*target.Fingerprint, error) {
 		}
 		if ok && !e.Folder && e.Parent == state.ItemID(c.Parent) && e.Fold == c.Fold {
 			f.displaces = e.Item
+			if _, err := m.Dir.Stat(target.RelPath(f.to)); errors.Is(err, fs.ErrNotExist) {
+				return nil, nil // its file is missing on disk
+			}
 			if found, planned := m.leaving[c.Replaces]; planned {
 				return asFound(found), nil
 			}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"os"
 	"testing"
 
 	"github.com/spmirror/spmirror/sandbox"
@@ -84,3 +85,48 @@ func TestMovesThatCrossEachOtherAreMade(t *testing.T) {
 }
 
 func text(s string) *string { return &s }
+
+// Edits at the source that meet a local edit or loss of the same files.
+func TestLocalDamageDoesNotStopWhatTheSourceChanged(t *testing.T) {
+	tree := []sandbox.FileSpec{{Path: "a/one.txt", Text: "one"}, {Path: "six.txt", Text: "six"}, {Path: "seven.txt", Text: "seven"}}
+	takeOver := []sandbox.Edit{{Op: sandbox.OpDelete, Path: "/six.txt"}, {Op: sandbox.OpPut, Path: "/six.txt", Text: text("another six")}}
+	moveOver := []sandbox.Edit{{Op: sandbox.OpDelete, Path: "/six.txt"}, {Op: sandbox.OpMove, Path: "/a/one.txt", To: "/six.txt"}}
+	for name, test := range map[string]struct {
+		edits           []sandbox.Edit
+		missing, edited []string
+	}{
+		"both missing, swapped":      {edits: []sandbox.Edit{{Op: sandbox.OpSwap, Path: "/six.txt", To: "/seven.txt"}}, missing: []string{"six.txt", "seven.txt"}},
+		"one missing, swapped":       {edits: []sandbox.Edit{{Op: sandbox.OpSwap, Path: "/six.txt", To: "/seven.txt"}}, missing: []string{"six.txt"}},
+		"edited, renamed":            {edits: []sandbox.Edit{{Op: sandbox.OpRename, Path: "/six.txt", To: "6.txt"}}, edited: []string{"six.txt"}},
+		"edited, swapped":            {edits: []sandbox.Edit{{Op: sandbox.OpSwap, Path: "/six.txt", To: "/seven.txt"}}, edited: []string{"six.txt", "seven.txt"}},
+		"edited, deleted":            {edits: takeOver[:1], edited: []string{"six.txt"}},
+		"edited, replaced by a new":  {edits: takeOver, edited: []string{"six.txt"}},
+		"missing, replaced by a new": {edits: takeOver, missing: []string{"six.txt"}},
+		"edited, another moves in":   {edits: moveOver, edited: []string{"six.txt", "a/one.txt"}},
+		"missing, another moves in":  {edits: moveOver, missing: []string{"six.txt"}},
+		"folder missing, renamed":    {edits: []sandbox.Edit{{Op: sandbox.OpRename, Path: "/a", To: "b"}}, missing: []string{"a/one.txt", "a"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, sandbox.DriveSpec{Files: tree})
+			w.run(exitOK, "apply", "-auto-approve")
+			for _, e := range test.edits {
+				e.Drive = "people/Documents"
+				if _, err := w.tenant.Apply(e); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for _, path := range test.missing {
+				if err := os.Remove(w.path("mirror/" + path)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for _, path := range test.edited {
+				w.write("mirror/"+path, "edited here: "+path)
+			}
+			w.run(exitOK, "apply", "-auto-approve")
+			w.matchesTenant()
+			w.unchanged()
+			w.trashed(len(test.edited))
+		})
+	}
+}

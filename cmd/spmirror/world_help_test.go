@@ -294,3 +294,25 @@ var nastyNames = []string{
 	"ünïcödé", "u\u0308nicode", "日本語", "👩‍💻", "a;b", "[x]", "{y}", "100%", ".hidden", "..double",
 	strings.Repeat("l", 150), "CamelCase", "\u202egnp.exe",
 }
+
+// trashed wants every local edit in the trash.
+func (w *world) trashed(edits int) {
+	w.t.Helper()
+	found := 0
+	err := filepath.WalkDir(w.path("mirror/.spmirror/trash"), func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		data, err := os.ReadFile(name)
+		if strings.HasPrefix(string(data), "edited here: ") {
+			found++
+		}
+		return err
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if found != edits {
+		w.t.Errorf("%d local edits are in the trash, want %d", found, edits)
+	}
+}
