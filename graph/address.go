@@ -53,10 +53,10 @@ func newPolicy(cloud Cloud, allowed []string, loopback bool) (*policy, error) {
 	raw := strings.TrimRight(cloud.Graph, "/")
 	u, err := p.parse(raw + graphVersion)
 	if err != nil {
-		return nil, fmt.Errorf("Graph endpoint %q: %w", cloud.Graph, err)
+		return nil, fmt.Errorf("endpoint %q of Graph: %w", cloud.Graph, err)
 	}
 	if u.RawQuery != "" {
-		return nil, fmt.Errorf("Graph endpoint %q: %w", cloud.Graph, refused("it has a query"))
+		return nil, fmt.Errorf("endpoint %q of Graph: %w", cloud.Graph, refused("it has a query"))
 	}
 	p.scheme, p.host, p.prefix = u.Scheme, hostKey(u), u.Opaque
 	return p, nil

@@ -31,12 +31,6 @@ func (s *tokens) Token(_ context.Context, req graph.TokenRequest) (string, error
 	return s.current, nil
 }
 
-func (s *tokens) renewals() []graph.TokenRequest {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.requests
-}
-
 // serve starts a server and a client that talks to it.
 func serve(t *testing.T, h http.Handler, change ...func(*graph.Options)) (*graph.Client, *httptest.Server) {
 	t.Helper()

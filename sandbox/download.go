@@ -30,12 +30,12 @@ type keyedMAC struct {
 	h hash.Hash
 }
 
-func (t *Tenant) macFor() keyedMAC {
-	if k, ok := urlMACs.Get().(keyedMAC); ok && k.t == t {
+func (t *Tenant) macFor() *keyedMAC {
+	if k, ok := urlMACs.Get().(*keyedMAC); ok && k.t == t {
 		k.h.Reset()
 		return k
 	}
-	return keyedMAC{t, hmac.New(sha256.New, t.secret)}
+	return &keyedMAC{t, hmac.New(sha256.New, t.secret)}
 }
 
 // jwtHead is the encoded header of tempauth tokens.

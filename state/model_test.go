@@ -15,14 +15,13 @@ import (
 
 // model is the reference for stage and merge: maps and loops, no SQL.
 type model struct {
-	items    map[ItemID]Item
-	gen      Generation
-	floor    Generation
-	log      map[Generation][]ItemID
-	link     string
-	staged   []Item
-	round    *Round
-	complete bool // the staged pages are all there
+	items  map[ItemID]Item
+	gen    Generation
+	floor  Generation
+	log    map[Generation][]ItemID
+	link   string
+	staged []Item
+	round  *Round
 }
 
 // merge applies the staged rows; it returns nil if the root would go.

@@ -85,11 +85,9 @@ func TestThePageHoldsEveryChangeOnce(t *testing.T) {
 		got := pagePaths(t, pageOf(t, p, ""))
 		i := 0
 		for c := range p.Changes() {
-			dir, file, cut := strings.Cut(string(c.Path), "/")
-			if at := strings.LastIndex(string(c.Path), "/"); cut {
-				dir, file = string(c.Path)[:at], string(c.Path)[at+1:]
-			} else {
-				dir, file = "", string(c.Path)
+			dir, file := "", string(c.Path)
+			if at := strings.LastIndex(file, "/"); at >= 0 {
+				dir, file = file[:at], file[at+1:]
 			}
 			if want := fmt.Sprintf("%s %s/%s", c.Action(), Name(dir), Name(file)); i >= len(got) || got[i] != want {
 				t.Fatalf("%s: row %d is not %q", name, i, want)
