@@ -1,0 +1,294 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/urfave/cli/v3"
+
+	"github.com/spmirror/spmirror/apply"
+	"github.com/spmirror/spmirror/state"
+	"github.com/spmirror/spmirror/view"
+)
+
+func runsCommand(env *environment) *cli.Command {
+	return &cli.Command{
+		Name:     "runs",
+		Usage:    "look at the history of runs",
+		Commands: []*cli.Command{runsListCommand(env), runsShowCommand(env), runsDiffCommand(env)},
+	}
+}
+
+func runsListCommand(env *environment) *cli.Command {
+	return &cli.Command{
+		Name:        "list",
+		Usage:       "list runs, newest first",
+		Description: "Lists applies and edits of the state with who made them and how they ended.",
+		Flags:       readFlags(&cli.IntFlag{Name: "limit", Value: 50, Usage: "list at most `N` runs; 0 lists all"}),
+		Action: func(ctx context.Context, c *cli.Command) error {
+			s, err := openRecorded(ctx, env, c)
+			if err != nil {
+				return err
+			}
+			defer s.close()
+			runs, err := s.store.Runs(ctx, int(c.Int("limit")))
+			if err != nil {
+				return err
+			}
+			if c.Bool("json") {
+				list := make([]runRecord, 0, len(runs))
+				for _, r := range runs {
+					list = append(list, recordOfRun(r))
+				}
+				return writeJSON(env.stdout, map[string]any{"format_version": "1.0", "runs": list})
+			}
+			for _, r := range runs {
+				_, err := fmt.Fprintf(env.stdout, "%4d  %-12s  %s  %-11s  %s\n", r.ID, view.Message(r.Kind), timeText(r.Started), view.Message(orText(r.Result, "unfinished")), view.Message(runSummary(r)))
+				if err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+	}
+}
+
+// runRecord is a run as JSON.
+type runRecord struct {
+	Run        int64           `json:"run"`
+	Kind       string          `json:"kind"`
+	Started    string          `json:"started"`
+	Ended      string          `json:"ended,omitempty"`
+	Result     string          `json:"result,omitempty"`
+	ExitCode   int             `json:"exit_code"`
+	PlanDigest string          `json:"plan_digest,omitempty"`
+	Commit     string          `json:"commit,omitempty"`
+	Actor      string          `json:"actor,omitempty"`
+	Host       string          `json:"host,omitempty"`
+	Version    string          `json:"version"`
+	Overrides  json.RawMessage `json:"overrides,omitempty"`
+	Summary    json.RawMessage `json:"summary,omitempty"`
+}
+
+func recordOfRun(r state.Run) runRecord {
+	rec := runRecord{
+		Run: int64(r.ID), Kind: r.Kind, Started: timeText(r.Started), Result: r.Result, ExitCode: r.ExitCode, PlanDigest: r.PlanDigest,
+		Commit: r.Commit, Actor: r.Actor, Host: r.Host, Version: r.Version,
+	}
+	if !r.Ended.IsZero() {
+		rec.Ended = timeText(r.Ended)
+	}
+	if json.Valid([]byte(r.Overrides)) {
+		rec.Overrides = json.RawMessage(r.Overrides)
+	}
+	if json.Valid([]byte(r.Summary)) {
+		rec.Summary = json.RawMessage(r.Summary)
+	}
+	return rec
+}
+
+// countsOf are the counts of an apply; ok is false for runs of another kind.
+func countsOf(r state.Run) (counts apply.Counts, ok bool) {
+	return counts, r.Kind == "apply" && json.Unmarshal([]byte(r.Summary), &counts) == nil
+}
+
+// runSummary says in one line what a run did.
+func runSummary(r state.Run) string {
+	counts, ok := countsOf(r)
+	if !ok {
+		return r.Summary
+	}
+	text := fmt.Sprintf("%d added, %d changed, %d destroyed", counts.Added, counts.Changed, counts.Destroyed)
+	for _, more := range []struct {
+		n    int64
+		word string
+	}{{counts.Forgotten, "forgotten"}, {counts.Adopted, "imported"}, {counts.Failed, "failed"}, {counts.Superseded, "superseded"}, {counts.Postponed, "postponed"}} {
+		if more.n > 0 {
+			text += fmt.Sprintf(", %d %s", more.n, more.word)
+		}
+	}
+	return text
+}
+
+func (s *session) run(ctx context.Context, text string) (state.Run, error) {
+	id, err := strconv.ParseInt(text, 10, 64)
+	if err != nil {
+		return state.Run{}, &problem{code: "SPM0002", summary: fmt.Sprintf("%q is not the number of a run", text)}
+	}
+	run, ok, err := s.store.RunByID(ctx, state.RunID(id))
+	if err == nil && !ok {
+		err = &problem{code: "SPM0709", summary: fmt.Sprintf("There is no run %d", id), detail: "`spmirror runs list` shows all runs."}
+	}
+	return run, err
+}
+
+func runsShowCommand(env *environment) *cli.Command {
+	return &cli.Command{
+		Name:        "show",
+		Usage:       "show a run with the result of every item",
+		ArgsUsage:   "ID",
+		Description: "Shows what a run did to each item, with codes, verdicts and hashes. -csv writes an audit list.",
+		Flags:       readFlags(&cli.BoolFlag{Name: "csv", Usage: "print the items as CSV"}),
+		Action: func(ctx context.Context, c *cli.Command) error {
+			if c.Args().Len() != 1 || c.Bool("csv") && c.Bool("json") {
+				return &problem{code: "SPM0002", summary: "runs show takes the number of one run, and -json or -csv"}
+			}
+			s, err := openRecorded(ctx, env, c)
+			if err != nil {
+				return err
+			}
+			defer s.close()
+			run, err := s.run(ctx, c.Args().First())
+			switch {
+			case err != nil:
+				return err
+			case c.Bool("csv"):
+				return s.runReport(ctx, run, view.ReportCSV)
+			case c.Bool("json"):
+				return s.runReport(ctx, run, view.ReportJSON)
+			}
+			return s.runText(ctx, run)
+		},
+	}
+}
+
+// runReport writes a recorded run in the form of -report.
+func (s *session) runReport(ctx context.Context, run state.Run, format string) error {
+	counts, _ := countsOf(run)
+	r := &apply.Report{Run: int64(run.ID), Started: run.Started, Counts: counts, Interrupted: run.Result == "interrupted"}
+	if !run.Ended.IsZero() {
+		r.Duration = run.Ended.Sub(run.Started)
+	}
+	return view.WriteReport(s.env.stdout, format, r, mapped(s.store.RunItems(ctx, run.ID), resultFrom), s.cfg.Names)
+}
+
+func (s *session) runText(ctx context.Context, run state.Run) error {
+	rows := [][2]string{
+		{"Run", fmt.Sprintf("%d, %s", run.ID, run.Kind)}, {"Started", timeText(run.Started)}, {"Ended", timeText(run.Ended)},
+		{"Result", fmt.Sprintf("%s, exit code %d", orText(run.Result, "unfinished"), run.ExitCode)}, {"Plan", orDash(run.PlanDigest)},
+		{"Commit", orDash(run.Commit)}, {"By", orDash(strings.TrimSpace(run.Actor + " " + run.Host))}, {"Summary", runSummary(run)},
+	}
+	if run.Overrides != "" {
+		rows = append(rows, [2]string{"Overrides", run.Overrides})
+	}
+	if err := s.showRows(rows); err != nil {
+		return err
+	}
+	for i, err := range s.store.RunItems(ctx, run.ID) {
+		if err != nil {
+			return err
+		}
+		more := strings.TrimSpace(i.Code + " " + i.Message)
+		if more == "" {
+			more = string(i.Verdict)
+		}
+		_, err = fmt.Fprintf(s.env.stdout, "  %-9s %-10s %s  %s  %s\n", view.Message(i.Action), view.Message(i.Outcome), view.Name(i.Mirror), view.Name("/"+i.Path), view.Message(more))
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func runsDiffCommand(env *environment) *cli.Command {
+	return &cli.Command{
+		Name:      "diff",
+		Usage:     "compare what two runs did",
+		ArgsUsage: "A B",
+		Description: "Lists the items to which the second run did something else than the first: - only in A, + only\n" +
+			"in B, ~ with another outcome.",
+		Flags: readFlags(),
+		Action: func(ctx context.Context, c *cli.Command) error {
+			if c.Args().Len() != 2 {
+				return &problem{code: "SPM0002", summary: "runs diff takes the numbers of two runs"}
+			}
+			s, err := openRecorded(ctx, env, c)
+			if err != nil {
+				return err
+			}
+			defer s.close()
+			a, errA := s.run(ctx, c.Args().Get(0))
+			b, errB := s.run(ctx, c.Args().Get(1))
+			if err := errors.Join(errA, errB); err != nil {
+				return err
+			}
+			list, err := s.diffRuns(ctx, a.ID, b.ID)
+			if err != nil {
+				return err
+			}
+			if c.Bool("json") {
+				return writeJSON(env.stdout, map[string]any{"format_version": "1.0", "a": int64(a.ID), "b": int64(b.ID), "items": list})
+			}
+			for _, d := range list {
+				sign := "~"
+				switch {
+				case d.A == "":
+					sign = "+"
+				case d.B == "":
+					sign = "-"
+				}
+				_, err := fmt.Fprintf(env.stdout, "%s %s  %s  %s\n", sign, view.Name(d.Mirror), view.Name("/"+d.Path), view.Message(orDash(d.A)+" -> "+orDash(d.B)))
+				if err != nil {
+					return err
+				}
+			}
+			if len(list) == 0 {
+				_, err = fmt.Fprintln(env.stdout, "No differences.")
+			}
+			return err
+		},
+	}
+}
+
+// runDifference is one item that two runs did not treat alike.
+type runDifference struct {
+	Mirror string `json:"mirror"`
+	ItemID string `json:"item_id"`
+	Path   string `json:"path"`
+	A      string `json:"a,omitempty"`
+	B      string `json:"b,omitempty"`
+}
+
+func (s *session) diffRuns(ctx context.Context, a, b state.RunID) ([]runDifference, error) {
+	type key struct {
+		mirror string
+		item   state.ItemID
+	}
+	all := map[key]*runDifference{}
+	for side, id := range []state.RunID{a, b} {
+		for i, err := range s.store.RunItems(ctx, id) {
+			if err != nil {
+				return nil, err
+			}
+			k := key{i.Mirror, i.Item}
+			d := all[k]
+			if d == nil {
+				d = &runDifference{Mirror: i.Mirror, ItemID: string(i.Item)}
+				all[k] = d
+			}
+			d.Path = i.Path
+			text := strings.TrimSpace(i.Action + " " + i.Outcome + " " + i.Code)
+			if side == 0 {
+				d.A = text
+			} else {
+				d.B = text
+			}
+		}
+	}
+	list := []runDifference{}
+	for d := range maps.Values(all) {
+		if d.A != d.B {
+			list = append(list, *d)
+		}
+	}
+	slices.SortFunc(list, func(a, b runDifference) int {
+		return strings.Compare(a.Mirror+"\x00"+a.Path+"\x00"+a.ItemID, b.Mirror+"\x00"+b.Path+"\x00"+b.ItemID)
+	})
+	return list, nil
+}

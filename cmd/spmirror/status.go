@@ -1,0 +1,180 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/urfave/cli/v3"
+
+	"github.com/spmirror/spmirror/state"
+	"github.com/spmirror/spmirror/target"
+	"github.com/spmirror/spmirror/view"
+)
+
+func statusCommand(env *environment) *cli.Command {
+	return &cli.Command{
+		Name:      "status",
+		Usage:     "say how the mirrors stand, from recorded data and the disk",
+		ArgsUsage: "[ADDR]",
+		Description: "Counts what is tracked and how far it was verified, compares sizes and times on disk with the\n" +
+			"state, and tells how old the last reading of the source is. It asks no service. Coverage is the\n" +
+			"share of tracked and pending files that are on disk as they were left.",
+		Flags:  readFlags(),
+		Action: func(ctx context.Context, c *cli.Command) error { return runStatus(ctx, env, c) },
+	}
+}
+
+// mirrorStatus is how one mirror stands.
+type mirrorStatus struct {
+	Address      string  `json:"address"`
+	Target       string  `json:"target"`
+	Tracked      int64   `json:"tracked"`
+	TrackedBytes int64   `json:"tracked_bytes"`
+	Verified     int64   `json:"verified"`
+	SizeOnly     int64   `json:"size_only"`
+	Served       int64   `json:"served"`
+	Missing      int64   `json:"missing"`
+	Changed      int64   `json:"changed"`
+	Unreadable   int64   `json:"unreadable"`
+	Untracked    int64   `json:"untracked"`
+	Pending      int64   `json:"pending"`
+	Coverage     float64 `json:"coverage_percent"`
+	Crawled      string  `json:"crawled,omitempty"`
+	CrawlAge     float64 `json:"crawl_age_seconds,omitempty"`
+	Problem      string  `json:"problem,omitempty"`
+}
+
+func runStatus(ctx context.Context, env *environment, c *cli.Command) error {
+	if c.Args().Len() > 1 {
+		return &problem{code: "SPM0002", summary: "status takes one address"}
+	}
+	s, err := openRecorded(ctx, env, c)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	rows, err := s.recordedMirrors(ctx, c.Args().First())
+	if err != nil {
+		return err
+	}
+	list := []mirrorStatus{}
+	for _, row := range rows {
+		m, err := s.status(ctx, row)
+		if err != nil {
+			return err
+		}
+		list = append(list, m)
+	}
+	if c.Bool("json") {
+		return writeJSON(env.stdout, map[string]any{"format_version": "1.0", "lineage": s.store.Lineage(), "mirrors": list})
+	}
+	for i, m := range list {
+		if err := s.showStatus(m, i > 0); err != nil {
+			return err
+		}
+	}
+	if len(list) == 0 {
+		_, err = fmt.Fprintln(env.stdout, "Nothing is tracked yet.")
+	}
+	return err
+}
+
+func (s *session) status(ctx context.Context, row state.Mirror) (mirrorStatus, error) {
+	m := mirrorStatus{Address: row.Address, Target: row.Target}
+	d, err := s.driveOf(ctx, row)
+	if err != nil {
+		return m, err
+	}
+	if !d.CrawledAt.IsZero() {
+		m.Crawled = timeText(d.CrawledAt)
+		m.CrawlAge = s.env.now().Sub(d.CrawledAt).Seconds()
+	}
+	if m.Tracked, _, m.TrackedBytes, err = s.store.EntryCount(ctx, row.Key); err != nil {
+		return m, err
+	}
+	if err := s.countVerdicts(ctx, row, &m); err != nil {
+		return m, err
+	}
+	if err := s.countDisk(ctx, row, &m); err != nil {
+		return m, err
+	}
+	return m, nil
+}
+
+func (s *session) countVerdicts(ctx context.Context, row state.Mirror, m *mirrorStatus) error {
+	for e, err := range s.store.EntriesByParent(ctx, row.Key) {
+		if err != nil {
+			return err
+		}
+		switch e.Verdict {
+		case state.Verified:
+			m.Verified++
+		case state.SizeOnly:
+			m.SizeOnly++
+		case state.Served:
+			m.Served++
+		}
+	}
+	for _, err := range s.store.PendingItems(ctx, row.Key) {
+		if err != nil {
+			return err
+		}
+		m.Pending++
+	}
+	return nil
+}
+
+// countDisk compares sizes and times. A target that cannot be opened is told, not counted as lost.
+func (s *session) countDisk(ctx context.Context, row state.Mirror, m *mirrorStatus) error {
+	dir, err := s.openTarget(row, target.WithReadOnly())
+	if err != nil {
+		m.Problem = explained(err).summary
+		return nil
+	}
+	defer dir.Close()
+	i := inspection{dir: dir, mirror: row.Address, untracked: func(string) { m.Untracked++ }}
+	i.differ = func(d difference) error {
+		switch {
+		case d.Kind == "unreadable":
+			m.Unreadable++
+		case d.Folder: // its files are counted
+		case d.Kind == "missing":
+			m.Missing++
+		default:
+			m.Changed++
+		}
+		return nil
+	}
+	if err := i.run(ctx, s, row); err != nil {
+		return err
+	}
+	m.Coverage = 100
+	if all := m.Tracked + m.Pending; all > 0 {
+		m.Coverage = 100 * float64(max(0, m.Tracked-m.Missing-m.Changed-m.Unreadable)) / float64(all)
+	}
+	return nil
+}
+
+func (s *session) showStatus(m mirrorStatus, gap bool) error {
+	head := view.Name(m.Address) + "  ->  " + view.Name(relative(s.cfg.Dir, m.Target)) + "\n"
+	if gap {
+		head = "\n" + head
+	}
+	if _, err := fmt.Fprint(s.env.stdout, head); err != nil {
+		return err
+	}
+	disk := fmt.Sprintf("%d missing, %d changed, %d unreadable, %d untracked", m.Missing, m.Changed, m.Unreadable, m.Untracked)
+	if m.Problem != "" {
+		disk = "not compared: " + m.Problem
+	}
+	crawled := "never"
+	if m.Crawled != "" {
+		crawled = fmt.Sprintf("%s (%s ago)", m.Crawled, time.Duration(m.CrawlAge*float64(time.Second)).Round(time.Second))
+	}
+	return s.showRows([][2]string{
+		{"  Tracked", fmt.Sprintf("%d files, %s", m.Tracked, bytesText(m.TrackedBytes))},
+		{"  Verdict", fmt.Sprintf("%d verified, %d size only, %d served", m.Verified, m.SizeOnly, m.Served)},
+		{"  Disk", disk}, {"  Pending", fmt.Sprint(m.Pending)}, {"  Coverage", fmt.Sprintf("%.1f %%", m.Coverage)}, {"  Crawled", crawled},
+	})
+}
