@@ -26,7 +26,6 @@ type pageHead struct {
 	Causes  []string     `json:"causes"`
 	Reasons []string     `json:"reasons"`
 	Count   int64        `json:"count"`
-	Names   string       `json:"names"`
 }
 
 type pageAction struct {
@@ -59,7 +58,7 @@ func pageReasons() []plan.Reason {
 }
 
 func (v *pageView) head() pageHead {
-	head := pageHead{Mirrors: []string{}, Names: string(v.names)}
+	head := pageHead{Mirrors: []string{}}
 	for _, m := range v.h.Mirrors {
 		head.Mirrors = append(head.Mirrors, Name(m.Address))
 		for _, a := range plan.Actions {

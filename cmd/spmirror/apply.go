@@ -27,6 +27,7 @@ func applyCommand(env *environment) *cli.Command {
 		&cli.StringFlag{Name: "expect-digest", Usage: "refuse a saved plan whose digest is not `SHA256`"},
 		&cli.StringFlag{Name: "report", Usage: "write the results to `FILE` (.json, .csv or .md)"},
 		&cli.BoolFlag{Name: "json", Usage: "print events as JSON lines"},
+		jsonIntoFlag(),
 		&cli.BoolFlag{Name: "compact", Usage: "one line for each mirror"},
 		&cli.BoolFlag{Name: "verbose", Usage: "list every change"},
 		&cli.IntFlag{Name: "list-limit", Usage: "list up to `N` items of each kind"},
@@ -44,7 +45,7 @@ func applyCommand(env *environment) *cli.Command {
 	}
 }
 
-func runApply(ctx context.Context, env *environment, c *cli.Command) error {
+func runApply(ctx context.Context, env *environment, c *cli.Command) (err error) {
 	if c.Args().Len() > 1 {
 		return &problem{code: "SPM0002", summary: "apply takes one saved plan"}
 	}
@@ -65,12 +66,13 @@ func runApply(ctx context.Context, env *environment, c *cli.Command) error {
 		return err
 	}
 	s, err := openSession(ctx, env, cfg, sessionOptions{
-		operation: "apply", lockTimeout: c.Duration("lock-timeout"), color: colorOf(c), json: c.Bool("json"),
+		operation: "apply", lockTimeout: c.Duration("lock-timeout"), color: colorOf(c), json: c.Bool("json"), jsonInto: c.String("json-into"),
 	})
 	if err != nil {
 		return err
 	}
 	defer s.close()
+	defer func() { s.endStreams("apply", err, nil) }()
 	if file := c.Args().First(); file != "" {
 		return s.applyFile(ctx, c, file)
 	}
@@ -177,8 +179,8 @@ func (s *session) applyFresh(ctx context.Context, c *cli.Command, o planOptions)
 }
 
 func (s *session) showFresh(p *plan.Plan, c *cli.Command, o planOptions) error {
-	if s.events != nil {
-		return s.events.Plan(p.Header, p)
+	if err := s.streamPlan(p); err != nil || s.events != nil {
+		return err
 	}
 	s.notice.close()
 	defer s.notify(false) // the apply shows its own progress

@@ -46,6 +46,7 @@ var ownCodes = []explanation{
 	{"SPM0015", "Unknown output", "The configuration declares no output of that name."},
 	{"SPM0016", "Nothing to log in to", "Only tenants with auth \"device_code\" have a login; all other methods sign in by themselves."},
 	{"SPM0017", "Login failed", "The person did not finish the login, or the login refused it. Nothing was stored."},
+	{"SPM0030", "A further output file was not written", "A file of -json-into, -md-into or -html-into cannot be written. Its directory must exist and be writable; an older file stays as it is."},
 	{"SPM0301", "Plan blocked by a guard or check", "A guard found more deletes, changes or bytes than it allows, or a mandatory check does not hold. The plan is shown and nothing was changed. If the plan is right, raise the limit in the configuration, or apply with -dangerous-override-guard=NAME -reason=\"...\"."},
 	{"SPM0302", "-dangerous-override-guard needs -reason", "An override is recorded with its reason. Give one."},
 	{"SPM0303", "A reviewed plan is needed", "The approval setting, or the grade of -auto-approve, does not allow to apply this plan without a review. Save it with -out, have it reviewed, and apply the file."},

@@ -185,13 +185,11 @@ func (s *session) execute(ctx context.Context, c *cli.Command, h *plan.Header, l
 	if err := s.report(ctx, c, report, file); err != nil {
 		return err
 	}
-	if s.events != nil {
-		s.events.RunReport("apply", code, report)
-	}
 	if code != exitOK {
-		return exitStatus(code)
+		err = exitStatus(code)
 	}
-	return nil
+	s.endStreams("apply", err, report)
+	return err
 }
 
 func resultOf(r *apply.Report) string {
@@ -435,8 +433,10 @@ func (s *session) report(ctx context.Context, c *cli.Command, r *apply.Report, f
 			return &problem{code: "SPM0009", summary: "The report was not written", err: err}
 		}
 	}
+	for _, e := range s.streams {
+		e.Report(r)
+	}
 	if s.events != nil {
-		s.events.Report(r)
 		return s.events.Error()
 	}
 	return s.out.ApplyReport(r, view.ReportOptions{PlanFile: file})

@@ -30,7 +30,7 @@ func planFlags() []cli.Flag {
 }
 
 func planCommand(env *environment) *cli.Command {
-	flags := slices.Concat(planFlags(), configFlags(), outputFlags(), []cli.Flag{
+	flags := slices.Concat(planFlags(), configFlags(), outputFlags(), planIntoFlags(), []cli.Flag{
 		&cli.StringFlag{Name: "out", Usage: "save the plan to `FILE`"},
 		&cli.BoolFlag{Name: "detailed-exitcode", Usage: "exit with 2 when there are changes"},
 		&cli.BoolFlag{Name: "json", Usage: "print events as JSON lines"},
@@ -67,7 +67,7 @@ func planOptionsOf(c *cli.Command) (planOptions, error) {
 	return o, nil
 }
 
-func runPlan(ctx context.Context, env *environment, c *cli.Command) error {
+func runPlan(ctx context.Context, env *environment, c *cli.Command) (err error) {
 	o, err := planOptionsOf(c)
 	if err != nil {
 		return err
@@ -77,12 +77,13 @@ func runPlan(ctx context.Context, env *environment, c *cli.Command) error {
 		return err
 	}
 	s, err := openSession(ctx, env, cfg, sessionOptions{
-		operation: "plan", lockTimeout: c.Duration("lock-timeout"), color: colorOf(c), json: c.Bool("json"),
+		operation: "plan", lockTimeout: c.Duration("lock-timeout"), color: colorOf(c), json: c.Bool("json"), jsonInto: c.String("json-into"),
 	})
 	if err != nil {
 		return err
 	}
 	defer s.close()
+	defer func() { s.endStreams("plan", err, nil) }()
 	p, err := s.makePlan(ctx, o)
 	if err != nil {
 		return err
@@ -94,24 +95,23 @@ func runPlan(ctx context.Context, env *environment, c *cli.Command) error {
 			return &problem{code: "SPM0007", summary: "The plan was not saved", err: err}
 		}
 	}
+	if err := s.writePlanInto(c, p); err != nil {
+		return err
+	}
 	if err := s.showPlan(p, c, file, o); err != nil {
 		return err
 	}
 	if err := s.settleUnchanged(ctx, p); err != nil {
 		return err
 	}
-	status := planStatus(p.Header, c.Bool("detailed-exitcode"))
-	if s.events != nil {
-		s.events.RunReport("plan", exitCode(status), nil)
-	}
-	return status
+	return planStatus(p.Header, c.Bool("detailed-exitcode"))
 }
 
 // showPlan prints the plan in the form that was asked for.
 func (s *session) showPlan(p *plan.Plan, c *cli.Command, file string, o planOptions) error {
 	s.notice.close()
-	if s.events != nil {
-		return s.events.Plan(p.Header, p)
+	if err := s.streamPlan(p); err != nil || s.events != nil {
+		return err
 	}
 	opt := view.TextOptions{
 		Compact: c.Bool("compact"), Verbose: c.Bool("verbose"), ListLimit: int(c.Int("list-limit")), PlanFile: file, Recorded: o.NoRefresh,

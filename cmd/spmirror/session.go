@@ -27,6 +27,9 @@ type session struct {
 	log     *slog.Logger
 	notice  *notices
 	events  *view.Events // with -json, else nil
+	into    *view.Events // with -json-into, else nil
+	streams []*view.Events
+	ended   bool // the last event was written
 	closers []func()
 }
 
@@ -36,6 +39,7 @@ type sessionOptions struct {
 	lockTimeout time.Duration
 	color       string
 	json        bool // events on stdout instead of text
+	jsonInto    string
 }
 
 // openSession opens the state of a configuration and takes its lock. A state that
@@ -47,9 +51,16 @@ func openSession(ctx context.Context, env *environment, cfg *config.Config, o se
 	}
 	s := &session{env: env, cfg: cfg, clients: make(map[string]*client), out: env.output(o.color), log: log}
 	s.out.Names = cfg.Names
-	s.notify(o.json)
 	s.closers = append(s.closers, done)
+	if o.jsonInto != "" {
+		if err := s.streamInto(o.jsonInto); err != nil {
+			done()
+			return nil, err
+		}
+	}
+	s.notify(o.json)
 	if err := s.open(ctx, o); err != nil {
+		s.endStreams(o.operation, err, nil)
 		s.close()
 		return nil, err
 	}
@@ -58,14 +69,16 @@ func openSession(ctx context.Context, env *environment, cfg *config.Config, o se
 
 // notify chooses how the session tells what it does.
 func (s *session) notify(json bool) {
+	var watchers view.Watchers
+	if s.into != nil {
+		watchers = append(watchers, s.into)
+	}
 	if !json {
-		s.notice = newNotices(s.env.stderr, s.out.Progress())
+		s.notice = newNotices(s.env.stderr, append(watchers, s.out.Progress()))
 		return
 	}
-	s.events = view.NewEvents(s.env.stdout, s.env.now)
-	s.events.Names = s.cfg.Names
-	s.events.Version(version)
-	s.notice = newNotices(io.Discard, s.events)
+	s.events = s.stream(s.env.stdout)
+	s.notice = newNotices(io.Discard, append(watchers, s.events))
 }
 
 func (s *session) open(ctx context.Context, o sessionOptions) error {

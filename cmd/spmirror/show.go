@@ -24,6 +24,8 @@ func showCommand(env *environment) *cli.Command {
 			&cli.BoolFlag{Name: "csv", Usage: "as an audit list"},
 			&cli.BoolFlag{Name: "md", Usage: "as Markdown for a pull request"},
 			&cli.BoolFlag{Name: "html", Usage: "as one page with a map and tables, which needs no network"},
+			&cli.StringFlag{Name: "names", Usage: "show names of files as `full`, folders or hashed"},
+			&cli.StringFlag{Name: "marker", Usage: "with -md: `TEXT` of the first line, by which a bot finds its comment"},
 			&cli.IntFlag{Name: "max-bytes", Value: 60000, Usage: "with -md: at most `N` bytes"},
 			&cli.StringSliceFlag{Name: "action", Usage: "only changes of `ACTION`; may be repeated"},
 			&cli.StringFlag{Name: "path", Usage: "only paths that match `GLOB`"},
@@ -60,19 +62,27 @@ func runShow(env *environment, c *cli.Command) error {
 		}
 		opt.Path = match
 	}
+	names := c.String("names")
+	if !slices.Contains([]string{"", view.NamesFull, view.NamesFolders, view.NamesHashed}, names) {
+		return &problem{code: "SPM0002", summary: "Invalid -names=" + names, detail: "Allowed are full, folders and hashed."}
+	}
 	switch {
 	case c.Bool("json"):
-		return view.WritePlanJSON(env.stdout, file.Header, file, "")
+		return view.WritePlanJSON(env.stdout, file.Header, file, names)
 	case c.Bool("jsonl"):
-		return view.WriteJSONL(env.stdout, file, "", keep(opt))
+		return view.WriteJSONL(env.stdout, file, names, keep(opt))
 	case c.Bool("csv"):
-		return view.WriteCSV(env.stdout, file.Header, file, "", keep(opt))
+		return view.WriteCSV(env.stdout, file.Header, file, names, keep(opt))
 	case c.Bool("html"):
-		return view.WriteHTML(env.stdout, file.Header, file, "")
+		return view.WriteHTML(env.stdout, file.Header, file, names)
 	case c.Bool("md"):
-		return view.WriteMarkdown(env.stdout, file.Header, file, view.MarkdownOptions{MaxBytes: int(c.Int("max-bytes")), PlanFile: c.Args().First()})
+		return view.WriteMarkdown(env.stdout, file.Header, file, view.MarkdownOptions{
+			MaxBytes: int(c.Int("max-bytes")), PlanFile: c.Args().First(), Marker: c.String("marker"), Names: names,
+		})
 	}
-	return env.output(colorOf(c)).PlanText(file.Header, file, opt)
+	out := env.output(colorOf(c))
+	out.Names = names
+	return out.PlanText(file.Header, file, opt)
 }
 
 // keep selects the changes that -action and -path name; nil for all.
