@@ -6,6 +6,7 @@ import (
 	"os"
 	"strings"
 
+	"github.com/fatih/color"
 	"github.com/mattn/go-isatty"
 	"golang.org/x/term"
 )
@@ -76,21 +77,37 @@ func (o Output) width() int {
 
 func (o Output) names() naming { return naming(o.Names) }
 
-// Terminal colours, as SGR parameters.
+// style is how a text of ours looks on a terminal.
+type style uint8
+
+// The styles; they can be joined.
 const (
-	bold   = "1"
-	red    = "31"
-	green  = "32"
-	yellow = "33"
-	cyan   = "36"
+	bold style = 1 << iota
+	red
+	green
+	yellow
+	cyan
 )
 
+// attributes of a style, for the colour library.
+func (s style) attributes() []color.Attribute {
+	var list []color.Attribute
+	for i, a := range [...]color.Attribute{color.Bold, color.FgRed, color.FgGreen, color.FgYellow, color.FgCyan} {
+		if s&(1<<i) != 0 {
+			list = append(list, a)
+		}
+	}
+	return list
+}
+
 // paint colours a text of ours.
-func (o Output) paint(sgr, s string) string {
-	if !o.Color || s == "" || sgr == "" {
+func (o Output) paint(as style, s string) string {
+	if !o.Color || s == "" || as == 0 {
 		return s
 	}
-	return "\x1b[" + sgr + "m" + s + "\x1b[0m"
+	c := color.New(as.attributes()...)
+	c.EnableColor() // Output has decided; the library would look at stdout alone
+	return c.Sprint(s)
 }
 
 // page collects lines for a writer and keeps the first error.

@@ -53,14 +53,14 @@ func leftOver(r *apply.Report) bool {
 func (o Output) ApplyReport(r *apply.Report, opt ReportOptions) error {
 	p := newPage(o.Out)
 	if r.AlreadyApplied != 0 {
-		p.line(o.paint(bold+";"+green, fmt.Sprintf("Already applied: run %d applied this plan. Nothing was done.", r.AlreadyApplied)))
+		p.line(o.paint(bold|green, fmt.Sprintf("Already applied: run %d applied this plan. Nothing was done.", r.AlreadyApplied)))
 		return p.close()
 	}
 	colour := green
 	if leftOver(r) || r.Interrupted {
 		colour = yellow
 	}
-	p.line(o.paint(bold+";"+colour, ApplyLine(r)))
+	p.line(o.paint(bold|colour, ApplyLine(r)))
 	p.line(doneLine(r))
 	for _, m := range r.Mirrors {
 		if m.Problem != "" {

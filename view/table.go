@@ -5,7 +5,7 @@ import "strings"
 // cell is one cell of a table: encoded text, and how it stands in its column.
 type cell struct {
 	text   string
-	colour string
+	colour style
 	right  bool
 }
 

@@ -243,7 +243,7 @@ func (x *planText) nothing() ([]string, bool) {
 	case x.h.Blocked:
 		return append([]string{"No changes, but the plan is blocked.", second}, x.blockedLines()...), true
 	}
-	return []string{x.out.paint(bold+";"+green, "No changes. Your mirrors match the configuration."), second}, true
+	return []string{x.out.paint(bold|green, "No changes. Your mirrors match the configuration."), second}, true
 }
 
 func upperFirst(s string) string { return strings.ToUpper(s[:1]) + s[1:] }

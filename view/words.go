@@ -32,7 +32,7 @@ func symbol(a plan.Action) string {
 	return "!"
 }
 
-func colourOf(a plan.Action) string {
+func colourOf(a plan.Action) style {
 	switch a {
 	case plan.Add, plan.Adopt:
 		return green
@@ -110,6 +110,7 @@ func phrases() map[plan.Reason]string {
 		plan.BlockedOrphan:        "its folder is not in the listing",
 		plan.BlockedUnknown:       "neither file nor folder any more",
 		plan.BlockedIncomplete:    "source could not be read completely",
+		plan.BlockedHolding:       "holds items that are held back",
 	}
 }
 
