@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 
 	"github.com/spmirror/spmirror/graph"
 	"github.com/spmirror/spmirror/plan"
@@ -105,6 +106,9 @@ func codeOf(err error) string {
 		return CodeFailed
 	}
 	if e := (*target.Error)(nil); errors.As(err, &e) {
+		if errors.Is(err, fs.ErrNotExist) {
+			return CodeLocalChanged // what was to be moved or replaced is not there any more
+		}
 		return CodeDisk
 	}
 	if errors.Is(err, context.DeadlineExceeded) {

@@ -2,9 +2,8 @@ package apply
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"io/fs"
-	"iter"
 	"log/slog"
 	"slices"
 	"strings"
@@ -22,12 +21,8 @@ import (
 // Source is what a run asks of Microsoft Graph. *graph.Client is it.
 type Source interface {
 	Item(context.Context, graph.DriveID, graph.ItemID) (graph.Item, error)
+	DownloadURL(context.Context, graph.DriveID, graph.ItemID) (graph.SecretURL, error)
 	Open(context.Context, graph.ContentRequest) (*graph.Content, error)
-}
-
-// Changes is a plan's list of changes, readable any number of times.
-type Changes interface {
-	Changes() iter.Seq2[plan.Change, error]
 }
 
 // Mirror is one mirror of the plan with all that is needed to change it.
@@ -36,6 +31,9 @@ type Mirror struct {
 	Key    state.MirrorKey
 	Source Source
 	Dir    *target.Dir
+	// Since is the first run of this very plan on the mirror: rows of that run or a
+	// later one are what the plan has done already. Zero means Job.Run.
+	Since state.RunID
 }
 
 // Job is one run of apply.
@@ -50,9 +48,13 @@ type Job struct {
 	// Workers is the number of downloads at a time; zero means DefaultWorkers.
 	Workers  int
 	FailFast bool
-	Observer Observer
-	Log      *slog.Logger
-	Now      func() time.Time
+	// Addresses are download addresses that the crawl brought with it; nil has none.
+	Addresses *Addresses
+	Observer  Observer
+	Log       *slog.Logger
+	Now       func() time.Time
+
+	checkpoint int64 // tests: bytes between checkpoints, for checkpointEvery
 }
 
 // DefaultWorkers is how many files are fetched at a time. The gate of the graph
@@ -64,45 +66,69 @@ const mirrorsAtOnce = 4
 
 // Execute carries the plan out. A cancelled context stops it in order: no new work
 // is taken, what runs is checkpointed and committed. The error is for what
-// stopped the run; failures of items are in the report.
+// stopped the run or one of its mirrors; failures of items are in the report.
 func (j Job) Execute(ctx context.Context) (*Report, error) {
-	r := &running{Job: j, ctx: ctx}
-	if r.Workers == 0 {
-		r.Workers = DefaultWorkers
-	}
-	if r.Log == nil {
-		r.Log = slog.New(slog.DiscardHandler)
-	}
+	r := &running{Job: j.filled(), ctx: ctx}
 	r.slots = make(chan struct{}, r.Workers)
-	r.report = &Report{PlanID: j.Header.PlanID, Run: int64(j.Run), Started: j.Now()}
+	r.report = &Report{PlanID: j.Header.PlanID, Run: int64(j.Run), Started: r.Now()}
 	mirrors, err := r.prepare()
 	if err != nil {
 		return nil, fmt.Errorf("apply: %w", err)
 	}
-	g, gctx := errgroup.WithContext(ctx)
+	err = r.runAll(ctx, mirrors)
+	r.finish(mirrors)
+	r.report.Interrupted = ctx.Err() != nil
+	return r.report, err
+}
+
+// filled is the job with its defaults.
+func (j Job) filled() Job {
+	if j.Workers <= 0 {
+		j.Workers = DefaultWorkers
+	}
+	if j.Log == nil {
+		j.Log = slog.New(slog.DiscardHandler)
+	}
+	if j.Now == nil {
+		j.Now = time.Now
+	}
+	if j.checkpoint == 0 {
+		j.checkpoint = checkpointEvery
+	}
+	return j
+}
+
+// runAll runs the mirrors. What stops one of them does not stop the others.
+func (r *running) runAll(ctx context.Context, mirrors []*mirrorRun) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	var g errgroup.Group
 	g.SetLimit(mirrorsAtOnce)
-	for _, m := range mirrors {
+	failed := make([]error, len(mirrors))
+	for i, m := range mirrors {
 		g.Go(func() error {
-			if err := m.run(gctx); err != nil {
-				return fmt.Errorf("apply %s: %w", m.Plan.Address, err)
+			err := m.run(ctx)
+			if err == nil || r.ctx.Err() != nil && errors.Is(err, r.ctx.Err()) {
+				return nil
+			}
+			m.code, m.problem = codeOf(err), err.Error()
+			failed[i] = fmt.Errorf("apply %s: %w", m.Plan.Address, err)
+			if r.FailFast {
+				stop()
 			}
 			return nil
 		})
 	}
-	err = g.Wait()
-	r.finish(mirrors)
-	if ctx.Err() != nil {
-		r.report.Interrupted = true
-		return r.report, nil
-	}
-	return r.report, err
+	_ = g.Wait() // the errors are in failed
+	return errors.Join(failed...)
 }
 
 // running is a job under way.
 type running struct {
 	Job
-	ctx   context.Context
-	slots chan struct{}
+	ctx      context.Context
+	slots    chan struct{}
+	sections *sections
 
 	mu     sync.Mutex
 	report *Report
@@ -122,33 +148,22 @@ func (r *running) prepare() ([]*mirrorRun, error) {
 		list = append(list, run)
 	}
 	slices.SortFunc(list, func(a, b *mirrorRun) int { return strings.Compare(a.Plan.Address, b.Plan.Address) })
-	for c, err := range r.Changes.Changes() {
-		if err != nil {
-			return nil, err
+	var err error
+	r.sections, err = readAll(r.Changes, func(c plan.Change) error {
+		if run := byAddress[c.Mirror]; run != nil {
+			run.sort(c)
 		}
-		run := byAddress[c.Mirror]
-		if run == nil {
-			continue
-		}
-		if err := run.sort(c); err != nil {
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	for _, run := range list {
+		if err := run.findLeaving(); err != nil {
 			return nil, err
 		}
 	}
 	return list, nil
-}
-
-// of yields the changes of one mirror with one action.
-func (r *running) of(address string, action plan.Action) iter.Seq2[plan.Change, error] {
-	return func(yield func(plan.Change, error) bool) {
-		for c, err := range r.Changes.Changes() {
-			if err == nil && (c.Mirror != address || c.Action() != action) {
-				continue
-			}
-			if !yield(c, err) || err != nil {
-				return
-			}
-		}
-	}
 }
 
 // record takes the result of a change into the report.
@@ -174,234 +189,4 @@ func (r *running) finish(mirrors []*mirrorRun) {
 	slices.SortStableFunc(r.report.Problems, func(a, b Result) int {
 		return strings.Compare(a.Mirror+"\x00"+string(a.Path), b.Mirror+"\x00"+string(b.Path))
 	})
-}
-
-// mirrorRun is one mirror being changed.
-type mirrorRun struct {
-	*running
-	*Mirror
-	structure []*structural // folders to make and items to move
-	folders   []plan.Change // folders to delete
-	replaced  map[plan.ItemID]bool
-	// leaving are files whose place an add takes, as the plan found them on disk.
-	leaving map[plan.ItemID]*plan.Local
-	total   Progress
-
-	mu       sync.Mutex
-	counts   Counts
-	leftover []state.Pending
-	inFlight map[plan.ItemID]string
-	pending  []Result // results that wait for the next commit
-	code     string
-	problem  string
-}
-
-func newMirrorRun(r *running, m *Mirror) *mirrorRun {
-	return &mirrorRun{
-		running: r, Mirror: m,
-		replaced: make(map[plan.ItemID]bool),
-		leaving:  make(map[plan.ItemID]*plan.Local),
-		inFlight: make(map[plan.ItemID]string),
-		total:    Progress{Mirror: m.Plan.Address},
-	}
-}
-
-// sort puts a change where its phase will look for it. Files are not kept: their
-// phases read the plan again.
-func (m *mirrorRun) sort(c plan.Change) error {
-	m.total.ItemsTotal++
-	m.total.BytesTotal += c.DownloadBytes()
-	switch {
-	case c.Action() == plan.Blocked:
-		m.total.ItemsTotal--
-		m.hold(c)
-	case c.Reason == plan.TargetMoved:
-		m.note(m.result(&c, Done), "") // the target was moved before it was opened
-	case c.Folder && c.Action() == plan.Delete:
-		m.folders = append(m.folders, c)
-	case c.Action() == plan.Delete && m.replaced[c.ItemID]: // adds come before deletes
-		m.leaving[c.ItemID] = c.Local
-	case c.Moves() || (c.Folder && (c.Action() == plan.Add || c.Action() == plan.Adopt)):
-		m.structure = append(m.structure, newStructural(c))
-	}
-	if c.Replaces != "" {
-		m.replaced[c.Replaces] = true
-	}
-	return nil
-}
-
-// run goes through the phases. Deletes come last, and only if nothing failed
-// before them (I-27).
-func (m *mirrorRun) run(ctx context.Context) error {
-	m.total.Started = m.Now()
-	m.progress()
-	for _, phase := range m.phases() {
-		if err := m.reidentify(); err != nil {
-			return err
-		}
-		if err := phase(ctx); err != nil {
-			return err
-		}
-		if ctx.Err() != nil {
-			return m.flushResults()
-		}
-	}
-	m.mu.Lock()
-	m.total.Finished = true
-	m.mu.Unlock()
-	m.progress()
-	return nil
-}
-
-// phases of a mirror; one that is only forgotten has no target to be opened.
-func (m *mirrorRun) phases() []func(context.Context) error {
-	if m.Dir == nil {
-		return []func(context.Context) error{m.forget, m.forgetMirror}
-	}
-	return []func(context.Context) error{m.arrange, m.transfer, m.remove, m.forget, m.settle, m.sweep}
-}
-
-// reidentify makes sure that the target is still the one that was opened (I-19).
-func (m *mirrorRun) reidentify() error {
-	if m.Dir == nil {
-		return nil
-	}
-	if err := m.Dir.Reidentify(); err != nil {
-		return fmt.Errorf("the target is not what it was: %w", err)
-	}
-	return nil
-}
-
-// failures counts what must keep deletes from running.
-func (m *mirrorRun) failures() int64 {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.counts.Failed + m.counts.Superseded
-}
-
-// result makes the result of a change.
-func (m *mirrorRun) result(c *plan.Change, o Outcome) Result {
-	return Result{
-		Mirror: c.Mirror, Path: c.Path, ItemID: c.ItemID, Folder: c.Folder,
-		Action: c.Action(), Outcome: o, At: m.Now().UTC(),
-	}
-}
-
-// hold records a change that the plan itself held back.
-func (m *mirrorRun) hold(c plan.Change) {
-	res := m.result(&c, Held)
-	res.Code, res.Message = codeOfReason(c.Reason), c.Detail
-	m.note(res, string(c.Reason))
-}
-
-// note takes a result that needs no commit of its own: it is written with the next.
-func (m *mirrorRun) note(res Result, reason string) {
-	m.mu.Lock()
-	m.counts.add(&res)
-	if res.Outcome != Done && res.Outcome != Postponed {
-		m.leftover = append(m.leftover, state.Pending{
-			Item: state.ItemID(res.ItemID), Action: pendingAction(res), Code: res.Code, Reason: reason,
-			Path: string(res.Path), Last: m.Now(), RequestID: res.RequestID,
-		})
-	}
-	if res.Outcome == Postponed {
-		m.leftover = append(m.leftover, state.Pending{
-			Item: state.ItemID(res.ItemID), Action: string(plan.Delete), Code: CodePostponed,
-			Reason: reason, Path: string(res.Path), Last: m.Now(),
-		})
-	}
-	m.pending = append(m.pending, res)
-	m.total.ItemsDone++
-	m.mu.Unlock()
-	m.record(res)
-	m.progress()
-}
-
-func pendingAction(res Result) string {
-	if res.Outcome == Held {
-		return string(plan.Blocked)
-	}
-	return string(res.Action)
-}
-
-// fail records a change that could not be made.
-func (m *mirrorRun) fail(c *plan.Change, err error) {
-	res := m.result(c, Failed)
-	classify(&res, err)
-	m.Log.Warn("item not applied", "mirror", c.Mirror, "path", string(c.Path), "code", res.Code, "error", res.Message)
-	m.note(res, res.Message)
-}
-
-// commit runs one transaction that also writes the results noted so far.
-func (m *mirrorRun) commit(results []Result, write func(*state.Tx) error) error {
-	m.mu.Lock()
-	rows := append(m.pending, results...)
-	m.pending = nil
-	m.mu.Unlock()
-	items := make([]state.RunItem, len(rows))
-	for i, res := range rows {
-		items[i] = runItem(res)
-	}
-	// What has happened is recorded even when the run is being stopped.
-	return m.Store.Tx(context.WithoutCancel(m.ctx), func(tx *state.Tx) error {
-		if write != nil {
-			if err := write(tx); err != nil {
-				return err
-			}
-		}
-		if len(items) == 0 {
-			return nil
-		}
-		return tx.PutRunItems(m.Run, items)
-	})
-}
-
-func (m *mirrorRun) flushResults() error { return m.commit(nil, nil) }
-
-// done takes committed results into the counts.
-func (m *mirrorRun) done(results []Result) {
-	m.mu.Lock()
-	for i := range results {
-		m.counts.add(&results[i])
-		m.total.ItemsDone++
-		delete(m.inFlight, results[i].ItemID)
-	}
-	m.mu.Unlock()
-	for _, res := range results {
-		m.record(res)
-	}
-	m.progress()
-}
-
-func runItem(r Result) state.RunItem {
-	return state.RunItem{
-		Mirror: r.Mirror, Item: state.ItemID(r.ItemID), Path: string(r.Path), Action: string(r.Action),
-		Outcome: string(r.Outcome), Code: r.Code, Message: r.Message, RequestID: r.RequestID,
-		Verdict: state.Verdict(r.Verdict), Hash: r.Hash, SHA256: r.SHA256, ETag: r.ETag,
-		Bytes: r.Bytes, Duration: r.Duration, At: r.At,
-	}
-}
-
-// progress tells the observer how far the mirror is.
-func (m *mirrorRun) progress() {
-	if m.Observer == nil {
-		return
-	}
-	m.mu.Lock()
-	p := m.total
-	p.Counts, p.Failed = m.counts, m.counts.Failed
-	for _, name := range m.inFlight {
-		p.ActiveNames = append(p.ActiveNames, name)
-	}
-	m.mu.Unlock()
-	slices.Sort(p.ActiveNames)
-	m.Observer.Progress(p)
-}
-
-// fileMode is that of the policy, or 0600 (I-21).
-func fileMode(p plan.Policy) fs.FileMode {
-	if p.FileMode != 0 {
-		return fs.FileMode(p.FileMode) & 0o666
-	}
-	return 0o600
 }

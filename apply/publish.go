@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"path"
 	"strings"
 	"time"
@@ -30,13 +29,25 @@ type ready struct {
 	to     string
 	entry  state.Entry
 	result Result
+	expect *target.Fingerprint // the local file that it may replace, nil for none
 	// displaces is the item that leaves by this plan and still holds the place.
 	displaces state.ItemID
 }
 
 // publisher takes verified files and makes them visible, batch by batch. There is
-// one per mirror.
-func (m *mirrorRun) publisher(files <-chan ready) error {
+// one per mirror. When it fails, stop ends the downloads, and what they still hand
+// over stays in staging.
+func (m *mirrorRun) publisher(files <-chan ready, stop func()) error {
+	err := m.publishAll(files)
+	if err != nil {
+		stop()
+		for range files { // nobody may wait for a publisher that is gone
+		}
+	}
+	return err
+}
+
+func (m *mirrorRun) publishAll(files <-chan ready) error {
 	var batch []ready
 	var size int64
 	timer := time.NewTimer(batchWait)
@@ -74,20 +85,20 @@ func (m *mirrorRun) publisher(files <-chan ready) error {
 // publishBatch follows the publish protocol: journal, flush, rename, flush of the
 // directories, commit.
 func (m *mirrorRun) publishBatch(batch []ready) error {
-	if err := m.Dir.Reidentify(); err != nil {
-		return fmt.Errorf("the target is not what it was: %w", err)
+	if err := m.reidentify(); err != nil {
+		return err
+	}
+	batch, err := m.clearPlaces(batch)
+	if err != nil || len(batch) == 0 {
+		return err
 	}
 	intents := make([]state.Intent, len(batch))
 	ops := make([]target.PublishOp, len(batch))
 	for i := range batch {
 		f := &batch[i]
-		expect, err := m.expected(f)
-		if err != nil {
-			return err
-		}
-		intents[i] = intent(intentPublish, f.entry.Item, f.staged, f.to, f.entry)
+		intents[i] = intent(intentPublish, f.staged, f.to, f.entry)
 		intents[i].Displaced = f.displaces
-		ops[i] = target.PublishOp{Staged: f.staged, To: target.RelPath(f.to), Expect: expect}
+		ops[i] = target.PublishOp{Staged: f.staged, To: target.RelPath(f.to), Expect: f.expect}
 	}
 	if err := m.intend(intents); err != nil {
 		return err
@@ -95,40 +106,60 @@ func (m *mirrorRun) publishBatch(batch []ready) error {
 	return m.published(batch, m.Dir.PublishBatch(ops))
 }
 
-// expected is the local file that a change may replace; nil means none. An item
-// whose place it takes may have moved away or stepped aside by now: then nothing of
-// that item is in the way, and nothing happens to it.
-func (m *mirrorRun) expected(f *ready) (*target.Fingerprint, error) {
-	c := &f.change
-	if c.Replaces != "" {
-		e, ok, err := m.Store.Entry(context.WithoutCancel(m.ctx), m.Key, state.ItemID(c.Replaces))
+// clearPlaces finds out what each file of a batch may replace. A folder that
+// leaves by this plan steps aside now and not before: until the file is here, the
+// folder stays in place. A file whose place is held by anything else fails.
+func (m *mirrorRun) clearPlaces(batch []ready) ([]ready, error) {
+	var aside []state.Entry
+	free := batch[:0]
+	for _, f := range batch {
+		folder, err := m.expected(&f)
+		if e := (*itemError)(nil); errors.As(err, &e) {
+			m.drop(&f, err)
+			continue
+		}
 		if err != nil {
-			return nil, fmt.Errorf("read entry: %w", err)
+			return nil, err
 		}
-		if ok && !e.Folder && e.Parent == state.ItemID(c.Parent) && e.Fold == c.Fold {
-			f.displaces = e.Item
-			if _, err := m.Dir.Stat(target.RelPath(f.to)); errors.Is(err, fs.ErrNotExist) {
-				return nil, nil // its file is missing on disk
-			}
-			if found, planned := m.leaving[c.Replaces]; planned {
-				return asFound(found), nil
-			}
-			return expectation(e), nil
+		if folder != nil {
+			aside = append(aside, *folder)
 		}
+		free = append(free, f)
 	}
-	if c.Local == nil || c.Reason == plan.MissingOnDisk {
-		return nil, nil
+	for len(aside) > 0 { // a place that stays occupied will be found so
+		_, later, err := m.park(aside)
+		if err != nil {
+			return nil, err
+		}
+		aside = later
 	}
-	return asFound(c.Local), nil
+	return free, nil
 }
 
-// asFound is the fingerprint of a file as the plan found it on disk; nil if it did
-// not find it.
-func asFound(l *plan.Local) *target.Fingerprint {
-	if l == nil {
-		return nil
+// expected finds the local file that a change may replace, or the folder that has
+// to step aside. An item whose place it takes may have moved away or stepped aside
+// by now: then nothing of that item is in the way, and nothing happens to it.
+func (m *mirrorRun) expected(f *ready) (folder *state.Entry, err error) {
+	c := &f.change
+	if c.Replaces != "" {
+		e, held, err := m.Store.EntryAt(context.WithoutCancel(m.ctx), m.Key, state.ItemID(c.Parent), c.Fold)
+		switch {
+		case err != nil:
+			return nil, fmt.Errorf("read place: %w", err)
+		case !held || e.Item == state.ItemID(c.ItemID):
+		case e.Item != state.ItemID(c.Replaces) || !m.leaves(c.Replaces):
+			return nil, &itemError{code: CodeOccupied, message: fmt.Sprintf("its place is held by %q", e.Name)}
+		case e.Folder:
+			return &e, nil
+		default:
+			f.displaces, f.expect = e.Item, asFound(m.leaving[c.Replaces])
+			return nil, nil
+		}
 	}
-	return &target.Fingerprint{Kind: target.KindFile, Size: l.Size, MTime: l.MTime}
+	if c.Reason != plan.MissingOnDisk {
+		f.expect = asFound(c.Local)
+	}
+	return nil, nil
 }
 
 // published commits what a batch did. Displaced files go to the trash first, so
@@ -138,18 +169,18 @@ func (m *mirrorRun) published(batch []ready, outcomes []target.PublishResult) er
 	var results []Result
 	var gone, ids []state.ItemID
 	var trashed []state.Trashed
-	for i, f := range batch {
-		out := outcomes[i]
+	for i := range batch {
+		f, out := &batch[i], outcomes[i]
 		ids = append(ids, f.entry.Item)
 		if out.Err != nil {
 			if out.Published {
 				return fmt.Errorf("flush directory of %q: %w", f.to, out.Err)
 			}
-			m.drop(&f.change, f.staged, out.Err)
+			m.drop(f, out.Err)
 			continue
 		}
 		if out.Displaced.Path != "" {
-			t, err := m.dispose(&f.change, out.Displaced, f.to)
+			t, err := m.dispose(f, out.Displaced)
 			if err != nil {
 				return err
 			}
@@ -160,6 +191,9 @@ func (m *mirrorRun) published(batch []ready, outcomes []target.PublishResult) er
 		}
 		entries = append(entries, f.entry)
 		results = append(results, f.result)
+	}
+	if err := m.Dir.SyncDirs(); err != nil { // of the trash
+		return fmt.Errorf("flush directories: %w", err)
 	}
 	err := m.commit(results, func(tx *state.Tx) error {
 		if err := errors.Join(tx.DeleteEntries(m.Key, gone), tx.PutEntries(m.Key, entries)); err != nil {
@@ -175,49 +209,56 @@ func (m *mirrorRun) published(batch []ready, outcomes []target.PublishResult) er
 }
 
 // drop fails a file that could not be published and removes what was staged.
-func (m *mirrorRun) drop(c *plan.Change, staged string, cause error) {
-	if err := m.Dir.DiscardStaged(staged); ignoreMissing(err) != nil {
+func (m *mirrorRun) drop(f *ready, cause error) {
+	if err := m.Dir.DiscardStaged(f.staged); ignoreMissing(err) != nil {
 		m.Log.Warn("staged file not removed", "error", err)
 	}
-	m.mu.Lock()
-	delete(m.inFlight, c.ItemID)
-	m.mu.Unlock()
-	m.fail(c, cause)
+	m.fail(&f.change, cause)
 }
 
 // dispose brings a displaced local file to its place in the trash, or deletes it
 // where the policy says so.
-func (m *mirrorRun) dispose(c *plan.Change, d target.Displaced, original string) ([]state.Trashed, error) {
-	if c.Disposal == plan.DisposeDelete || (c.Disposal == "" && !m.Plan.Policy.TrashEnabled) {
+func (m *mirrorRun) dispose(f *ready, d target.Displaced) ([]state.Trashed, error) {
+	c := &f.change
+	switch {
+	case c.Disposal == plan.DisposeDelete || (c.Disposal == "" && !m.Plan.Policy.TrashEnabled):
 		if err := m.Dir.Remove(d.Path, d.Fingerprint); err != nil {
 			return nil, fmt.Errorf("delete replaced file: %w", err)
 		}
 		return nil, nil
-	}
-	if c.Disposal == plan.DisposeRename {
-		return nil, m.keepBeside(d, original)
+	case c.Disposal == plan.DisposeRename:
+		err := m.keepBeside(d.Path, f.to, &d.Fingerprint)
+		if err == nil {
+			return nil, nil
+		}
+		m.Log.Warn("local file goes to the trash", "mirror", m.Plan.Address, "path", f.to, "error", err)
 	}
 	at := m.Now()
-	where, err := m.Dir.TrashAs(d.Path, target.RelPath(original), nil, target.Stamp(at, ""))
+	where, err := m.Dir.TrashAs(d.Path, target.RelPath(f.to), nil, target.Stamp(at, ""))
 	if err != nil {
 		return nil, fmt.Errorf("trash replaced file: %w", err)
 	}
-	return []state.Trashed{{
-		Path: string(where), Original: original, Item: state.ItemID(c.ItemID),
+	t := state.Trashed{
+		Path: string(where), Original: f.to, Item: f.entry.Item,
 		Size: d.Size, At: at, Run: m.Run, Reason: string(c.Reason),
-	}}, nil
+	}
+	if f.displaces != "" {
+		t.Item = f.displaces
+	}
+	return []state.Trashed{t}, nil
 }
 
-// keepBeside gives a displaced local file a name of its own beside the new one.
-func (m *mirrorRun) keepBeside(d target.Displaced, original string) error {
+// keepBeside gives something local a name of its own beside the one it had.
+func (m *mirrorRun) keepBeside(from target.RelPath, original string, expect *target.Fingerprint) error {
 	ext := path.Ext(original)
 	stem := strings.TrimSuffix(original, ext)
+	stamp := m.Now().UTC().Format("20060102T150405")
 	for n := 1; ; n++ {
-		name := fmt.Sprintf("%s.local-%s", stem, m.Now().UTC().Format("20060102T150405"))
+		name := stem + ".local-" + stamp
 		if n > 1 {
 			name += fmt.Sprintf("-%d", n)
 		}
-		err := m.Dir.Move(d.Path, target.RelPath(name+ext), &d.Fingerprint)
+		err := m.Dir.Move(from, target.RelPath(name+ext), expect)
 		if err == nil {
 			return nil
 		}

@@ -6,78 +6,97 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/spmirror/spmirror/plan"
 	"github.com/spmirror/spmirror/state"
 	"github.com/spmirror/spmirror/target"
 )
 
-// remove deletes what the plan says, files before folders and the deepest folders
-// first. If anything of the mirror failed before, it deletes nothing: what looks
-// superfluous may be the only copy of what could not be fetched (I-27).
+// remove deletes files. If anything of the mirror failed before, nothing is
+// deleted: what looks superfluous may be the only copy of what could not be fetched
+// (I-27).
 func (m *mirrorRun) remove(ctx context.Context) error {
-	if m.Plan.Summary[plan.Delete].Items == 0 {
+	if m.sections.count(m.Plan.Address, plan.Delete) == 0 {
 		return nil
 	}
 	if n := m.failures(); n > 0 {
+		m.folders = nil
 		return m.postpone(n)
 	}
-	var batch []plan.Change
-	err := m.each(ctx, plan.Delete, func(ctx context.Context, c plan.Change) error {
-		batch = append(batch, c)
-		if len(batch) < batchFiles {
-			return nil
-		}
-		defer func() { batch = batch[:0] }()
-		return m.removeFiles(batch)
-	})
-	if err != nil || ctx.Err() != nil {
-		return err
-	}
-	if err := m.removeFiles(batch); err != nil {
-		return err
-	}
-	slices.SortFunc(m.folders, func(a, b plan.Change) int { return strings.Compare(string(b.Path), string(a.Path)) })
+	return m.eachBatch(ctx, plan.Delete, m.removeFiles)
+}
+
+// removeFolders deletes folders when all files have gone, the deepest first.
+func (m *mirrorRun) removeFolders(ctx context.Context) error {
+	deepestFirst(m.folders)
 	for part := range slices.Chunk(m.folders, batchFiles) {
 		if ctx.Err() != nil {
 			return nil
 		}
-		if err := m.removeFolders(part); err != nil {
+		if err := m.removeEmpty(part); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// postpone records the deletes that did not run.
+// deepestFirst sorts folders so that what is below one comes before it.
+func deepestFirst(list []plan.Change) {
+	slices.SortFunc(list, func(a, b plan.Change) int { return strings.Compare(string(b.Path), string(a.Path)) })
+}
+
+// postpone records the deletes that did not run. An item whose place another one
+// took has left already.
 func (m *mirrorRun) postpone(failures int64) error {
 	why := fmt.Sprintf("postponed: %d items of this mirror failed or changed meanwhile", failures)
-	for c, err := range m.of(m.Plan.Address, plan.Delete) {
+	for c, err := range m.of(plan.Delete) {
 		if err != nil {
 			return err
 		}
-		res := m.result(&c, Postponed)
-		res.Code, res.Message = CodePostponed, why
-		m.note(res, why)
+		if m.replaced[c.ItemID] {
+			_, ok, err := m.Store.Entry(context.WithoutCancel(m.ctx), m.Key, state.ItemID(c.ItemID))
+			if err != nil {
+				return fmt.Errorf("read entry: %w", err)
+			}
+			if !ok {
+				m.note(m.result(&c, Done), "")
+				continue
+			}
+		}
+		m.postponeOne(&c, why)
 	}
 	return m.flushResults()
+}
+
+func (m *mirrorRun) postponeOne(c *plan.Change, why string) {
+	res := m.result(c, Postponed)
+	res.Code, res.Message = CodePostponed, why
+	m.note(res, why)
 }
 
 // leaving is a delete being made.
 type leaving struct {
 	change plan.Change
 	entry  state.Entry
-	path   string
+	path   string // where it is
+	known  string // where people know it
+	expect *target.Fingerprint
 	trash  *state.Trashed
 	err    error
-	kept   bool // a folder that is not empty stays on disk, untracked
+	kept   string // why something stays on disk, untracked
 }
 
-// removeFiles moves a batch of files to the trash: journal, renames, one flush,
-// one commit.
+// removeFiles moves a batch of files to the trash, or deletes them for good:
+// journal, renames, one flush, one commit.
 func (m *mirrorRun) removeFiles(batch []plan.Change) error {
-	list, err := m.prepareRemoval(batch, intentTrash)
+	list, err := m.prepareRemoval(batch, func(l *leaving) state.Intent {
+		if l.change.Disposal == plan.DisposeDelete {
+			e := l.entry
+			e.Size, e.MTime = l.expect.Size, l.expect.MTime
+			return intent(intentDelete, l.path, l.known, e)
+		}
+		return intent(intentTrash, l.path, l.known, l.entry)
+	})
 	if err != nil {
 		return err
 	}
@@ -87,45 +106,84 @@ func (m *mirrorRun) removeFiles(batch []plan.Change) error {
 	return m.commitRemoval(list)
 }
 
-// removeFolders removes directories that are empty by now. One that is not holds
-// files that spmirror does not know: it stays (I-17).
-func (m *mirrorRun) removeFolders(batch []plan.Change) error {
-	list, err := m.prepareRemoval(batch, intentRmdir)
+// removeEmpty removes directories that are empty by now. One that is not holds
+// files that spmirror does not know: it stays (I-17). One in which something is
+// still tracked keeps its row as well, for the paths below it depend on it.
+func (m *mirrorRun) removeEmpty(batch []plan.Change) error {
+	empty, err := m.withoutEntries(batch)
+	if err != nil {
+		return err
+	}
+	list, err := m.prepareRemoval(empty, func(l *leaving) state.Intent { return intent(intentRmdir, l.path, "", l.entry) })
 	if err != nil {
 		return err
 	}
 	for _, l := range list {
-		err := m.Dir.Rmdir(target.RelPath(l.path))
-		if errors.Is(err, target.ErrNotEmpty) {
-			l.kept, err = true, nil
-		}
-		l.err = ignoreMissing(err)
+		l.err = m.removeFolder(l)
 	}
 	return m.commitRemoval(list)
 }
 
-func (m *mirrorRun) prepareRemoval(batch []plan.Change, kind string) ([]*leaving, error) {
-	ctx := context.WithoutCancel(m.ctx)
-	if err := m.Dir.Reidentify(); err != nil {
-		return nil, fmt.Errorf("the target is not what it was: %w", err)
+// withoutEntries returns the folders in which nothing is tracked but what goes with
+// them, and postpones the others.
+func (m *mirrorRun) withoutEntries(batch []plan.Change) ([]plan.Change, error) {
+	var empty []plan.Change
+	going := make(map[state.ItemID]bool)
+	for _, c := range batch {
+		holds, err := m.holdsEntries(&c, going)
+		if err != nil {
+			return nil, err
+		}
+		if holds {
+			m.postponeOne(&c, "postponed: something in it is still tracked")
+			continue
+		}
+		going[state.ItemID(c.ItemID)] = true
+		empty = append(empty, c)
+	}
+	return empty, nil
+}
+
+// holdsEntries reports whether a folder has an entry in it besides those that go
+// together with it.
+func (m *mirrorRun) holdsEntries(c *plan.Change, going map[state.ItemID]bool) (bool, error) {
+	for e, err := range m.Store.EntryChildren(context.WithoutCancel(m.ctx), m.Key, state.ItemID(c.ItemID)) {
+		if err != nil {
+			return false, fmt.Errorf("read folder: %w", err)
+		}
+		if !going[e.Item] {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// prepareRemoval journals a batch of deletes. What an earlier run has deleted, or
+// the item that took its place, is done.
+func (m *mirrorRun) prepareRemoval(batch []plan.Change, journal func(*leaving) state.Intent) ([]*leaving, error) {
+	if err := m.reidentify(); err != nil {
+		return nil, err
 	}
 	var list []*leaving
 	var intents []state.Intent
 	for _, c := range batch {
-		e, ok, err := m.Store.Entry(ctx, m.Key, state.ItemID(c.ItemID))
+		e, ok, err := m.Store.Entry(context.WithoutCancel(m.ctx), m.Key, state.ItemID(c.ItemID))
 		if err != nil {
 			return nil, fmt.Errorf("read entry: %w", err)
 		}
-		if !ok { // done by an earlier run, or by the item that took its place
+		if !ok {
 			m.note(m.result(&c, Done), "")
 			continue
 		}
-		path, err := m.Store.EntryPath(ctx, m.Key, e.Item)
+		l := &leaving{change: c, entry: e, expect: expectation(&c, &e)}
+		if l.path, err = m.tree.path(&e); err == nil {
+			l.known, err = m.tree.known(&e)
+		}
 		if err != nil {
 			return nil, fmt.Errorf("read path: %w", err)
 		}
-		list = append(list, &leaving{change: c, entry: e, path: path})
-		intents = append(intents, intent(kind, e.Item, path, "", e))
+		list = append(list, l)
+		intents = append(intents, journal(l))
 	}
 	if len(list) == 0 {
 		return nil, nil
@@ -134,34 +192,57 @@ func (m *mirrorRun) prepareRemoval(batch []plan.Change, kind string) ([]*leaving
 }
 
 // removeFile brings one file to the trash, if it is still the file that the plan
-// was made for (I-14).
+// was made for (I-14). Something else than a file that lies in its place is not
+// ours: the file has gone already.
 func (m *mirrorRun) removeFile(l *leaving) error {
-	expect := expectation(l.entry)
-	if l.change.Local != nil {
-		expect = &target.Fingerprint{Kind: target.KindFile, Size: l.change.Local.Size, MTime: l.change.Local.MTime}
+	err := m.discardFile(l)
+	switch {
+	case errors.Is(err, target.ErrNotRegular):
+		l.kept = "what lies in its place is no file of spmirror's and stays"
+		return nil
+	case err != nil:
+		return ignoreAbsent(err)
 	}
-	path := target.RelPath(l.path)
+	return nil
+}
+
+func (m *mirrorRun) discardFile(l *leaving) error {
+	path, known := target.RelPath(l.path), target.RelPath(l.known)
 	if l.change.Disposal == plan.DisposeDelete {
-		return ignoreMissing(m.Dir.Remove(path, *expect))
+		return m.Dir.Remove(path, *l.expect)
 	}
 	at := m.Now()
-	where, err := m.trash(l, path, expect, at)
+	where, err := target.RelPath(""), error(nil)
+	if path == known {
+		where, err = m.Dir.Trash(path, l.expect, target.Stamp(at, ""))
+	} else {
+		where, err = m.Dir.TrashAs(path, known, l.expect, target.Stamp(at, ""))
+	}
 	if err != nil {
-		return ignoreMissing(err)
+		return err
 	}
 	l.trash = &state.Trashed{
-		Path: string(where), Original: l.path, Item: l.entry.Item, Size: l.entry.Size,
+		Path: string(where), Original: l.known, Item: l.entry.Item, Size: l.entry.Size,
 		At: at, Run: m.Run, Reason: string(l.change.Reason),
 	}
 	return nil
 }
 
-// trash keeps the path that people know of a file that had to step aside.
-func (m *mirrorRun) trash(l *leaving, path target.RelPath, expect *target.Fingerprint, at time.Time) (target.RelPath, error) {
-	if original := target.RelPath(l.change.Path); path != original && strings.HasPrefix(l.path, ".spmirror/") {
-		return m.Dir.TrashAs(path, original, expect, target.Stamp(at, ""))
+func (m *mirrorRun) removeFolder(l *leaving) error {
+	err := m.Dir.Rmdir(target.RelPath(l.path))
+	switch {
+	case !errors.Is(err, target.ErrNotEmpty):
+		if errors.Is(err, target.ErrNotPlain) {
+			l.kept = "what lies in its place is no directory and stays"
+		}
+		return ignoreAbsent(err)
+	case l.path == l.known:
+		l.kept = "the directory stays: it holds files that spmirror does not know"
+		return nil
 	}
-	return m.Dir.Trash(path, expect, target.Stamp(at, ""))
+	// It stepped aside, so people would never find what is in it.
+	l.kept = "the directory stays under another name: it holds files that spmirror does not know"
+	return m.keepBeside(target.RelPath(l.path), l.known, l.expect)
 }
 
 func (m *mirrorRun) commitRemoval(list []*leaving) error {
@@ -185,9 +266,7 @@ func (m *mirrorRun) commitRemoval(list []*leaving) error {
 			trashed = append(trashed, *l.trash)
 		}
 		res := m.result(&l.change, Done)
-		if l.kept {
-			res.Message = "the directory stays: it holds files that spmirror does not know"
-		}
+		res.Message = l.kept
 		results = append(results, res)
 	}
 	err := m.commit(results, func(tx *state.Tx) error {
@@ -196,45 +275,7 @@ func (m *mirrorRun) commitRemoval(list []*leaving) error {
 	if err != nil {
 		return err
 	}
+	m.tree.drop(gone)
 	m.done(results)
 	return nil
-}
-
-// forget stops tracking items whose files stay.
-func (m *mirrorRun) forget(ctx context.Context) error {
-	if m.Plan.Summary[plan.Forget].Items == 0 {
-		return nil
-	}
-	var ids []state.ItemID
-	var results []Result
-	flush := func() error {
-		err := m.commit(results, func(tx *state.Tx) error { return tx.DeleteEntries(m.Key, ids) })
-		if err == nil {
-			m.done(results)
-		}
-		ids, results = nil, nil
-		return err
-	}
-	for c, err := range m.of(m.Plan.Address, plan.Forget) {
-		if err != nil {
-			return err
-		}
-		ids = append(ids, state.ItemID(c.ItemID))
-		results = append(results, m.result(&c, Done))
-		if len(ids) == batchFiles {
-			if err := flush(); err != nil {
-				return err
-			}
-		}
-		if ctx.Err() != nil {
-			break
-		}
-	}
-	return flush()
-}
-
-// forgetMirror drops the row of a mirror that the configuration does not declare
-// any more. Its marker stays with its files.
-func (m *mirrorRun) forgetMirror(context.Context) error {
-	return m.commit(nil, func(tx *state.Tx) error { return tx.ForgetMirror(m.Key) })
 }

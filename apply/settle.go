@@ -65,12 +65,9 @@ func (m *mirrorRun) settle(ctx context.Context) error {
 // sweep removes what killed runs left in staging, except for partial downloads that
 // will be resumed. Files that are not ours stay (I-11).
 func (m *mirrorRun) sweep(ctx context.Context) error {
-	keep := make(map[string]bool)
-	for p, err := range m.Store.Partials(ctx, m.Key) {
-		if err != nil {
-			return fmt.Errorf("read partials: %w", err)
-		}
-		keep[p.Staging] = true
+	keep, err := m.dropPartials(ctx)
+	if err != nil {
+		return err
 	}
 	foreign, err := m.Dir.Sweep(func(name string) bool { return keep[name] })
 	if err != nil {
@@ -82,24 +79,54 @@ func (m *mirrorRun) sweep(ctx context.Context) error {
 	return nil
 }
 
+// dropPartials forgets the partial downloads that nobody will resume: those of items
+// that a whole plan did not leave over. It returns the staging names of the others.
+func (m *mirrorRun) dropPartials(ctx context.Context) (keep map[string]bool, err error) {
+	failed := make(map[state.ItemID]bool)
+	for _, p := range m.leftover {
+		failed[p.Item] = true
+	}
+	keep = make(map[string]bool)
+	var over []state.ItemID
+	for p, err := range m.Store.Partials(ctx, m.Key) {
+		if err != nil {
+			return nil, fmt.Errorf("read partials: %w", err)
+		}
+		if failed[p.Item] || m.Header.Options.Narrowed() {
+			keep[p.Staging] = true
+			continue
+		}
+		over = append(over, p.Item)
+	}
+	if len(over) == 0 {
+		return keep, nil
+	}
+	return keep, m.commit(nil, func(tx *state.Tx) error { return tx.DeletePartials(m.Key, over) })
+}
+
 // Settle writes in one transaction that a mirror agrees with its plan but for the
 // pending items.
 func Settle(ctx context.Context, store *state.Store, tx *state.Tx, key state.MirrorKey, m *plan.Mirror, left []state.Pending) error {
-	keep := make(map[state.ItemID]bool, len(left))
+	attempts := make(map[state.ItemID]int, len(left))
 	for _, p := range left {
-		keep[p.Item] = true
+		attempts[p.Item] = 1
 	}
 	var over []state.ItemID
 	for p, err := range store.PendingItems(ctx, key) {
 		if err != nil {
 			return fmt.Errorf("read pending: %w", err)
 		}
-		if !keep[p.Item] {
+		if attempts[p.Item] == 0 {
 			over = append(over, p.Item)
+		} else {
+			attempts[p.Item] = p.Attempts + 1
 		}
 	}
 	if err := tx.ClearPending(key, over); err != nil {
 		return err
+	}
+	for i := range left {
+		left[i].Attempts = attempts[left[i].Item]
 	}
 	if err := tx.PutPending(key, left); err != nil {
 		return err

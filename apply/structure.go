@@ -2,16 +2,13 @@ package apply
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"iter"
 	"slices"
 	"strings"
 
 	"github.com/spmirror/spmirror/plan"
 	"github.com/spmirror/spmirror/state"
-	"github.com/spmirror/spmirror/target"
 )
 
 // waveSize is how many folders and moves share one journal entry and one flush.
@@ -20,104 +17,82 @@ const waveSize = 512
 // structural is a change of the tree: a folder to make, or an item to move.
 type structural struct {
 	plan.Change
-	tried bool
-	lost  bool // it was to step aside and is not on disk any more
+	row *state.Entry // what is applied of it, nil if nothing is
 }
 
 func newStructural(c plan.Change) *structural {
-	// The source's side is not needed here, and there may be many.
-	c.Detail = ""
+	c.Detail = "" // not needed here, and there may be many
 	return &structural{Change: c}
 }
 
-// arrange makes folders and moves items until the tree has the shape of the plan.
+// arrangement gives the tree the shape of the plan. Nothing is downloaded, whatever
+// moves (I-29).
 //
-// A change is ready when its new parent is where it belongs and its place is
-// free. Where none is ready, names are being exchanged in a circle: one of the
-// items steps aside to a parking place, which frees its name. Nothing is
-// downloaded, whatever moves (I-29).
+// A change waits until its new parent is where it belongs, and until the item that
+// holds its place has left. Where only waiting is left, names are exchanged in a
+// circle: one item of it steps aside to a parking place, which frees its name.
+type arrangement struct {
+	*mirrorRun
+	waiting map[plan.ItemID]*structural   // not made yet
+	next    []*structural                 // to be tried
+	below   map[plan.ItemID][]*structural // waits for that folder
+	behind  map[plan.ItemID][]*structural // waits for that item to leave its place
+	blocker map[plan.ItemID]plan.ItemID   // what each waits for
+	aside   []state.Entry                 // leave by this plan and hold a place
+	made    map[plan.ItemID]bool          // folders this run has made: nothing is in them
+}
+
+// arrange makes folders and moves items until the tree has the shape of the plan.
 func (m *mirrorRun) arrange(ctx context.Context) error {
-	if err := m.recoverIntents(ctx); err != nil {
-		return err
-	}
-	todo, err := m.unarranged(ctx)
+	todo, err := m.unarranged()
 	if err != nil {
 		return err
 	}
-	waiting := make(map[plan.ItemID]*structural, len(todo))
+	a := &arrangement{
+		mirrorRun: m, next: todo,
+		waiting: make(map[plan.ItemID]*structural, len(todo)),
+		below:   make(map[plan.ItemID][]*structural),
+		behind:  make(map[plan.ItemID][]*structural),
+		blocker: make(map[plan.ItemID]plan.ItemID),
+		made:    make(map[plan.ItemID]bool),
+	}
 	for _, s := range todo {
-		waiting[s.ItemID] = s
+		a.waiting[s.ItemID] = s
 	}
-	for len(todo) > 0 && ctx.Err() == nil {
-		wave, blocked, err := m.ready(ctx, todo, waiting)
-		if err != nil {
-			return err
-		}
-		if len(wave) == 0 {
-			aside, err := m.stepAside(ctx, todo, blocked)
-			if err != nil {
-				return err
-			}
-			if !aside {
-				m.giveUp(todo)
-				return nil
-			}
-			todo = slices.DeleteFunc(todo, func(s *structural) bool {
-				if s.lost {
-					delete(waiting, s.ItemID)
-				}
-				return s.lost
-			})
-			continue
-		}
-		if err := m.arrangeWave(wave); err != nil {
-			return err
-		}
-		for _, mv := range wave {
-			delete(waiting, mv.s.ItemID)
-		}
-		todo = slices.DeleteFunc(todo, func(s *structural) bool { return waiting[s.ItemID] == nil })
-	}
-	return m.makeRoom(ctx)
-}
-
-// makeRoom lets folders step aside that leave by this plan and hold the place of a
-// file: they are deleted last, and a file cannot change places with a folder.
-func (m *mirrorRun) makeRoom(ctx context.Context) error {
-	for _, c := range m.folders {
-		if !m.replaced[c.ItemID] || ctx.Err() != nil {
-			continue
-		}
-		e, ok, err := m.Store.Entry(ctx, m.Key, state.ItemID(c.ItemID))
-		if err != nil {
-			return fmt.Errorf("read entry: %w", err)
-		}
-		if !ok || e.Parent == state.Parked {
-			continue
-		}
-		if err := m.parkLeaving(ctx, e); err != nil {
+	for len(a.waiting) > 0 && ctx.Err() == nil {
+		if err := a.step(); err != nil {
 			return err
 		}
 	}
-	return nil
+	return m.flushResults()
 }
 
 // unarranged returns what an earlier run of the same plan has not done yet, in
 // the order of new paths, which puts parents before children.
-func (m *mirrorRun) unarranged(ctx context.Context) ([]*structural, error) {
+func (m *mirrorRun) unarranged() ([]*structural, error) {
+	ctx := context.WithoutCancel(m.ctx)
 	var todo []*structural
 	for _, s := range m.structure {
+		if s.Folder && !m.tree.has(state.ItemID(s.ItemID)) {
+			todo = append(todo, s)
+			continue
+		}
 		e, ok, err := m.Store.Entry(ctx, m.Key, state.ItemID(s.ItemID))
 		if err != nil {
 			return nil, fmt.Errorf("read entry: %w", err)
+		}
+		if ok {
+			s.row = &e
 		}
 		arranged := ok && e.Parent == state.ItemID(s.Parent) && e.Name == s.Name
 		switch {
 		case arranged && s.Reason == plan.MissingOnDisk:
 			todo = append(todo, s) // the row is right, the directory is not there
-		case arranged && s.Action() != plan.Move && !s.Folder:
+		case arranged && s.Action() != plan.Move && !s.Folder: // its content comes later
 		case arranged:
 			m.note(m.result(&s.Change, Done), "")
+		case !ok && !s.Folder:
+			m.fail(&s.Change, superseded("the file is not tracked any more"))
 		default:
 			todo = append(todo, s)
 		}
@@ -127,46 +102,213 @@ func (m *mirrorRun) unarranged(ctx context.Context) ([]*structural, error) {
 	return todo, nil
 }
 
-// ready returns changes that can be made now, in any order, and for the others the
-// item that holds their place.
-func (m *mirrorRun) ready(ctx context.Context, todo []*structural, waiting map[plan.ItemID]*structural) (wave []*move, blocked map[plan.ItemID]state.Entry, err error) {
-	blocked = make(map[plan.ItemID]state.Entry)
+// step makes one wave of changes, or lets items step aside, or gives up.
+func (a *arrangement) step() error {
+	wave, err := a.wave()
+	if err != nil {
+		return err
+	}
+	if len(wave) > 0 {
+		if err := a.arrangeWave(wave); err != nil {
+			return err
+		}
+		for _, mv := range wave {
+			a.made[mv.s.ItemID] = mv.s.row == nil && mv.err == nil
+			a.release(mv.s)
+		}
+		return nil
+	}
+	if len(a.next) > 0 {
+		return nil // what was given up has set others free
+	}
+	aside, err := a.stuck()
+	if err != nil {
+		return err
+	}
+	moves, later, err := a.park(aside)
+	if err != nil {
+		return err
+	}
+	for _, e := range later {
+		if a.leaves(plan.ItemID(e.Item)) { // the others are found again
+			a.aside = append(a.aside, e)
+		}
+	}
+	if !a.steppedAside(moves) {
+		a.giveUp()
+	}
+	return nil
+}
+
+// steppedAside lets others go on where items have stepped aside, and reports whether
+// anything came of it.
+func (a *arrangement) steppedAside(moves []*move) (moved bool) {
+	for _, mv := range moves {
+		id := plan.ItemID(mv.entry.Item)
+		s := a.waiting[id]
+		switch {
+		case mv.err == nil:
+			if s != nil {
+				s.row = &mv.entry
+			}
+			a.free(id)
+		case s != nil:
+			a.fail(&s.Change, mv.err)
+			a.release(s)
+		default:
+			continue
+		}
+		moved = true
+	}
+	return moved
+}
+
+// release ends the waiting of a change and of those that waited for it.
+func (a *arrangement) release(s *structural) {
+	delete(a.waiting, s.ItemID)
+	a.next = append(a.next, a.below[s.ItemID]...)
+	delete(a.below, s.ItemID)
+	a.free(s.ItemID)
+}
+
+// free lets those try again that waited for an item to leave its place.
+func (a *arrangement) free(id plan.ItemID) {
+	a.next = append(a.next, a.behind[id]...)
+	delete(a.behind, id)
+}
+
+// wave returns changes that can be made now, in any order.
+func (a *arrangement) wave() ([]*move, error) {
+	var wave []*move
+	var later []*structural
+	todo := a.next
+	a.next = nil
 	taken := make(map[string]bool)
 	paths := newWavePaths()
-	for _, s := range todo {
+	for i, s := range todo {
 		if len(wave) == waveSize {
+			later = append(later, todo[i:]...)
 			break
 		}
-		ok, err := m.parentReady(ctx, s, waiting)
+		ok, err := a.placeable(s)
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 		if !ok {
 			continue
 		}
-		occupant, held, err := m.Store.EntryAt(ctx, m.Key, state.ItemID(s.Parent), s.Fold)
-		if err != nil {
-			return nil, nil, fmt.Errorf("read place: %w", err)
-		}
-		if held && occupant.Item != state.ItemID(s.ItemID) {
-			blocked[s.ItemID] = occupant
-			continue
-		}
 		key := string(s.Parent) + "\x00" + s.Fold
-		if taken[key] {
-			continue
-		}
-		mv, err := m.prepareMove(ctx, s)
+		mv, err := a.prepareMove(s)
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
-		if !paths.add(mv) {
+		if taken[key] || !paths.add(mv) {
+			later = append(later, s)
 			continue
 		}
 		taken[key] = true
 		wave = append(wave, mv)
 	}
-	return wave, blocked, nil
+	a.next = append(later, a.next...)
+	return wave, nil
+}
+
+// placeable reports whether a change can be made now. If not, it is noted what it
+// waits for, or it has failed.
+func (a *arrangement) placeable(s *structural) (bool, error) {
+	if a.waiting[s.Parent] != nil {
+		a.below[s.Parent] = append(a.below[s.Parent], s)
+		a.blocker[s.ItemID] = s.Parent
+		return false, nil
+	}
+	if !a.tree.has(state.ItemID(s.Parent)) || a.tree.aside(state.ItemID(s.Parent)) {
+		a.refuse(s, CodeFailed, "the folder it belongs into is not there")
+		return false, nil
+	}
+	if a.made[s.Parent] {
+		return true, nil
+	}
+	ctx := context.WithoutCancel(a.ctx)
+	occupant, held, err := a.Store.EntryAt(ctx, a.Key, state.ItemID(s.Parent), s.Fold)
+	if err != nil {
+		return false, fmt.Errorf("read place: %w", err)
+	}
+	id := plan.ItemID(occupant.Item)
+	switch {
+	case !held || id == s.ItemID:
+		return true, nil
+	case a.waiting[id] != nil:
+	case a.leaves(id):
+		a.aside = append(a.aside, occupant)
+	default:
+		a.refuse(s, CodeOccupied, fmt.Sprintf("its place is held by %q", occupant.Name))
+		return false, nil
+	}
+	a.behind[id] = append(a.behind[id], s)
+	a.blocker[s.ItemID] = id
+	return false, nil
+}
+
+// refuse fails a change that cannot be made.
+func (a *arrangement) refuse(s *structural, code, why string) {
+	a.fail(&s.Change, &itemError{code: code, message: why})
+	a.release(s)
+}
+
+// stuck returns items whose stepping aside lets others go on: those that leave by
+// this plan, or else one of every circle.
+func (a *arrangement) stuck() ([]state.Entry, error) {
+	if list := a.aside; len(list) > 0 {
+		a.aside = nil
+		return list, nil
+	}
+	var list []state.Entry
+	seen := make(map[plan.ItemID]int) // the walk that came by
+	for walk, start := range sortedKeys(a.waiting) {
+		at := start
+		for a.waiting[at] != nil && seen[at] == 0 {
+			seen[at] = walk + 1
+			at = a.blocker[at]
+		}
+		if a.waiting[at] == nil || seen[at] != walk+1 {
+			continue // it ends elsewhere, or an earlier walk was here
+		}
+		if row := a.blocking(at); row != nil {
+			list = append(list, *row)
+		}
+	}
+	return list, nil
+}
+
+// blocking returns the row of an item of a circle whose place another one wants.
+func (a *arrangement) blocking(start plan.ItemID) *state.Entry {
+	at := start
+	for range a.waiting {
+		if s := a.waiting[at]; len(a.behind[at]) > 0 && s.row != nil && s.row.Parent != state.Parked {
+			return s.row
+		}
+		if at = a.blocker[at]; at == start {
+			break
+		}
+	}
+	return nil
+}
+
+// giveUp fails all that still waits, for each other.
+func (a *arrangement) giveUp() {
+	for _, id := range sortedKeys(a.waiting) {
+		a.fail(&a.waiting[id].Change, &itemError{code: CodeFailed, message: "its place or its folder does not become free"})
+	}
+	clear(a.waiting)
+}
+
+func sortedKeys[V any](m map[plan.ItemID]V) []plan.ItemID {
+	keys := make([]plan.ItemID, 0, len(m))
+	for id := range m {
+		keys = append(keys, id)
+	}
+	slices.Sort(keys)
+	return keys
 }
 
 // wavePaths keeps the changes of a wave independent of each other: no path of one
@@ -183,7 +325,7 @@ func newWavePaths() wavePaths {
 
 // add takes a change into the wave, if it is independent.
 func (w wavePaths) add(mv *move) bool {
-	moves := mv.s.Folder && mv.from != ""
+	moves := mv.entry.Folder && mv.from != ""
 	if moves && w.within[mv.from] {
 		return false
 	}
@@ -214,251 +356,4 @@ func foldersAbove(path string) iter.Seq[string] {
 			}
 		}
 	}
-}
-
-// parentReady reports whether a change's new parent is on disk where it belongs.
-func (m *mirrorRun) parentReady(ctx context.Context, s *structural, waiting map[plan.ItemID]*structural) (bool, error) {
-	if s.Parent == "" {
-		return true, nil
-	}
-	if waiting[s.Parent] != nil {
-		return false, nil
-	}
-	e, ok, err := m.Store.Entry(ctx, m.Key, state.ItemID(s.Parent))
-	if err != nil {
-		return false, fmt.Errorf("read entry: %w", err)
-	}
-	return ok && e.Parent != state.Parked, nil
-}
-
-// stepAside parks one item that holds a place somebody waits for: an item that
-// leaves by this plan, or one that waits for a move of its own.
-func (m *mirrorRun) stepAside(ctx context.Context, todo []*structural, blocked map[plan.ItemID]state.Entry) (bool, error) {
-	moving := make(map[plan.ItemID]*structural, len(todo))
-	for _, s := range todo {
-		if s.PreviousPath != "" {
-			moving[s.ItemID] = s
-		}
-	}
-	for _, s := range todo {
-		occupant, ok := blocked[s.ItemID]
-		id := plan.ItemID(occupant.Item)
-		switch {
-		case ok && moving[id] != nil:
-			return true, m.parkMoving(ctx, moving[id], occupant)
-		case ok && m.replaced[id]:
-			return true, m.parkLeaving(ctx, occupant)
-		}
-	}
-	// A folder that waits to move below itself: its own move frees nothing, but
-	// stepping aside does.
-	for _, s := range todo {
-		if s.PreviousPath == "" || s.tried {
-			continue
-		}
-		s.tried = true
-		e, ok, err := m.Store.Entry(ctx, m.Key, state.ItemID(s.ItemID))
-		if err != nil {
-			return false, fmt.Errorf("read entry: %w", err)
-		}
-		if ok && e.Parent != state.Parked {
-			return true, m.parkMoving(ctx, s, e)
-		}
-	}
-	return false, nil
-}
-
-// parkMoving parks an item on its way. One that is not there any more is left to
-// the next plan, which finds it missing.
-func (m *mirrorRun) parkMoving(ctx context.Context, s *structural, e state.Entry) error {
-	err := m.park(ctx, e, false)
-	if errors.Is(err, fs.ErrNotExist) {
-		s.lost = true
-		m.fail(&s.Change, err)
-		return m.commit(nil, func(tx *state.Tx) error { return tx.ClearIntents(m.Key, []state.ItemID{e.Item}) })
-	}
-	return err
-}
-
-// parkLeaving parks an item that is to be deleted. Where nothing of it is there any
-// more, its row alone frees the place.
-func (m *mirrorRun) parkLeaving(ctx context.Context, e state.Entry) error {
-	return m.park(ctx, e, true)
-}
-
-// giveUp fails changes that cannot be made: their parents failed before them.
-func (m *mirrorRun) giveUp(todo []*structural) {
-	for _, s := range todo {
-		m.fail(&s.Change, &itemError{code: CodeFailed, message: "the folder it belongs into is not there"})
-	}
-}
-
-// park moves an item out of the tree for a moment.
-func (m *mirrorRun) park(ctx context.Context, e state.Entry, mayMiss bool) error {
-	from, err := m.Store.EntryPath(ctx, m.Key, e.Item)
-	if err != nil {
-		return fmt.Errorf("read path: %w", err)
-	}
-	to := target.ParkName(string(e.Item))
-	parked := e
-	// The name is the whole path, for a parked entry hangs directly below the target.
-	parked.Parent, parked.Name, parked.Fold = state.Parked, string(to), string(to)
-	in := intent(intentMove, e.Item, from, string(to), parked)
-	if err := m.intend([]state.Intent{in}); err != nil {
-		return err
-	}
-	err = m.Dir.Park(target.RelPath(from), string(e.Item))
-	if err != nil && !(mayMiss && errors.Is(err, fs.ErrNotExist)) {
-		return fmt.Errorf("step aside: %w", err)
-	}
-	return m.commit(nil, func(tx *state.Tx) error {
-		if err := tx.PutEntries(m.Key, []state.Entry{parked}); err != nil {
-			return err
-		}
-		return tx.ClearIntents(m.Key, []state.ItemID{e.Item})
-	})
-}
-
-// move is one prepared change of a wave.
-type move struct {
-	s        *structural
-	entry    state.Entry
-	from, to string
-	err      error
-}
-
-// arrangeWave makes independent changes: one journal entry, the renames, one
-// flush of the directories, one commit.
-func (m *mirrorRun) arrangeWave(moves []*move) error {
-	intents := make([]state.Intent, 0, len(moves))
-	for _, mv := range moves {
-		kind := intentMove
-		if mv.from == "" {
-			kind = intentMkdir
-		}
-		intents = append(intents, intent(kind, mv.entry.Item, mv.from, mv.to, mv.entry))
-	}
-	if err := m.intend(intents); err != nil {
-		return err
-	}
-	for _, mv := range moves {
-		mv.err = m.makeMove(mv)
-	}
-	if err := m.Dir.SyncDirs(); err != nil {
-		return fmt.Errorf("flush directories: %w", err)
-	}
-	return m.commitMoves(moves)
-}
-
-func (m *mirrorRun) prepareMove(ctx context.Context, s *structural) (*move, error) {
-	dir, err := m.dirPath(ctx, s.Parent)
-	if err != nil {
-		return nil, err
-	}
-	mv := &move{s: s, to: joinPath(dir, s.Name)}
-	e, ok, err := m.Store.Entry(ctx, m.Key, state.ItemID(s.ItemID))
-	if err != nil {
-		return nil, fmt.Errorf("read entry: %w", err)
-	}
-	if ok && s.Reason != plan.MissingOnDisk {
-		if mv.from, err = m.Store.EntryPath(ctx, m.Key, e.Item); err != nil {
-			return nil, fmt.Errorf("read path: %w", err)
-		}
-	}
-	if !ok {
-		e = state.Entry{Item: state.ItemID(s.ItemID), Folder: s.Folder}
-	}
-	e.Parent, e.Name, e.Fold = state.ItemID(s.Parent), s.Name, s.Fold
-	if s.Action() != plan.Update {
-		remember(&e, s.Remote)
-	}
-	e.Run, e.At = m.Run, m.Now()
-	mv.entry = e
-	return mv, nil
-}
-
-// dirPath returns where a folder is on disk now.
-func (m *mirrorRun) dirPath(ctx context.Context, id plan.ItemID) (string, error) {
-	if id == "" {
-		return "", nil
-	}
-	path, err := m.Store.EntryPath(ctx, m.Key, state.ItemID(id))
-	if err != nil {
-		return "", fmt.Errorf("read path of folder %s: %w", id, err)
-	}
-	return path, nil
-}
-
-func joinPath(dir, name string) string {
-	if dir == "" {
-		return name
-	}
-	return dir + "/" + name
-}
-
-// makeMove has the effect on disk.
-func (m *mirrorRun) makeMove(mv *move) error {
-	to := target.RelPath(mv.to)
-	if mv.from == "" {
-		if err := m.Dir.MkdirAll(to); err != nil {
-			return err
-		}
-		fp, err := m.Dir.Stat(to)
-		mv.entry.Inode = fp.Inode
-		return err
-	}
-	if mv.from == mv.to {
-		return nil
-	}
-	expect := expectation(mv.entry)
-	if l := mv.s.Local; l != nil && !mv.entry.Folder {
-		expect.Size, expect.MTime = l.Size, l.MTime // as the plan found it, perhaps changed on disk
-	}
-	return m.Dir.Move(target.RelPath(mv.from), to, expect)
-}
-
-// commitMoves writes what the wave did, and the failures of what it could not do.
-func (m *mirrorRun) commitMoves(moves []*move) error {
-	var entries []state.Entry
-	var results []Result
-	ids := make([]state.ItemID, 0, len(moves))
-	for _, mv := range moves {
-		ids = append(ids, mv.entry.Item)
-		if mv.err != nil {
-			m.fail(&mv.s.Change, mv.err)
-			continue
-		}
-		entries = append(entries, mv.entry)
-		if mv.s.Action() == plan.Move || mv.s.Folder { // others have their result later
-			results = append(results, m.result(&mv.s.Change, Done))
-		}
-	}
-	err := m.commit(results, func(tx *state.Tx) error {
-		if err := tx.PutEntries(m.Key, entries); err != nil {
-			return err
-		}
-		return tx.ClearIntents(m.Key, ids)
-	})
-	if err != nil {
-		return err
-	}
-	m.done(results)
-	return nil
-}
-
-// expectation is the fingerprint of an entry as it must be found on disk.
-func expectation(e state.Entry) *target.Fingerprint {
-	if e.Folder {
-		return &target.Fingerprint{Kind: target.KindDir}
-	}
-	return &target.Fingerprint{Kind: target.KindFile, Size: e.Size, MTime: e.MTime}
-}
-
-// remember notes in an entry which version of the source it is of.
-func remember(e *state.Entry, r *plan.Remote) {
-	if r == nil {
-		return
-	}
-	e.RemoteHash, e.RemoteSize = r.Hash, r.Size
-	e.Modified, e.ETag, e.CTag = r.Modified, r.ETag, r.CTag
 }

@@ -2,6 +2,7 @@ package apply
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -15,43 +16,48 @@ import (
 // transfer downloads what is to be added and updated, through the workers that
 // all mirrors share, and repairs what needs no download.
 func (m *mirrorRun) transfer(ctx context.Context) error {
-	for _, phase := range []struct {
-		action plan.Action
-		do     func(context.Context, plan.Change) error
-	}{{plan.Adopt, m.adopt}, {plan.Metadata, m.touch}} {
-		if err := m.each(ctx, phase.action, phase.do); err != nil {
-			return err
-		}
-	}
-	files := make(chan ready, m.Workers)
-	g, gctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return m.publisher(files) })
-	g.Go(func() error {
-		defer close(files)
-		return m.download(gctx, files)
-	})
-	if err := g.Wait(); err != nil {
+	if err := m.eachBatch(ctx, plan.Adopt, m.adoptBatch); err != nil {
 		return err
 	}
-	return m.flushResults()
+	if err := m.eachBatch(ctx, plan.Metadata, m.touchBatch); err != nil {
+		return err
+	}
+	files := make(chan ready, batchFiles) // the next batch gathers while one is published
+	dctx, stop := context.WithCancel(ctx)
+	defer stop()
+	var g errgroup.Group
+	g.Go(func() error { return m.publisher(files, stop) })
+	g.Go(func() error {
+		defer close(files)
+		return m.download(dctx, files)
+	})
+	return errors.Join(g.Wait(), m.flushResults())
 }
 
-// each runs a step for every change of one action that is not a folder.
-func (m *mirrorRun) each(ctx context.Context, action plan.Action, do func(context.Context, plan.Change) error) error {
-	if m.Plan.Summary[action].Items == 0 {
-		return nil
-	}
-	for c, err := range m.of(m.Plan.Address, action) {
+// eachBatch runs a step for the changes of one action that are no folders, as
+// many at a time as share one commit.
+func (m *mirrorRun) eachBatch(ctx context.Context, action plan.Action, do func([]plan.Change) error) error {
+	var batch []plan.Change
+	for c, err := range m.of(action) {
 		if err != nil {
 			return err
-		}
-		if ctx.Err() != nil {
-			return nil
 		}
 		if c.Folder {
 			continue
 		}
-		if err := do(ctx, c); err != nil {
+		if batch = append(batch, c); len(batch) < batchFiles {
+			continue
+		}
+		if ctx.Err() != nil {
+			return nil
+		}
+		if err := do(batch); err != nil {
+			return err
+		}
+		batch = batch[:0]
+	}
+	if len(batch) > 0 && ctx.Err() == nil {
+		if err := do(batch); err != nil {
 			return err
 		}
 	}
@@ -63,17 +69,16 @@ func (m *mirrorRun) download(ctx context.Context, out chan<- ready) error {
 	g, gctx := errgroup.WithContext(ctx)
 	// A file that is being fetched when the run is stopped ends at its next read;
 	// taking new ones stops here.
-	err := m.eachDownload(gctx, func(c plan.Change) error {
+	err := m.eachDownload(gctx, func(c plan.Change) {
 		select {
 		case m.slots <- struct{}{}:
 		case <-gctx.Done():
-			return nil
+			return
 		}
 		g.Go(func() error {
 			defer func() { <-m.slots }()
 			return m.fetchOne(gctx, c, out)
 		})
-		return nil
 	})
 	if werr := g.Wait(); werr != nil {
 		return werr
@@ -81,12 +86,9 @@ func (m *mirrorRun) download(ctx context.Context, out chan<- ready) error {
 	return err
 }
 
-func (m *mirrorRun) eachDownload(ctx context.Context, do func(plan.Change) error) error {
+func (m *mirrorRun) eachDownload(ctx context.Context, do func(plan.Change)) error {
 	for _, action := range []plan.Action{plan.Add, plan.Update} {
-		if m.Plan.Summary[action].Files == 0 {
-			continue
-		}
-		for c, err := range m.of(m.Plan.Address, action) {
+		for c, err := range m.of(action) {
 			if err != nil {
 				return err
 			}
@@ -100,11 +102,8 @@ func (m *mirrorRun) eachDownload(ctx context.Context, do func(plan.Change) error
 			if err != nil {
 				return err
 			}
-			if skip {
-				continue
-			}
-			if err := do(c); err != nil {
-				return err
+			if !skip {
+				do(c)
 			}
 		}
 	}
@@ -113,16 +112,14 @@ func (m *mirrorRun) eachDownload(ctx context.Context, do func(plan.Change) error
 
 // applied reports whether an earlier run of the same plan has done a change.
 func (m *mirrorRun) applied(c *plan.Change) (bool, error) {
+	if !m.resumed() || c.Remote == nil {
+		return false, nil
+	}
 	e, ok, err := m.Store.Entry(context.WithoutCancel(m.ctx), m.Key, state.ItemID(c.ItemID))
 	if err != nil {
 		return false, fmt.Errorf("read entry: %w", err)
 	}
-	// The row was written after the plan was made: only a run of this plan can have
-	// done that, as any other would have advanced the mirror's generation.
-	if !ok || !e.At.After(m.Header.Created) || c.Remote == nil {
-		return false, nil
-	}
-	if e.ETag != c.Remote.ETag || e.RemoteHash != c.Remote.Hash || e.RemoteSize != c.Remote.Size {
+	if !ok || !m.ours(&e) {
 		return false, nil
 	}
 	m.note(m.result(c, Done), "")
@@ -134,21 +131,23 @@ func (m *mirrorRun) applied(c *plan.Change) (bool, error) {
 func (m *mirrorRun) fetchOne(ctx context.Context, c plan.Change, out chan<- ready) error {
 	m.begin(&c)
 	start := m.Now()
-	f := &fetch{mirrorRun: m, change: c}
-	file, err := f.run(ctx)
-	if err != nil {
-		m.end(&c)
-		if ctx.Err() != nil {
-			return nil // stopped: what is on disk is kept for the next run
-		}
-		m.fail(&c, err)
-		if m.FailFast {
-			return fmt.Errorf("-fail-fast: %w", err)
-		}
+	file, err := m.fetch(ctx, c)
+	if errors.Is(err, target.ErrNoSpace) && m.makeSpace(ctx) {
+		file, err = m.fetch(ctx, c)
+	}
+	if err == nil {
+		file.result.Duration = m.Now().Sub(start)
+		out <- file
 		return nil
 	}
-	file.result.Duration = m.Now().Sub(start)
-	out <- file
+	if ctx.Err() != nil {
+		m.end(&c)
+		return nil // stopped: what is on disk is kept for the next run
+	}
+	m.fail(&c, err)
+	if m.FailFast {
+		return fmt.Errorf("-fail-fast: %w", err)
+	}
 	return nil
 }
 
@@ -172,70 +171,86 @@ func (m *mirrorRun) moved(n int64) {
 	m.mu.Unlock()
 }
 
-// adopt takes over a file that has the right bytes already. Its fingerprint is
-// compared once more: the plan read it some time ago.
-func (m *mirrorRun) adopt(ctx context.Context, c plan.Change) error {
-	if skip, err := m.applied(&c); skip || err != nil {
-		return err
-	}
-	path, err := m.filePath(ctx, &c)
-	if err != nil {
-		m.fail(&c, err)
-		return nil
-	}
-	fp, err := m.Dir.Stat(target.RelPath(path))
-	if err != nil {
-		m.fail(&c, err)
-		return nil
-	}
-	if c.Local == nil || fp.Kind != target.KindFile || fp.Size != c.Local.Size || !fp.MTime.Equal(c.Local.MTime) {
-		m.fail(&c, &itemError{code: CodeLocalChanged, outcome: Superseded, message: "the local file changed since the plan"})
-		return nil
-	}
-	e := m.entry(&c, fp)
-	e.Hash, e.SHA256, e.Verdict = c.Remote.Hash, c.Local.SHA256, state.Verified
-	if c.Local.SHA256 == "" { // taken over without being read
-		e.Hash, e.Verdict = "", state.SizeOnly
-	}
-	res := m.result(&c, Done)
-	res.Verdict, res.Hash, res.SHA256, res.ETag = string(e.Verdict), e.Hash, e.SHA256, e.ETag
-	return m.put([]Result{res}, e)
-}
-
-// touch gives a file the times of its source; the bytes stay.
-func (m *mirrorRun) touch(ctx context.Context, c plan.Change) error {
-	e, ok, err := m.Store.Entry(ctx, m.Key, state.ItemID(c.ItemID))
-	if err != nil {
-		return fmt.Errorf("read entry: %w", err)
-	}
-	path, err := m.filePath(ctx, &c)
-	if err != nil || !ok {
-		m.fail(&c, superseded("the file is not tracked any more"))
-		return nil
-	}
-	expect := target.Fingerprint{Kind: target.KindFile, Size: e.Size, MTime: e.MTime}
-	if c.Local != nil {
-		expect.MTime = c.Local.MTime
-	}
-	fp, err := m.Dir.SetTime(target.RelPath(path), expect, c.Remote.Modified)
-	if err != nil {
-		m.fail(&c, err)
-		return nil
-	}
-	e.MTime, e.Inode, e.Run, e.At = fp.MTime, fp.Inode, m.Run, m.Now()
-	remember(&e, c.Remote)
-	return m.put([]Result{m.result(&c, Done)}, e)
-}
-
-// put commits one entry with its result.
-func (m *mirrorRun) put(results []Result, e state.Entry) error {
-	err := m.commit(results, func(tx *state.Tx) error {
-		if err := tx.PutEntries(m.Key, []state.Entry{e}); err != nil {
-			return err
+// adoptBatch takes over files that have the right bytes already. Their fingerprints
+// are compared once more: the plan read them some time ago.
+func (m *mirrorRun) adoptBatch(batch []plan.Change) error {
+	return m.rewrite(batch, func(c *plan.Change) (state.Entry, Result, error) {
+		path, err := m.filePath(c)
+		if err != nil {
+			return state.Entry{}, Result{}, err
 		}
-		return nil
+		fp, err := m.Dir.Stat(target.RelPath(path))
+		if err != nil && ignoreAbsent(err) != nil {
+			return state.Entry{}, Result{}, err
+		}
+		if err != nil || c.Local == nil || fp.Kind != target.KindFile || fp.Size != c.Local.Size || !fp.MTime.Equal(c.Local.MTime) {
+			return state.Entry{}, Result{}, &itemError{code: CodeLocalChanged, outcome: Superseded, message: "the local file changed since the plan"}
+		}
+		e := m.entry(c, fp)
+		e.Hash, e.SHA256, e.Verdict = c.Remote.Hash, c.Local.SHA256, state.Verified
+		if c.Local.SHA256 == "" { // taken over without being read
+			e.Hash, e.Verdict = "", state.SizeOnly
+		}
+		res := m.result(c, Done)
+		res.Verdict, res.Hash, res.SHA256, res.ETag = string(e.Verdict), e.Hash, e.SHA256, e.ETag
+		return e, res, nil
 	})
-	if err != nil {
+}
+
+// touchBatch gives files the times of their source; the bytes stay.
+func (m *mirrorRun) touchBatch(batch []plan.Change) error {
+	return m.rewrite(batch, func(c *plan.Change) (e state.Entry, _ Result, err error) {
+		e, ok, err := m.Store.Entry(context.WithoutCancel(m.ctx), m.Key, state.ItemID(c.ItemID))
+		if err != nil {
+			return e, Result{}, fmt.Errorf("read entry: %w", err)
+		}
+		if !ok || e.Parent != state.ItemID(c.Parent) || e.Fold != c.Fold {
+			return e, Result{}, superseded("the file is not tracked there")
+		}
+		path, err := m.tree.path(&e)
+		if err != nil {
+			return e, Result{}, err
+		}
+		fp, err := m.setTime(target.RelPath(path), *expectation(c, &e), c.Remote.Modified)
+		if err != nil {
+			return e, Result{}, err
+		}
+		e.MTime, e.Inode, e.Run, e.At = fp.MTime, fp.Inode, m.Run, m.Now()
+		remember(&e, c.Remote)
+		return e, m.result(c, Done), nil
+	})
+}
+
+// setTime sets a time that a killed run may have set already.
+func (m *mirrorRun) setTime(path target.RelPath, expect target.Fingerprint, mtime time.Time) (target.Fingerprint, error) {
+	fp, err := m.Dir.SetTime(path, expect, mtime)
+	var e *target.Error
+	if errors.Is(err, target.ErrChanged) && errors.As(err, &e) && e.Found != nil && e.Found.MTime.Equal(target.ClampTime(mtime)) {
+		expect.MTime = e.Found.MTime
+		return m.Dir.SetTime(path, expect, mtime)
+	}
+	return fp, err
+}
+
+// rewrite makes the rows of a batch of files whose bytes stay, in one commit.
+func (m *mirrorRun) rewrite(batch []plan.Change, one func(*plan.Change) (state.Entry, Result, error)) error {
+	var entries []state.Entry
+	var results []Result
+	for i := range batch {
+		c := &batch[i]
+		if skip, err := m.applied(c); err != nil {
+			return err
+		} else if skip {
+			continue
+		}
+		e, res, err := one(c)
+		if err != nil {
+			m.fail(c, err)
+			continue
+		}
+		entries, results = append(entries, e), append(results, res)
+	}
+	if err := m.commit(results, func(tx *state.Tx) error { return tx.PutEntries(m.Key, entries) }); err != nil {
 		return err
 	}
 	m.done(results)
@@ -253,18 +268,20 @@ func (m *mirrorRun) entry(c *plan.Change, fp target.Fingerprint) state.Entry {
 }
 
 // filePath is where a change's file belongs, now that folders are arranged.
-func (m *mirrorRun) filePath(ctx context.Context, c *plan.Change) (string, error) {
-	dir, err := m.dirPath(context.WithoutCancel(ctx), c.Parent)
-	if err != nil {
+func (m *mirrorRun) filePath(c *plan.Change) (string, error) {
+	parent := state.ItemID(c.Parent)
+	dir, err := m.tree.dir(parent)
+	if err != nil || m.tree.aside(parent) {
 		return "", &itemError{code: CodeFailed, message: "the folder it belongs into is not there", err: err}
 	}
 	return joinPath(dir, c.Name), nil
 }
 
-// modified is the time that the local file gets.
-func modified(c *plan.Change, now time.Time) time.Time {
-	if c.Remote == nil || c.Remote.Modified.IsZero() {
-		return now
+// modified is the time that the local file gets: that of the source, or that of its
+// writing where the policy or the source gives none.
+func modified(c *plan.Change, times bool) time.Time {
+	if c.Remote == nil || !times {
+		return time.Time{}
 	}
 	return c.Remote.Modified
 }

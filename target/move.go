@@ -205,3 +205,28 @@ func (d *Dir) Remove(rel RelPath, expect Fingerprint) error {
 	}
 	return d.dirtied(src)
 }
+
+// RecoverRemove ends a Remove that was interrupted, by looking; expect is what it was called with. It reports whether
+// the file is gone. Local bytes that were taken aside and are not the expected ones are returned.
+func (d *Dir) RecoverRemove(rel RelPath, expect Fingerprint) (gone bool, displaced Displaced, err error) {
+	staged := d.stagingPlace(StageName("remove " + string(rel)))
+	state, there := PublishLost, false
+	src, err := d.sourcePlace("recover", rel)
+	if err == nil {
+		defer src.release()
+		var found Fingerprint
+		found, err = src.stat()
+		there = err == nil
+		if there && expect.Same(found) {
+			state = PublishDone // nothing is to be looked for elsewhere
+		}
+	}
+	if err != nil && !isMissing(err) {
+		return false, Displaced{}, fail("recover", rel, err)
+	}
+	displaced, err = d.recoverSwaps(staged, expect, &state)
+	if err == nil && state == PublishStaged {
+		err = d.DiscardStaged(staged.name)
+	}
+	return !there, displaced, fail("recover", rel, err)
+}

@@ -135,6 +135,7 @@ func (s *session) appliedBy(ctx context.Context, key state.MirrorKey) (a applied
 
 // changes is what a plan and a saved plan have in common.
 type changes interface {
+	apply.Changes
 	Changes() iter.Seq2[plan.Change, error]
 }
 
@@ -351,8 +352,10 @@ func (s *session) advance(ctx context.Context, tx *state.Tx, m *apply.Mirror, di
 		return err
 	}
 	if by.Plan == digest && !by.Done {
-		return nil // resumed
+		m.Since = by.Run // resumed
+		return nil
 	}
+	m.Since = run
 	if err := tx.AdvanceMirror(m.Key); err != nil {
 		return err
 	}

@@ -1,0 +1,278 @@
+package apply
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/spmirror/spmirror/graph"
+	"github.com/spmirror/spmirror/target"
+)
+
+// Bounds of one download.
+const (
+	bufferSize  = 256 << 10 // DEPS B6
+	maxBreaks   = 8         // broken transfers within one buffer of progress
+	maxRenewals = 4         // fresh addresses within one checkpoint of progress
+	maxLies     = 3         // answers that break the protocol
+	maxRestarts = 8         // downloads begun from the first byte
+)
+
+// maxExcess is how many bytes more than announced are read, for files that the
+// service rewrites on delivery (C18): Office documents grow by a few kilobytes.
+const maxExcess = 1 << 20
+
+// maxFile is the largest file that SharePoint holds (C33); no body is read beyond it.
+const maxFile = 250 << 30
+
+// buffers are shared by all downloads; their number is that of the workers.
+var buffers = sync.Pool{New: func() any { b := make([]byte, bufferSize); return &b }}
+
+// errOtherVersion says that an answer is not of the file that was begun.
+var errOtherVersion = errors.New("the answer is of another version than the bytes before it")
+
+// body transfers the rest of the file, however often the transfer breaks, as long
+// as it moves on.
+func (f *fetch) body(ctx context.Context) error {
+	for !f.empty() && !f.complete() {
+		err := f.transfer(ctx)
+		if err == nil {
+			continue
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err := f.afterBreak(ctx, err); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// complete reports whether the whole file is there: as the host said, or as the
+// item says where it did not.
+func (f *fetch) complete() bool {
+	switch {
+	case f.ended:
+		return true
+	case f.total >= 0:
+		return f.offset >= f.total
+	}
+	return f.item.Size > 0 && f.offset >= f.item.Size
+}
+
+// transfer reads one response into the staged file.
+func (f *fetch) transfer(ctx context.Context) error {
+	c, err := f.Source.Open(ctx, graph.ContentRequest{
+		URL: f.item.DownloadURL, Offset: f.offset, Length: -1, MaxBytes: f.limit(), Fragile: notebookPart(f.change.Name),
+	})
+	if err != nil {
+		return err
+	}
+	defer c.Body.Close()
+	if c.Offset == 0 && f.offset > 0 { // the whole file in answer to a range (C12)
+		if err := f.again(); err != nil {
+			return err
+		}
+	}
+	if err := f.fits(c); err != nil {
+		return err
+	}
+	if err := f.copy(ctx, c.Body); err != nil {
+		return err
+	}
+	return f.bodyEnded(c)
+}
+
+// fits checks that an answer continues what was begun: the right place, the size
+// and the tag of the first part (C15, I-09).
+func (f *fetch) fits(c *graph.Content) error {
+	switch {
+	case c.Offset != f.offset:
+		return integrity("the service sent bytes from %d on instead of %d", c.Offset, f.offset)
+	case f.total >= 0 && c.Total >= 0 && c.Total != f.total, f.etag != "" && c.ETag != "" && c.ETag != f.etag:
+		return errOtherVersion
+	case f.offset > 0 && f.total < 0 && c.Total >= 0 && f.item.Size >= 0 && c.Total != f.item.Size:
+		return errOtherVersion // begun by an earlier run, which did not note the total
+	}
+	if c.Total >= 0 {
+		f.total = c.Total
+	}
+	if c.ETag != "" {
+		f.etag = c.ETag
+	}
+	return nil
+}
+
+// limit is the most that a file may have: what is announced, and what the service
+// may add when it rewrites it (I-10).
+func (f *fetch) limit() int64 {
+	if f.item.Size < 0 {
+		return maxFile
+	}
+	return f.item.Size + maxExcess
+}
+
+// notebookPart recognises parts of OneNote notebooks, whose download can fail for
+// good with 503 (C26).
+func notebookPart(name string) bool {
+	ext := strings.ToLower(path.Ext(name))
+	return ext == ".one" || ext == ".onetoc2"
+}
+
+func (f *fetch) copy(ctx context.Context, body io.Reader) error {
+	buf := buffers.Get().(*[]byte)
+	defer buffers.Put(buf)
+	for {
+		n, err := body.Read(*buf)
+		if n > 0 {
+			if err := f.write((*buf)[:n]); err != nil {
+				return err
+			}
+		}
+		switch {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return fmt.Errorf("read content: %w", err)
+		case ctx.Err() != nil:
+			return ctx.Err()
+		}
+	}
+}
+
+func (f *fetch) write(p []byte) error {
+	if f.offset+int64(len(p)) > f.limit() {
+		return integrity("more than the %d bytes announced", f.item.Size)
+	}
+	if _, err := f.staged.Write(p); err != nil {
+		return err
+	}
+	f.quick.Write(p)
+	f.sha.Write(p)
+	f.offset += int64(len(p))
+	f.moved(int64(len(p)))
+	if f.offset-f.atSave < f.Job.checkpoint {
+		return nil
+	}
+	f.progress()
+	return f.checkpoint()
+}
+
+// bodyEnded checks that a body that ended was whole. One without a length may end
+// early without an error (I-05): what the item still announces is asked for.
+func (f *fetch) bodyEnded(c *graph.Content) error {
+	switch {
+	case f.total >= 0:
+		if f.offset < f.total {
+			return fmt.Errorf("content ended after %d of %d bytes: %w", f.offset, f.total, io.ErrUnexpectedEOF)
+		}
+	case f.item.Size > f.offset:
+		return fmt.Errorf("content ended after %d of %d bytes: %w", f.offset, f.item.Size, io.ErrUnexpectedEOF)
+	default:
+		f.ended = true
+	}
+	return nil
+}
+
+// again restarts a file, but not for ever.
+func (f *fetch) again() error {
+	if f.restarts++; f.restarts > maxRestarts {
+		return &itemError{code: CodeNetwork, message: fmt.Sprintf("given up after it was begun %d times", f.restarts)}
+	}
+	return f.restart()
+}
+
+// afterBreak decides whether a broken transfer is taken up again.
+func (f *fetch) afterBreak(ctx context.Context, cause error) error {
+	if e := (*itemError)(nil); errors.As(cause, &e) {
+		return cause
+	}
+	if e := (*target.Error)(nil); errors.As(cause, &e) {
+		return cause
+	}
+	switch {
+	case errors.Is(cause, graph.ErrURLExpired):
+		return f.renew(ctx, cause)
+	case errors.Is(cause, errOtherVersion):
+		if err := f.look(ctx); err != nil {
+			return err
+		}
+		return f.again()
+	case errors.Is(cause, graph.ErrRange), errors.Is(cause, graph.ErrProtocol):
+		return f.lied(ctx, cause)
+	case errors.Is(cause, graph.ErrAddress):
+		if f.renewals > 0 {
+			return &itemError{code: CodeNoContent, message: "its download address is none (H-63)", err: cause}
+		}
+		return f.renew(ctx, cause)
+	case errors.Is(cause, graph.ErrTooLarge):
+		return &itemError{code: CodeIntegrity, message: "more bytes than announced", err: cause}
+	case errors.Is(cause, graph.ErrMalware), errors.Is(cause, graph.ErrThrottled):
+		return cause
+	}
+	if e, ok := graph.AsError(cause); ok && !e.IsTransient() {
+		return cause
+	}
+	return f.pause(ctx, cause)
+}
+
+// pause waits before the next attempt, longer each time without progress.
+func (f *fetch) pause(ctx context.Context, cause error) error {
+	if f.offset-f.atBreak >= bufferSize {
+		f.breaks = 0
+	}
+	f.atBreak = f.offset
+	if f.breaks++; f.breaks > maxBreaks {
+		return &itemError{code: CodeNetwork, message: fmt.Sprintf("given up after %d broken transfers", maxBreaks), err: cause}
+	}
+	t := time.NewTimer(min(time.Second<<f.breaks, time.Minute))
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// lied handles an answer that does not fit the request: the file became shorter,
+// or the host does not keep to the protocol (C14, I-09). The item is read again,
+// and the file begun again.
+func (f *fetch) lied(ctx context.Context, cause error) error {
+	if f.lies++; f.lies > maxLies {
+		return &itemError{code: CodeIntegrity, message: "the service does not keep to the protocol", err: cause}
+	}
+	if err := f.pause(ctx, cause); err != nil {
+		return err
+	}
+	if err := f.look(ctx); err != nil {
+		return err
+	}
+	return f.again()
+}
+
+// renew asks for a fresh address. The item is read for it, so that the version
+// that goes on is the version that began (I-60).
+func (f *fetch) renew(ctx context.Context, cause error) error {
+	if f.offset-f.atRenewal >= f.Job.checkpoint {
+		f.renewals = 0
+	}
+	f.atRenewal = f.offset
+	if f.renewals++; f.renewals > maxRenewals {
+		return &itemError{code: CodeDenied, message: fmt.Sprintf("%d fresh download addresses were refused", maxRenewals), err: cause}
+	}
+	old := f.item
+	if err := f.look(ctx); err != nil {
+		return err
+	}
+	if f.item.ETag != old.ETag && !sameVersion(remoteOf(&old), &f.item) {
+		return f.again()
+	}
+	return nil
+}

@@ -1,0 +1,323 @@
+package apply
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"iter"
+	"slices"
+	"sync"
+
+	"github.com/spmirror/spmirror/plan"
+	"github.com/spmirror/spmirror/state"
+)
+
+// mirrorRun is one mirror being changed.
+type mirrorRun struct {
+	*running
+	*Mirror
+	tree      *tree
+	structure []*structural // folders to make and items to move
+	folders   []plan.Change // folders to delete
+	forgotten []plan.Change // folders to forget
+	replaced  map[plan.ItemID]bool
+	leaving   map[plan.ItemID]*plan.Local // replaced items that may be displaced, as the plan found them
+	partials  map[state.ItemID]bool       // items with a partial download when the run began
+	total     Progress
+	reclaim   sync.Mutex // one at a time makes space
+
+	mu       sync.Mutex
+	counts   Counts
+	leftover []state.Pending
+	inFlight map[plan.ItemID]string
+	pending  []Result // results that wait for the next commit
+	code     string
+	problem  string
+}
+
+func newMirrorRun(r *running, m *Mirror) *mirrorRun {
+	return &mirrorRun{
+		running: r, Mirror: m,
+		replaced: make(map[plan.ItemID]bool),
+		leaving:  make(map[plan.ItemID]*plan.Local),
+		partials: make(map[state.ItemID]bool),
+		inFlight: make(map[plan.ItemID]string),
+		total:    Progress{Mirror: m.Plan.Address},
+	}
+}
+
+// sort puts a change where its phase will look for it. Files are not kept: their
+// phases read the plan again.
+func (m *mirrorRun) sort(c plan.Change) {
+	if c.Action() == plan.Blocked {
+		m.hold(c)
+		return
+	}
+	m.total.ItemsTotal++
+	m.total.BytesTotal += c.DownloadBytes()
+	switch {
+	case c.Reason == plan.TargetMoved:
+		m.note(m.result(&c, Done), "") // the target was moved before it was opened
+	case c.Folder && c.Action() == plan.Delete:
+		m.folders = append(m.folders, c)
+	case c.Folder && c.Action() == plan.Forget:
+		m.forgotten = append(m.forgotten, c)
+	case c.Moves() || (c.Folder && (c.Action() == plan.Add || c.Action() == plan.Adopt)):
+		m.structure = append(m.structure, newStructural(c))
+	}
+	if c.Replaces != "" {
+		m.replaced[c.Replaces] = true
+	}
+}
+
+// findLeaving finds which of the replaced items leave their place without a move:
+// this very plan deletes them, or found them missing on disk. Only those may be
+// displaced: the others move away by themselves, or a narrowed plan leaves them where
+// they are (I-45).
+func (m *mirrorRun) findLeaving() error {
+	if len(m.replaced) == 0 {
+		return nil
+	}
+	for _, action := range []plan.Action{plan.Add, plan.Delete} {
+		for c, err := range m.of(action) {
+			if err != nil {
+				return err
+			}
+			if m.replaced[c.ItemID] && (action == plan.Delete || c.Reason == plan.MissingOnDisk) {
+				m.leaving[c.ItemID] = c.Local
+			}
+		}
+	}
+	return nil
+}
+
+// of yields the changes of the mirror with one action.
+func (m *mirrorRun) of(action plan.Action) iter.Seq2[plan.Change, error] {
+	return m.sections.of(m.Plan.Address, action)
+}
+
+// run goes through the phases. Deletes come last, and only if nothing failed
+// before them (I-27).
+func (m *mirrorRun) run(ctx context.Context) error {
+	m.total.Started = m.Now()
+	m.progress()
+	err := m.runPhases(ctx)
+	if err != nil || ctx.Err() != nil {
+		// What has a result keeps it, whatever stopped the run.
+		if flushed := m.flushResults(); err == nil {
+			err = flushed
+		}
+		return err
+	}
+	m.mu.Lock()
+	m.total.Finished = true
+	m.mu.Unlock()
+	m.progress()
+	return nil
+}
+
+func (m *mirrorRun) runPhases(ctx context.Context) error {
+	for _, phase := range m.phases() {
+		if err := m.reidentify(); err != nil {
+			return err
+		}
+		if err := phase(ctx); err != nil {
+			return err
+		}
+		if ctx.Err() != nil {
+			return nil
+		}
+	}
+	return nil
+}
+
+// phases of a mirror; one that is only forgotten has no target to be opened.
+// A folder keeps its row as long as anything in it has one, so folders leave last.
+func (m *mirrorRun) phases() []func(context.Context) error {
+	if m.Dir == nil {
+		return []func(context.Context) error{m.forget, m.forgetFolders, m.forgetMirror}
+	}
+	return []func(context.Context) error{
+		m.open, m.arrange, m.transfer, m.forget, m.remove, m.forgetFolders, m.removeFolders, m.settle, m.sweep, m.expire,
+	}
+}
+
+// open resolves what a killed run left and reads what the run needs of the state.
+func (m *mirrorRun) open(ctx context.Context) error {
+	ctx = context.WithoutCancel(ctx)
+	if err := Recover(ctx, m.Store, m.Key, m.Dir); err != nil {
+		return err
+	}
+	for p, err := range m.Store.Partials(ctx, m.Key) {
+		if err != nil {
+			return fmt.Errorf("read partials: %w", err)
+		}
+		m.partials[p.Item] = true
+	}
+	var err error
+	m.tree, err = loadTree(ctx, m.Store, m.Key)
+	return err
+}
+
+// leaves reports whether a replaced item may be displaced.
+func (m *mirrorRun) leaves(id plan.ItemID) bool {
+	_, ok := m.leaving[id]
+	return ok
+}
+
+// reidentify makes sure that the target is still the one that was opened (I-19).
+func (m *mirrorRun) reidentify() error {
+	if m.Dir == nil {
+		return nil
+	}
+	if err := m.Dir.Reidentify(); err != nil {
+		return fmt.Errorf("the target is not what it was: %w", err)
+	}
+	return nil
+}
+
+// failures counts what must keep deletes from running.
+func (m *mirrorRun) failures() int64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.counts.Failed + m.counts.Superseded
+}
+
+// resumed reports whether an earlier run of this plan may have done part of it.
+func (m *mirrorRun) resumed() bool { return m.Since != 0 && m.Since < m.Run }
+
+// ours reports whether this plan wrote a row, in this run or an earlier one. Times
+// would not tell: the plan may come from a machine with another clock.
+func (m *mirrorRun) ours(e *state.Entry) bool {
+	if m.Since == 0 {
+		return e.Run == m.Run
+	}
+	return e.Run >= m.Since
+}
+
+// result makes the result of a change.
+func (m *mirrorRun) result(c *plan.Change, o Outcome) Result {
+	return Result{
+		Mirror: c.Mirror, Path: c.Path, ItemID: c.ItemID, Folder: c.Folder,
+		Action: c.Action(), Outcome: o, At: m.Now().UTC(),
+	}
+}
+
+// hold records a change that the plan itself held back.
+func (m *mirrorRun) hold(c plan.Change) {
+	res := m.result(&c, Held)
+	res.Code, res.Message = codeOfReason(c.Reason), c.Detail
+	m.note(res, string(c.Reason))
+}
+
+// note takes a result that needs no commit of its own: it is written with the next.
+func (m *mirrorRun) note(res Result, reason string) {
+	m.mu.Lock()
+	m.counts.add(&res)
+	if res.Outcome != Done {
+		m.leftover = append(m.leftover, state.Pending{
+			Item: state.ItemID(res.ItemID), Action: pendingAction(res), Code: res.Code, Reason: reason,
+			Path: string(res.Path), Last: m.Now(), RequestID: res.RequestID,
+		})
+	}
+	m.pending = append(m.pending, res)
+	if res.Outcome != Held {
+		m.total.ItemsDone++
+	}
+	delete(m.inFlight, res.ItemID)
+	m.mu.Unlock()
+	m.record(res)
+	m.progress()
+}
+
+func pendingAction(res Result) string {
+	if res.Outcome == Held {
+		return string(plan.Blocked)
+	}
+	return string(res.Action)
+}
+
+// fail records a change that could not be made.
+func (m *mirrorRun) fail(c *plan.Change, err error) {
+	res := m.result(c, Failed)
+	classify(&res, err)
+	m.Log.Warn("item not applied", "mirror", c.Mirror, "path", string(c.Path), "code", res.Code, "error", res.Message)
+	m.note(res, res.Message)
+}
+
+// commit runs one transaction that also writes the results noted so far.
+func (m *mirrorRun) commit(results []Result, write func(*state.Tx) error) error {
+	m.mu.Lock()
+	rows := append(m.pending, results...)
+	m.pending = nil
+	m.mu.Unlock()
+	if len(rows) == 0 && write == nil {
+		return nil
+	}
+	items := make([]state.RunItem, len(rows))
+	for i, res := range rows {
+		items[i] = runItem(res)
+	}
+	// What has happened is recorded even when the run is being stopped.
+	return m.Store.Tx(context.WithoutCancel(m.ctx), func(tx *state.Tx) error {
+		if write != nil {
+			if err := write(tx); err != nil {
+				return err
+			}
+		}
+		if len(items) == 0 {
+			return nil
+		}
+		return tx.PutRunItems(m.Run, items)
+	})
+}
+
+func (m *mirrorRun) flushResults() error { return m.commit(nil, nil) }
+
+// done takes committed results into the counts.
+func (m *mirrorRun) done(results []Result) {
+	m.mu.Lock()
+	for i := range results {
+		m.counts.add(&results[i])
+		m.total.ItemsDone++
+		delete(m.inFlight, results[i].ItemID)
+	}
+	m.mu.Unlock()
+	for _, res := range results {
+		m.record(res)
+	}
+	m.progress()
+}
+
+func runItem(r Result) state.RunItem {
+	return state.RunItem{
+		Mirror: r.Mirror, Item: state.ItemID(r.ItemID), Path: string(r.Path), Action: string(r.Action),
+		Outcome: string(r.Outcome), Code: r.Code, Message: r.Message, RequestID: r.RequestID,
+		Verdict: state.Verdict(r.Verdict), Hash: r.Hash, SHA256: r.SHA256, ETag: r.ETag,
+		Bytes: r.Bytes, Duration: r.Duration, At: r.At,
+	}
+}
+
+// progress tells the observer how far the mirror is.
+func (m *mirrorRun) progress() {
+	if m.Observer == nil {
+		return
+	}
+	m.mu.Lock()
+	p := m.total
+	p.Counts, p.Failed = m.counts, m.counts.Failed
+	for _, name := range m.inFlight {
+		p.ActiveNames = append(p.ActiveNames, name)
+	}
+	m.mu.Unlock()
+	slices.Sort(p.ActiveNames)
+	m.Observer.Progress(p)
+}
+
+// fileMode is that of the policy, or 0600 (I-21).
+func fileMode(p plan.Policy) fs.FileMode {
+	if p.FileMode != 0 {
+		return fs.FileMode(p.FileMode) & 0o666
+	}
+	return 0o600
+}
