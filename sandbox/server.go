@@ -124,7 +124,8 @@ func (s *Server) serve(ctx context.Context, addr string, config *tls.Config, h h
 	if err != nil {
 		return "", err
 	}
-	srv := &http.Server{Handler: h, TLSConfig: config, ReadHeaderTimeout: 30 * time.Second, ErrorLog: log.New(io.Discard, "", 0),
+	// net/http writes to the configuration it is given, so each server has one of its own.
+	srv := &http.Server{Handler: h, TLSConfig: config.Clone(), ReadHeaderTimeout: 30 * time.Second, ErrorLog: log.New(io.Discard, "", 0),
 		BaseContext: func(net.Listener) context.Context { return ctx }}
 	s.servers = append(s.servers, srv)
 	s.running.Go(func() {
