@@ -89,12 +89,32 @@ func connect(t *config.Tenant, with connecting) (*client, error) {
 
 // signIn fills the options for a real tenant, or one on a custom endpoint.
 func signIn(t *config.Tenant, o *graph.Options) error {
-	cloud, _ := graph.CloudByName(t.Environment)
-	if t.Environment == "custom" {
-		cloud = graph.Cloud{Name: "custom", Login: t.Endpoints.Login, Graph: t.Endpoints.Graph}
-		o.AllowLoopback = true
+	o.Cloud, o.AllowLoopback = cloudOf(t), t.Environment == "custom"
+	a, pool, err := authConfig(t)
+	if err != nil {
+		return err
 	}
-	o.Cloud = cloud
+	o.RootCAs = pool
+	tokens, err := auth.New(a)
+	if err != nil {
+		return err
+	}
+	o.Tokens = tokens
+	return nil
+}
+
+func cloudOf(t *config.Tenant) graph.Cloud {
+	if t.Environment == "custom" {
+		return graph.Cloud{Name: "custom", Login: t.Endpoints.Login, Graph: t.Endpoints.Graph}
+	}
+	cloud, _ := graph.CloudByName(t.Environment)
+	return cloud
+}
+
+// authConfig says how to sign in to a tenant. The pool is nil unless the endpoints have an
+// authority of their own.
+func authConfig(t *config.Tenant) (auth.Config, *x509.CertPool, error) {
+	cloud := cloudOf(t)
 	a := auth.Config{
 		Method: auth.Method(t.Auth.Method), TenantID: t.TenantID, Login: cloud.Login, Graph: cloud.Graph,
 		ClientID:       t.Auth.ClientID,
@@ -108,23 +128,18 @@ func signIn(t *config.Tenant, o *graph.Options) error {
 	if a.ClientSecret = secretFunc(t.Auth.ClientSecret); a.ClientSecret == nil && t.Auth.ClientSecretFile != "" {
 		a.ClientSecret = auth.SecretFile(t.Auth.ClientSecretFile)
 	}
-	if t.Endpoints.CAFile != "" {
-		pool, err := readCA(t.Endpoints.CAFile)
-		if err != nil {
-			return err
-		}
-		o.RootCAs = pool
-		a.HTTPClient = &http.Client{Transport: &http.Transport{
-			Proxy:           http.ProxyFromEnvironment,
-			TLSClientConfig: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12},
-		}}
+	if t.Endpoints.CAFile == "" {
+		return a, nil, nil
 	}
-	tokens, err := auth.New(a)
+	pool, err := readCA(t.Endpoints.CAFile)
 	if err != nil {
-		return err
+		return a, nil, err
 	}
-	o.Tokens = tokens
-	return nil
+	a.HTTPClient = &http.Client{Transport: &http.Transport{
+		Proxy:           http.ProxyFromEnvironment,
+		TLSClientConfig: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12},
+	}}
+	return a, pool, nil
 }
 
 // secretFunc hands a secret on without a copy of it lying about; nil if it is not set.

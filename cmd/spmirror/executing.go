@@ -442,7 +442,10 @@ func (s *session) report(ctx context.Context, c *cli.Command, r *apply.Report, f
 	if s.events != nil {
 		return s.events.Error()
 	}
-	return s.out.ApplyReport(r, view.ReportOptions{PlanFile: file})
+	if err := s.out.ApplyReport(r, view.ReportOptions{PlanFile: file}); err != nil {
+		return err
+	}
+	return s.showOutputs(ctx)
 }
 
 func (s *session) writeReport(ctx context.Context, path string, r *apply.Report) error {
