@@ -99,6 +99,7 @@ const (
 	BlockedOrphan        Reason = "parent_unknown"
 	BlockedUnknown       Reason = "type_unknown"
 	BlockedIncomplete    Reason = "source_incomplete"
+	BlockedHolding       Reason = "holds_blocked_items"
 )
 
 // Skip says why an observed item is outside a mirror without being a change.
