@@ -32,6 +32,7 @@ type Options struct {
 	Backups  int              // backups to keep when a migration makes one; 0 means 5
 	Now      func() time.Time // the clock; nil means time.Now
 
+	Faults     Faults      // tests: stop the program at a transaction
 	formats    []migration // tests: other migrations
 	fileSystem func(dir string) (name string, local bool, err error)
 }

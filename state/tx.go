@@ -52,11 +52,34 @@ func (s *Store) Tx(ctx context.Context, f func(*Tx) error) (err error) {
 			return err
 		}
 	}
+	if err := s.fault(OpCommit); err != nil {
+		return err
+	}
 	if err := s.writer.run("COMMIT"); err != nil {
 		return fmt.Errorf("commit: %w", err)
 	}
 	committed = true
-	return nil
+	return s.fault(OpCommitted)
+}
+
+// Faults lets a test stop the program at an exact transaction, as target.Faults does at an exact operation on the disk. Production code
+// has none.
+type Faults interface {
+	// Before is called ahead of every commit with OpCommit, where an error rolls back, and after it with OpCommitted.
+	Before(op string) error
+}
+
+// Names of the operations that pass through [Faults].
+const (
+	OpCommit    = "commit"
+	OpCommitted = "committed"
+)
+
+func (s *Store) fault(op string) error {
+	if s.options.Faults == nil {
+		return nil
+	}
+	return s.options.Faults.Before(op)
 }
 
 // rollback ends the transaction unless SQLite has done so itself, as it does on a full disk.
