@@ -191,6 +191,12 @@ func (d *Dir) Remove(rel RelPath, expect Fingerprint) error {
 	if _, err := expected("remove", src, expect); err != nil {
 		return fail("remove", rel, err)
 	}
+	if rel.Dir() == stagingDir { // a displaced file is out of everybody's reach already
+		if err := d.unlink(src); err != nil {
+			return fail("remove", rel, err)
+		}
+		return d.dirtied(src)
+	}
 	aside, err := d.toSwap(d.stagingPlace(StageName("remove "+string(rel))), func(swap place) error { return d.moveFree(src, swap) })
 	if err != nil {
 		return fail("remove", rel, err)
