@@ -1,0 +1,707 @@
+package apply
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"io/fs"
+	"iter"
+	"maps"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/spmirror/spmirror/graph"
+	"github.com/spmirror/spmirror/graph/quickxor"
+	"github.com/spmirror/spmirror/plan"
+	"github.com/spmirror/spmirror/state"
+	"github.com/spmirror/spmirror/target"
+)
+
+var (
+	testTime = time.Date(2026, 11, 22, 6, 0, 0, 0, time.UTC)
+	errLine  = errors.New("connection reset by a test")
+)
+
+// node is one item of the source.
+type node struct {
+	id, parent, name string
+	folder           bool
+	text             string
+	version, change  int // of content, and of anything
+	modified         time.Time
+	noHash, noSize   bool
+	hash             string // announced in place of the right one
+	gone             bool   // 404, although it was listed
+	malware          bool
+}
+
+func (n *node) item() graph.Item {
+	it := graph.Item{
+		Drive: "drive", ID: graph.ItemID(n.id), Parent: graph.ItemID(n.parent), Name: n.name, HasName: true,
+		Size: int64(len(n.text)), ETag: fmt.Sprintf("e%s-%d", n.id, n.change), CTag: fmt.Sprintf("c%s-%d", n.id, n.version),
+		QuickXorHash: cmp.Or(n.hash, quick(n.text)), Modified: n.modified, Facets: graph.File,
+		DownloadURL: graph.NewSecretURL(fmt.Sprintf("https://host.example/%s?v=%d", n.id, n.version)),
+	}
+	if n.noHash {
+		it.QuickXorHash = ""
+	}
+	if n.noSize {
+		it.Size = -1
+	}
+	if n.malware {
+		it.Facets |= graph.Malware
+	}
+	if n.folder {
+		it.Facets, it.QuickXorHash, it.Size, it.DownloadURL = graph.Folder, "", 0, graph.SecretURL{}
+	}
+	return it
+}
+
+func (n *node) row() state.Item {
+	it := n.item()
+	row := state.Item{
+		ID: state.ItemID(it.ID), Parent: state.ItemID(it.Parent), Name: it.Name, Class: state.File, Size: it.Size,
+		Modified: it.Modified, ETag: it.ETag, CTag: it.CTag, Hash: it.QuickXorHash,
+	}
+	switch {
+	case n.folder:
+		row.Class, row.Size = state.Folder, 0
+	case n.malware:
+		row.Class = state.Malware
+	}
+	return row
+}
+
+func quick(text string) string {
+	_, sum := hashes(text)
+	return sum
+}
+
+func hashes(text string) (sha, quickXor string) {
+	s := sha256.Sum256([]byte(text))
+	q := quickxor.New()
+	io.WriteString(q, text)
+	return hex.EncodeToString(s[:]), base64.StdEncoding.EncodeToString(q.Sum(nil))
+}
+
+// tenant is a small source: items with content, requests counted, answers bent by
+// the test.
+type tenant struct {
+	mu    sync.Mutex
+	nodes map[string]*node
+	clock time.Time
+	made  int
+
+	items, opens, addresses int
+	bytes                   int64
+	// onItem and onOpen may answer a request themselves.
+	onItem func(n *node, nth int) (graph.Item, error, bool)
+	onOpen func(n *node, q graph.ContentRequest, nth int) (*graph.Content, error, bool)
+}
+
+func newTenant() *tenant {
+	return &tenant{nodes: make(map[string]*node), clock: testTime}
+}
+
+// put adds or changes a file at a path, making folders.
+func (s *tenant) put(path, text string) *node {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.clock = s.clock.Add(time.Minute)
+	if n := s.at(path); n != nil {
+		n.text, n.modified = text, s.clock
+		n.version, n.change = n.version+1, n.change+1
+		return n
+	}
+	dir, name := split(path)
+	return s.add(&node{parent: s.dir(dir), name: name, text: text})
+}
+
+func (s *tenant) add(n *node) *node {
+	s.made++
+	n.id, n.version, n.change, n.modified = fmt.Sprintf("i%04d", s.made), 1, 1, s.clock
+	s.nodes[n.id] = n
+	return n
+}
+
+func (s *tenant) mkdir(path string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.dir(path)
+}
+
+func (s *tenant) dir(path string) string {
+	if path == "" {
+		return "root"
+	}
+	if n := s.at(path); n != nil {
+		return n.id
+	}
+	up, name := split(path)
+	return s.add(&node{parent: s.dir(up), name: name, folder: true}).id
+}
+
+func split(path string) (dir, name string) {
+	i := strings.LastIndexByte(path, '/')
+	return path[:max(i, 0)], path[i+1:]
+}
+
+func (s *tenant) at(path string) *node {
+	for _, n := range s.nodes {
+		if s.path(n) == path {
+			return n
+		}
+	}
+	return nil
+}
+
+func (s *tenant) path(n *node) string {
+	if up := s.nodes[n.parent]; up != nil {
+		return s.path(up) + "/" + n.name
+	}
+	return n.name
+}
+
+// move renames or moves an item. The place may be taken until the edits are done.
+func (s *tenant) move(n *node, to string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	dir, name := split(to)
+	n.parent, n.name = s.dir(dir), name
+	n.change++
+}
+
+func (s *tenant) find(path string) *node {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := s.at(path)
+	if n == nil {
+		panic("no item at " + path)
+	}
+	return n
+}
+
+func (s *tenant) remove(path string) {
+	n := s.find(path)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for id, other := range s.nodes {
+		for at := other; at != nil; at = s.nodes[at.parent] {
+			if at == n {
+				defer delete(s.nodes, id)
+			}
+		}
+	}
+}
+
+// tree is what a mirror of the source holds: text by path, "/" for folders.
+func (s *tenant) tree() map[string]string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := make(map[string]string)
+	for _, n := range s.nodes {
+		if n.malware {
+			continue
+		}
+		out[s.path(n)] = n.text
+		if n.folder {
+			out[s.path(n)] = "/"
+		}
+	}
+	return out
+}
+
+func notFound() error {
+	return &graph.Error{Op: "get item", Status: http.StatusNotFound, Code: "itemNotFound"}
+}
+
+func (s *tenant) Item(_ context.Context, _ graph.DriveID, id graph.ItemID) (graph.Item, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.items++
+	n := s.nodes[string(id)]
+	if n == nil || n.gone {
+		return graph.Item{}, notFound()
+	}
+	if s.onItem != nil {
+		if it, err, mine := s.onItem(n, s.items); mine {
+			return it, err
+		}
+	}
+	return n.item(), nil
+}
+
+func (s *tenant) DownloadURL(_ context.Context, _ graph.DriveID, id graph.ItemID) (graph.SecretURL, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.addresses++
+	n := s.nodes[string(id)]
+	if n == nil {
+		return graph.SecretURL{}, notFound()
+	}
+	return n.item().DownloadURL, nil
+}
+
+func (s *tenant) Open(_ context.Context, q graph.ContentRequest) (*graph.Content, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.opens++
+	id, _, _ := strings.Cut(strings.TrimPrefix(q.URL.Reveal(), "https://host.example/"), "?")
+	n := s.nodes[id]
+	if n == nil {
+		return nil, &graph.Error{Op: "open content", Status: http.StatusNotFound, Host: "host.example"}
+	}
+	if s.onOpen != nil {
+		if c, err, mine := s.onOpen(n, q, s.opens); mine {
+			return c, err
+		}
+	}
+	return s.serve(n, q), nil
+}
+
+// serve answers as a good host does.
+func (s *tenant) serve(n *node, q graph.ContentRequest) *graph.Content {
+	rest := n.text[q.Offset:]
+	return &graph.Content{
+		Body: &counted{Reader: strings.NewReader(rest), s: s}, Status: http.StatusOK, Offset: q.Offset, Total: int64(len(n.text)),
+		Length: int64(len(rest)), ETag: n.item().ETag,
+	}
+}
+
+// counted counts the bytes that are read of a body.
+type counted struct {
+	io.Reader
+	s *tenant
+}
+
+func (c *counted) Read(p []byte) (int, error) {
+	n, err := c.Reader.Read(p)
+	c.s.mu.Lock()
+	c.s.bytes += int64(n)
+	c.s.mu.Unlock()
+	return n, err
+}
+
+func (c *counted) Close() error { return nil }
+
+// body is a Content with any text and error at its end.
+func body(text string, end error, offset, total int64) *graph.Content {
+	r := io.Reader(strings.NewReader(text))
+	if end != nil {
+		r = io.MultiReader(r, failing{end})
+	}
+	return &graph.Content{Body: io.NopCloser(r), Status: http.StatusOK, Offset: offset, Total: total, Length: -1}
+}
+
+type failing struct{ err error }
+
+func (f failing) Read([]byte) (int, error) { return 0, f.err }
+
+func (s *tenant) resetCounts() {
+	s.mu.Lock()
+	s.items, s.opens, s.addresses, s.bytes = 0, 0, 0, 0
+	s.mu.Unlock()
+}
+
+// world is one mirror of a tenant: a real state and a real target.
+type world struct {
+	t       testing.TB
+	tenant  *tenant
+	base    string
+	store   *state.Store
+	dir     *target.Dir
+	key     state.MirrorKey
+	drive   state.DriveKey
+	policy  plan.Policy
+	narrow  []string // -target-path
+	clock   time.Time
+	addr    *Addresses
+	workers int
+	fast    bool
+
+	checkpoint int64
+	diskFaults target.Faults
+	rowFaults  state.Faults
+}
+
+func newWorld(t testing.TB) *world {
+	w := &world{t: t, tenant: newTenant(), base: t.TempDir(), clock: testTime.Add(time.Hour), workers: 4}
+	w.policy = plan.Policy{
+		OnRemoteDelete: "trash", OnDeselect: "forget", OnLocalChange: "restore", OnUntracked: "adopt", OnSuperseded: "skip",
+		Verify: "quickxor", Unverifiable: "accept", Notebooks: "skip", Shortcuts: "skip", Times: true, TrashEnabled: true, TrashRetention: "30d",
+	}
+	store, err := state.Create(context.Background(), filepath.Join(w.base, "state.db"), state.Options{})
+	w.check(err)
+	lineage := store.Lineage()
+	w.check(store.Tx(context.Background(), func(tx *state.Tx) (err error) {
+		if w.drive, err = tx.PutDrive(state.Drive{Tenant: "contoso", ID: "drive", Name: "Documents", Root: "root"}); err != nil {
+			return err
+		}
+		w.key, err = tx.PutMirror(state.Mirror{Address: "mirror.m", Drive: w.drive, Folder: "root", Target: w.root(), Created: w.clock})
+		return err
+	}))
+	w.check(store.Close())
+	w.check(target.Init(w.root(), target.NewMarker(lineage, "mirror.m", "drive", w.clock)))
+	w.open()
+	t.Cleanup(w.close)
+	return w
+}
+
+func (w *world) root() string { return filepath.Join(w.base, "mirror") }
+
+func (w *world) check(err error) {
+	w.t.Helper()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *world) open() {
+	w.t.Helper()
+	var err error
+	w.store, err = state.Open(context.Background(), filepath.Join(w.base, "state.db"), state.Options{Faults: w.rowFaults})
+	w.check(err)
+	w.dir, err = target.Open(w.root(), target.Marker{}, target.WithSync(target.SyncNone), target.WithFaults(w.diskFaults),
+		target.WithQuickXor(func() hash.Hash { return quickxor.New() }))
+	w.check(err)
+}
+
+func (w *world) close() {
+	w.dir.Close()
+	w.store.Close()
+}
+
+// reopen is what a new process does.
+func (w *world) reopen() {
+	w.close()
+	w.open()
+}
+
+// observe puts the tenant's items into the state, as a full enumeration.
+func (w *world) observe() {
+	w.t.Helper()
+	items := []state.Item{{ID: "root", Name: "root", Class: state.Root}}
+	w.tenant.mu.Lock()
+	for _, id := range slices.Sorted(maps.Keys(w.tenant.nodes)) {
+		n := w.tenant.nodes[id]
+		items = append(items, n.row())
+		if w.addr != nil {
+			it := n.item()
+			w.addr.Keep("drive", &it)
+		}
+	}
+	w.tenant.mu.Unlock()
+	w.check(w.store.Tx(context.Background(), func(tx *state.Tx) error {
+		if err := tx.BeginRound(w.drive, state.Round{Full: true}); err != nil {
+			return err
+		}
+		if err := tx.StagePage(w.drive, items, ""); err != nil {
+			return err
+		}
+		_, err := tx.MergeRound(w.drive, state.Merge{DeltaLink: "https://graph.example/delta", At: w.clock})
+		return err
+	}))
+}
+
+// plan observes the source and makes a plan.
+func (w *world) plan() *plan.Plan {
+	w.t.Helper()
+	w.observe()
+	return w.planOnly()
+}
+
+func (w *world) planOnly() *plan.Plan {
+	w.t.Helper()
+	ctx := context.Background()
+	row, _, err := w.store.MirrorByAddress(ctx, "mirror.m")
+	w.check(err)
+	drive, _, err := w.store.DriveByID(ctx, "contoso", "drive")
+	w.check(err)
+	files, folders, size, err := w.store.EntryCount(ctx, w.key)
+	w.check(err)
+	m := &plan.Mirror{
+		Address: "mirror.m", Policy: w.policy,
+		Source:     plan.SourceRef{Tenant: "contoso", DriveID: "drive", FolderID: "root"},
+		Target:     plan.TargetRef{Path: w.root()},
+		Generation: plan.GenerationRef{Base: row.Generation, Observed: plan.Generation(drive.Generation)},
+		Listing:    plan.Listing{Complete: true},
+		Tracked:    plan.Sum{Items: files + folders, Files: files, Folders: folders, Bytes: size},
+	}
+	header := &plan.Header{Mode: plan.ModeNormal, Options: plan.Options{TargetPaths: w.narrow}}
+	draft, err := plan.NewDraft(header, w.t.TempDir())
+	w.check(err)
+	draft.Mirror(m)
+	req := plan.Request{
+		Mirror: m, Full: true, Store: planStore(w.store, row), Disk: disk{w.dir}, Only: w.narrow, Verify: plan.VerifyStat,
+		Names: names{target.Naming{Folding: w.dir.Capabilities().Folding}}, Emit: draft.Add, Drift: draft.AddDrift,
+	}
+	if settled, ok := DecodeSettled(row.Select); ok {
+		req.Previous, req.PreviousFolder = &settled.Select, "root"
+	}
+	w.check(req.Run(ctx))
+	p := draft.Finish(w.clock, nil, nil)
+	w.t.Cleanup(func() { p.Close() })
+	return p
+}
+
+// apply executes a plan; since is the first run of the plan, zero for this one.
+func (w *world) apply(ctx context.Context, p *plan.Plan, since state.RunID) (*Report, state.RunID, error) {
+	w.t.Helper()
+	var run state.RunID
+	err := w.store.Tx(context.Background(), func(tx *state.Tx) (err error) {
+		if run, err = tx.BeginRun(state.Run{Kind: "apply", Started: w.clock}); err != nil || since != 0 {
+			return err
+		}
+		return tx.AdvanceMirror(w.key)
+	})
+	if err != nil {
+		return nil, cmp.Or(since, run), err
+	}
+	job := Job{
+		Store: w.store, Header: p.Header, Changes: p, Run: run, Workers: w.workers, FailFast: w.fast, Addresses: w.addr,
+		Mirrors: map[string]*Mirror{"mirror.m": {Plan: p.Mirrors[0], Key: w.key, Source: w.tenant, Dir: w.dir, Since: cmp.Or(since, run)}},
+		Now:     func() time.Time { return w.clock }, checkpoint: w.checkpoint,
+	}
+	report, err := job.Execute(ctx)
+	return report, cmp.Or(since, run), err
+}
+
+// sync plans and applies, and wants everything to be done.
+func (w *world) sync() *Report {
+	w.t.Helper()
+	r := w.run()
+	if r.Counts.Incomplete() {
+		w.t.Fatalf("the apply is incomplete: %+v", r.Problems)
+	}
+	return r
+}
+
+// run plans and applies, and wants every change to have a result.
+func (w *world) run() *Report {
+	w.t.Helper()
+	p := w.plan()
+	return w.execute(p)
+}
+
+func (w *world) execute(p *plan.Plan) *Report {
+	w.t.Helper()
+	r, _, err := w.apply(w.t.Context(), p, 0)
+	w.check(err)
+	w.conserved(p, r)
+	return r
+}
+
+// conserved wants the counts of a report to add up to the plan (I-51).
+func (w *world) conserved(p *plan.Plan, r *Report) {
+	w.t.Helper()
+	c := r.Counts
+	done := c.Added + c.Changed + c.Destroyed + c.Forgotten + c.Adopted
+	planned := p.Totals.Changes() + p.Totals.Count(plan.Blocked)
+	if done+c.Failed+c.Superseded+c.Postponed+c.Blocked != planned {
+		w.t.Errorf("%d changes are planned, the results are %+v", planned, c)
+	}
+	var recorded int64
+	for _, err := range w.store.RunItems(w.t.Context(), state.RunID(r.Run)) {
+		w.check(err)
+		recorded++
+	}
+	if recorded != planned {
+		w.t.Errorf("%d changes are planned, %d results are recorded", planned, recorded)
+	}
+}
+
+// disk is what lies in the mirror: text by path, "/" for folders.
+func (w *world) disk() map[string]string {
+	w.t.Helper()
+	out := make(map[string]string)
+	w.check(filepath.WalkDir(w.root(), func(name string, d fs.DirEntry, err error) error {
+		rel := filepath.ToSlash(strings.TrimPrefix(strings.TrimPrefix(name, w.root()), "/"))
+		switch {
+		case err != nil || rel == "":
+			return err
+		case rel == ".spmirror":
+			return fs.SkipDir
+		case d.IsDir():
+			out[rel] = "/"
+			return nil
+		}
+		data, err := os.ReadFile(name)
+		out[rel] = string(data)
+		return err
+	}))
+	return out
+}
+
+// same wants the mirror to be the tree of the source, tidy and settled.
+func (w *world) same() {
+	w.t.Helper()
+	w.equal(w.tenant.tree())
+	w.settled()
+}
+
+func (w *world) equal(want map[string]string) {
+	w.t.Helper()
+	got := w.disk()
+	for _, path := range slices.Sorted(maps.Keys(want)) {
+		if text, ok := got[path]; !ok || text != want[path] {
+			w.t.Errorf("%q holds %.40q (there: %v), want %.40q", path, text, ok, want[path])
+		}
+	}
+	for _, path := range slices.Sorted(maps.Keys(got)) {
+		if _, ok := want[path]; !ok {
+			w.t.Errorf("%q is not at the source: %.40q", path, got[path])
+		}
+	}
+}
+
+// settled wants nothing to be left over: no change in the next plan, nothing in
+// staging, nothing parked, no intents, no partials.
+func (w *world) settled() {
+	w.t.Helper()
+	p := w.plan()
+	for c, err := range p.Changes() {
+		w.check(err)
+		if c.Action() != plan.Blocked {
+			w.t.Errorf("the next plan has %s %s (%s)", c.Action(), c.Path, c.Reason)
+		}
+	}
+	w.tidy()
+}
+
+func (w *world) tidy() {
+	w.t.Helper()
+	for _, name := range []string{"staging", "park"} {
+		list, err := os.ReadDir(filepath.Join(w.root(), ".spmirror", name))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			w.t.Fatal(err)
+		}
+		for _, e := range list {
+			w.t.Errorf("%s is left in %s", e.Name(), name)
+		}
+	}
+	for in, err := range w.store.Intents(w.t.Context(), w.key) {
+		w.check(err)
+		w.t.Errorf("intent %+v is left", in)
+	}
+	for p, err := range w.store.Partials(w.t.Context(), w.key) {
+		w.check(err)
+		w.t.Errorf("partial of %s is left", p.Item)
+	}
+	rows := make(map[string]bool)
+	for row, err := range w.store.Trash(w.t.Context(), w.key) {
+		w.check(err)
+		rows[row.Path] = true
+	}
+	for f, err := range w.dir.TrashDir().List(w.t.Context()) {
+		w.check(err)
+		if !rows[string(f.Path)] {
+			w.t.Errorf("%s is in the trash without a row", f.Path)
+		}
+		delete(rows, string(f.Path))
+	}
+	for path := range rows {
+		w.t.Errorf("the row of %s has no file in the trash", path)
+	}
+}
+
+// trashed returns the texts in the trash.
+func (w *world) trashed() []string {
+	w.t.Helper()
+	var out []string
+	for f, err := range w.dir.TrashDir().List(w.t.Context()) {
+		w.check(err)
+		data, err := os.ReadFile(filepath.Join(w.root(), string(f.Path)))
+		w.check(err)
+		out = append(out, string(data))
+	}
+	slices.Sort(out)
+	return out
+}
+
+// write changes a local file behind spmirror's back.
+func (w *world) write(path, text string) {
+	w.t.Helper()
+	name := filepath.Join(w.root(), path)
+	w.check(os.MkdirAll(filepath.Dir(name), 0o700))
+	w.check(os.WriteFile(name, []byte(text), 0o600))
+}
+
+func (w *world) pending() map[string]string {
+	w.t.Helper()
+	out := make(map[string]string)
+	for p, err := range w.store.PendingItems(w.t.Context(), w.key) {
+		w.check(err)
+		out[p.Path] = p.Code
+	}
+	return out
+}
+
+// problems are the codes of what was not done, by path.
+func problems(r *Report) map[string]string {
+	out := make(map[string]string)
+	for _, p := range r.Problems {
+		out[string(p.Path)] = p.Code
+	}
+	return out
+}
+
+// wantProblems wants exactly these codes.
+func wantProblems(t testing.TB, r *Report, want map[string]string) {
+	t.Helper()
+	if got := problems(r); !maps.Equal(got, want) {
+		t.Errorf("problems are %v, want %v: %+v", got, want, r.Problems)
+	}
+}
+
+// random is text that no other seed gives.
+func random(seed, size int) string {
+	var out bytes.Buffer
+	for i := 0; out.Len() < size; i++ {
+		sum := sha256.Sum256(fmt.Appendf(nil, "%d/%d", seed, i))
+		out.Write(sum[:])
+	}
+	return out.String()[:size]
+}
+
+func collect[T any](t testing.TB, seq iter.Seq2[T, error]) []T {
+	t.Helper()
+	var out []T
+	for v, err := range seq {
+		if err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, v)
+	}
+	return out
+}
+
+// texts reads every file of a directory tree.
+func texts(t testing.TB, fsys fs.FS) []string {
+	t.Helper()
+	var out []string
+	err := fs.WalkDir(fsys, ".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		data, err := fs.ReadFile(fsys, name)
+		out = append(out, string(data))
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}

@@ -1,0 +1,204 @@
+package apply
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"iter"
+	"slices"
+
+	"github.com/spmirror/spmirror/plan"
+	"github.com/spmirror/spmirror/state"
+	"github.com/spmirror/spmirror/target"
+)
+
+// The planner reads state and disk through interfaces of its own. These are the
+// ones of the program, so that the plans of the tests are real ones.
+
+// planStore is the state of one mirror as the planner reads it.
+func planStore(s *state.Store, m state.Mirror) plan.Store {
+	return plan.Store{Inventory: pairs{s, m}, Observed: observed{s, m}, Applied: applied{s, m}}
+}
+
+type pairs struct {
+	store  *state.Store
+	mirror state.Mirror
+}
+
+func (p pairs) All(ctx context.Context) iter.Seq2[plan.Pair, error] {
+	return planPairs(p.store.PairsAll(ctx, p.mirror))
+}
+
+func (p pairs) Since(ctx context.Context, g plan.Generation) iter.Seq2[plan.Pair, error] {
+	return planPairs(p.store.PairsSince(ctx, p.mirror, state.Generation(g)))
+}
+
+func (p pairs) Of(ctx context.Context, ids []plan.ItemID) iter.Seq2[plan.Pair, error] {
+	list := make([]state.ItemID, len(ids))
+	for i, id := range ids {
+		list[i] = state.ItemID(id)
+	}
+	return planPairs(p.store.PairsOf(ctx, p.mirror, slices.Values(list)))
+}
+
+// planPairs converts into the same three values again and again: a pair is valid
+// until the next one.
+func planPairs(seq iter.Seq2[state.Pair, error]) iter.Seq2[plan.Pair, error] {
+	return func(yield func(plan.Pair, error) bool) {
+		var item plan.Item
+		var entry plan.Entry
+		var pending plan.Pending
+		for p, err := range seq {
+			var out plan.Pair
+			if p.Item != nil {
+				item = planItem(p.Item)
+				out.Item = &item
+			}
+			if p.Entry != nil {
+				entry = planEntry(p.Entry)
+				out.Entry = &entry
+			}
+			if p.Pending != nil {
+				pending = plan.Pending{Item: plan.ItemID(p.Pending.Item), Action: p.Pending.Action, Code: p.Pending.Code, Reason: p.Pending.Reason}
+				out.Pending = &pending
+			}
+			if !yield(out, err) {
+				return
+			}
+		}
+	}
+}
+
+var planClasses = [...]plan.Class{
+	state.Unknown: plan.ClassUnknown, state.File: plan.ClassFile, state.Folder: plan.ClassFolder, state.Root: plan.ClassRoot,
+	state.Package: plan.ClassPackage, state.PackagePart: plan.ClassPackagePart, state.Shortcut: plan.ClassShortcut,
+	state.Bundle: plan.ClassBundle, state.Malware: plan.ClassMalware,
+}
+
+func planItem(i *state.Item) plan.Item {
+	return plan.Item{
+		ID: plan.ItemID(i.ID), Parent: plan.ItemID(i.Parent), Name: i.Name, Class: planClasses[i.Class], Size: i.Size,
+		Modified: i.Modified, ETag: i.ETag, CTag: i.CTag, Hash: i.Hash, ModifiedBy: i.ModifiedBy, Note: i.Note,
+	}
+}
+
+func planEntry(e *state.Entry) plan.Entry {
+	return plan.Entry{
+		Item: plan.ItemID(e.Item), Parent: plan.ItemID(e.Parent), Name: e.Name, Fold: e.Fold, Folder: e.Folder,
+		Size: e.Size, MTime: e.MTime, Inode: e.Inode, Hash: e.Hash, SHA256: e.SHA256,
+		RemoteHash: e.RemoteHash, RemoteSize: e.RemoteSize, Modified: e.Modified,
+		ETag: e.ETag, CTag: e.CTag, Verdict: string(e.Verdict),
+	}
+}
+
+type observed struct {
+	store  *state.Store
+	mirror state.Mirror
+}
+
+func (o observed) Item(ctx context.Context, id plan.ItemID) (plan.Item, bool, error) {
+	i, ok, err := o.store.Item(ctx, o.mirror.Drive, state.ItemID(id))
+	return planItem(&i), ok, err
+}
+
+func (o observed) Folders(ctx context.Context) iter.Seq2[plan.Item, error] {
+	return mapped(o.store.Folders(ctx, o.mirror.Drive), func(i state.Item) plan.Item { return planItem(&i) })
+}
+
+func (o observed) Children(ctx context.Context, folder plan.ItemID) iter.Seq2[plan.Item, error] {
+	return mapped(o.store.Children(ctx, o.mirror.Drive, state.ItemID(folder)), func(i state.Item) plan.Item { return planItem(&i) })
+}
+
+func (o observed) Subtree(ctx context.Context, folder plan.ItemID) iter.Seq2[plan.ItemID, error] {
+	return mapped(o.store.Subtree(ctx, o.mirror, state.ItemID(folder)), func(p state.Pair) plan.ItemID { return plan.ItemID(p.ID()) })
+}
+
+type applied struct {
+	store  *state.Store
+	mirror state.Mirror
+}
+
+func (a applied) Entry(ctx context.Context, id plan.ItemID) (plan.Entry, bool, error) {
+	e, ok, err := a.store.Entry(ctx, a.mirror.Key, state.ItemID(id))
+	return planEntry(&e), ok, err
+}
+
+func (a applied) EntryAt(ctx context.Context, parent plan.ItemID, fold string) (plan.Entry, bool, error) {
+	e, ok, err := a.store.EntryAt(ctx, a.mirror.Key, state.ItemID(parent), fold)
+	return planEntry(&e), ok, err
+}
+
+func (a applied) Folders(ctx context.Context) iter.Seq2[plan.Entry, error] {
+	return mapped(a.store.EntryFolders(ctx, a.mirror.Key), func(e state.Entry) plan.Entry { return planEntry(&e) })
+}
+
+func (a applied) ByParent(ctx context.Context) iter.Seq2[plan.Entry, error] {
+	return mapped(a.store.EntriesByParent(ctx, a.mirror.Key), func(e state.Entry) plan.Entry { return planEntry(&e) })
+}
+
+func (a applied) Below(ctx context.Context, folder plan.ItemID) iter.Seq2[plan.ItemID, error] {
+	return mapped(a.store.EntrySubtree(ctx, a.mirror, state.ItemID(folder)), func(p state.Pair) plan.ItemID { return plan.ItemID(p.ID()) })
+}
+
+func (a applied) Children(ctx context.Context, folder plan.ItemID) iter.Seq2[plan.Entry, error] {
+	return mapped(a.store.EntryChildren(ctx, a.mirror.Key, state.ItemID(folder)), func(e state.Entry) plan.Entry { return planEntry(&e) })
+}
+
+func mapped[A, B any](seq iter.Seq2[A, error], f func(A) B) iter.Seq2[B, error] {
+	return func(yield func(B, error) bool) {
+		for a, err := range seq {
+			if err != nil {
+				var zero B
+				yield(zero, err)
+				return
+			}
+			if !yield(f(a), nil) {
+				return
+			}
+		}
+	}
+}
+
+// disk is a target as the planner reads it.
+type disk struct{ dir *target.Dir }
+
+func (d disk) ReadDir(_ context.Context, dir plan.RelPath) ([]plan.Found, error) {
+	list, err := d.dir.ReadDir(target.RelPath(dir))
+	if errors.Is(err, target.ErrNotPlain) && !errors.Is(err, target.ErrCrossDevice) {
+		return nil, fmt.Errorf("%w: %w", fs.ErrNotExist, err) // a file or link has its place: nothing of ours lies below
+	}
+	if err != nil {
+		return nil, err
+	}
+	found := make([]plan.Found, len(list))
+	for i, f := range list {
+		found[i] = plan.Found{Name: string(f.Name), Kind: foundKind(f.Kind), Size: f.Size, MTime: f.MTime, Inode: f.Inode}
+	}
+	return found, nil
+}
+
+func foundKind(k target.Kind) plan.FoundKind {
+	switch k {
+	case target.KindFile:
+		return plan.FoundFile
+	case target.KindDir:
+		return plan.FoundDir
+	}
+	return plan.FoundOther
+}
+
+func (d disk) Hash(ctx context.Context, file plan.RelPath) (int64, string, string, error) {
+	fp, err := d.dir.Hash(ctx, target.RelPath(file))
+	return fp.Size, fp.QuickXor, fp.SHA256, err
+}
+
+// names is a target's naming as the planner uses it.
+type names struct{ target.Naming }
+
+func (n names) Local(remote string) (string, error) {
+	local, err := n.Naming.Local(remote)
+	return string(local), err
+}
+
+func (n names) Fold(local string) string { return n.Naming.Fold(target.LocalName(local)) }
