@@ -288,6 +288,7 @@ type Options struct {
 	NoRefresh   bool     `json:"refresh_false,omitempty"`
 	Full        bool     `json:"full,omitempty"`
 	Verify      string   `json:"verify,omitempty"`
+	DeleteFiles bool     `json:"delete_files,omitempty"`
 }
 
 // Narrowed reports whether the options leave part of the configuration out.

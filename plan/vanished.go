@@ -3,6 +3,7 @@ package plan
 import (
 	"context"
 	"fmt"
+	"slices"
 )
 
 // Gone is a mirror that the state knows and the configuration does not declare.
@@ -10,15 +11,19 @@ type Gone struct {
 	Address    string
 	Target     string
 	Generation int64
-	// Declared says that a removed block asks for it, so that no warning is due.
-	Declared bool
+	// Reason is why its items are forgotten; empty means that the configuration does not declare it.
+	Reason Reason
 }
 
 // ForgetMirror plans to stop tracking all that a vanished mirror has on disk. The
 // files stay: configuration that is gone never deletes (I-28).
 func ForgetMirror(ctx context.Context, d *Draft, applied Applied, g Gone) error {
+	reason := g.Reason
+	if reason == "" {
+		reason = MirrorRemoved
+	}
 	m := &Mirror{
-		Address: g.Address, Actions: []string{"forget"}, ActionReason: string(MirrorRemoved),
+		Address: g.Address, Actions: []string{"forget"}, ActionReason: string(reason),
 		Target: TargetRef{Path: g.Target}, Listing: Listing{Mode: "recorded", Complete: true}, Generation: GenerationRef{Base: g.Generation},
 	}
 	d.Mirror(m)
@@ -36,7 +41,7 @@ func ForgetMirror(ctx context.Context, d *Draft, applied Applied, g Gone) error 
 		}
 		err = d.Add(Change{
 			Mirror: g.Address, Path: path, ItemID: e.Item, Folder: e.Folder, Actions: []Action{Forget},
-			Cause: ByConfig, Reason: MirrorRemoved, Local: e.local(),
+			Cause: ByConfig, Reason: reason, Local: e.local(),
 		})
 		if err != nil {
 			return err
@@ -46,3 +51,6 @@ func ForgetMirror(ctx context.Context, d *Draft, applied Applied, g Gone) error 
 	m.Tracked = m.Summary[Forget]
 	return nil
 }
+
+// Forgotten reports whether the plan ends the tracking of the whole mirror.
+func (m *Mirror) Forgotten() bool { return slices.Equal(m.Actions, []string{"forget"}) }

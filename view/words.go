@@ -82,6 +82,7 @@ func phrases() map[plan.Reason]string {
 		plan.Deselected:           "no longer selected",
 		plan.MirrorAdded:          "new mirror",
 		plan.MirrorRemoved:        "mirror removed from the configuration",
+		plan.DestroyRequested:     "destroy was asked for",
 		plan.TargetMoved:          "target directory changed",
 		plan.ReplaceRequested:     "replacement requested",
 		plan.NewAtSource:          "new in SharePoint",

@@ -115,6 +115,7 @@ func commands(env *environment) []*cli.Command {
 		trashCommand(env),
 		statusCommand(env),
 		verifyCommand(env),
+		destroyCommand(env),
 		outputCommand(env),
 		consoleCommand(env),
 		loginCommand(env),

@@ -16,8 +16,9 @@ import (
 	"github.com/spmirror/spmirror/view"
 )
 
-func applyCommand(env *environment) *cli.Command {
-	flags := slices.Concat(planFlags(), configFlags(), outputFlags(), []cli.Flag{
+// applyFlags are the flags of apply and destroy.
+func applyFlags() []cli.Flag {
+	return slices.Concat(planFlags(), configFlags(), outputFlags(), []cli.Flag{
 		&cli.StringFlag{Name: "auto-approve", Usage: "do not ask; `GRADE` may be no-delete or add-only"},
 		&cli.BoolFlag{Name: "input", Value: true, Usage: "ask for approval; -input=false never asks"},
 		&cli.IntFlag{Name: "parallelism", Value: apply.DefaultWorkers, Usage: "download `N` files at a time"},
@@ -31,7 +32,10 @@ func applyCommand(env *environment) *cli.Command {
 		&cli.BoolFlag{Name: "compact", Usage: "one line for each mirror"},
 		&cli.BoolFlag{Name: "verbose", Usage: "list every change"},
 		&cli.IntFlag{Name: "list-limit", Usage: "list up to `N` items of each kind"},
-	})
+	}, destroyFlags())
+}
+
+func applyCommand(env *environment) *cli.Command {
 	return &cli.Command{
 		Name:      "apply",
 		Usage:     "carry out a saved plan, or plan and ask",
@@ -40,7 +44,7 @@ func applyCommand(env *environment) *cli.Command {
 			"shows the plan and asks. It can be interrupted at any time and goes on where it was.\n\n" +
 			"Exit codes: 0 ok, 1 error, 3 blocked by a guard or an approval rule, 4 some items are left\n" +
 			"over (run again), 5 the saved plan is refused, 6 locked, 7 declined, 130 interrupted.",
-		Flags:  flags,
+		Flags:  applyFlags(),
 		Action: func(ctx context.Context, c *cli.Command) error { return runApply(ctx, env, c) },
 	}
 }
@@ -102,7 +106,7 @@ func approves(grade string) bool { return grade != "" && grade != "false" }
 // refuseFlags refuses what a saved plan cannot honour: to ignore it would do
 // something else than was asked for (UX finding 6).
 func refuseFlags(c *cli.Command) error {
-	for _, name := range []string{"target", "target-path", "exclude", "replace", "refresh", "refresh-only", "full", "verify", "var", "var-file"} {
+	for _, name := range []string{"target", "target-path", "exclude", "replace", "refresh", "refresh-only", "full", "verify", "destroy", "delete-files", "var", "var-file"} {
 		if c.IsSet(name) {
 			return &problem{
 				code: "SPM0402", summary: fmt.Sprintf("-%s cannot be used with a saved plan", name),
@@ -165,6 +169,9 @@ func (s *session) applyFresh(ctx context.Context, c *cli.Command, o planOptions)
 	}
 	if p.Totals.Changes() == 0 {
 		if err := s.settleUnchanged(ctx, p); err != nil {
+			return err
+		}
+		if err := s.forgetEmptied(ctx, p.Header); err != nil {
 			return err
 		}
 		return planStatus(p.Header, false)

@@ -60,6 +60,8 @@ var ownCodes = []explanation{
 	{"SPM0407", "Saved plan is stale: the configuration changed", "The configuration or its variables are not those that the plan was made from."},
 	{"SPM0408", "Saved plan is stale: expired", "The plan is older than plan_max_age."},
 	{"SPM0409", "Saved plan is speculative", "The plan was made without the state and can be looked at only."},
+	{"SPM0410", "The plan is not covered by the reviewed one", "With -within the new plan may do less than the reviewed plan, never more or other things. Have the new plan reviewed and apply that."},
+	{"SPM0411", "The reviewed plan cannot be compared", "The plan given with -within stands on other ground than the new one: another state, configuration or scope."},
 	{"SPM0501", "The item could not be applied", "The message says why. The item stays pending and is tried again by the next run."},
 	{"SPM0502", "The content does not match", "The downloaded bytes have another hash or size than the source names, also after trying again. The old file stays. Office files that the service rewrites are kept with content { unverifiable = \"accept\" }."},
 	{"SPM0503", "The item changed since the plan", "The source's item is not the one that was reviewed any more. It is left out and part of the next plan; with on_superseded = \"latest\" the new version is taken."},

@@ -183,6 +183,9 @@ func (s *session) execute(ctx context.Context, c *cli.Command, h *plan.Header, l
 	if err := s.markApplied(ctx, h, mirrors, run, report); err != nil {
 		return err
 	}
+	if err := s.forgetEmptied(ctx, h); err != nil {
+		return err
+	}
 	if err := s.report(ctx, c, report, file); err != nil {
 		return err
 	}
@@ -239,7 +242,7 @@ func (s *session) prepare(ctx context.Context, m *plan.Mirror) (*apply.Mirror, e
 	if err != nil {
 		return nil, err
 	}
-	if m.ActionReason == string(plan.MirrorRemoved) {
+	if m.Forgotten() {
 		return &apply.Mirror{Plan: m, Key: row.Key}, nil
 	}
 	marker := target.Marker{UUID: row.Marker, Lineage: s.store.Lineage()}

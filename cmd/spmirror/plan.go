@@ -30,7 +30,7 @@ func planFlags() []cli.Flag {
 }
 
 func planCommand(env *environment) *cli.Command {
-	flags := slices.Concat(planFlags(), configFlags(), outputFlags(), planIntoFlags(), []cli.Flag{
+	flags := slices.Concat(planFlags(), destroyFlags(), configFlags(), outputFlags(), planIntoFlags(), []cli.Flag{
 		&cli.StringFlag{Name: "out", Usage: "save the plan to `FILE`"},
 		&cli.BoolFlag{Name: "detailed-exitcode", Usage: "exit with 2 when there are changes"},
 		&cli.BoolFlag{Name: "json", Usage: "print events as JSON lines"},
@@ -57,6 +57,9 @@ func planOptionsOf(c *cli.Command) (planOptions, error) {
 	}}
 	if c.Bool("refresh-only") {
 		o.mode = plan.ModeRefreshOnly
+	}
+	if err := destroyOptions(c, &o); err != nil {
+		return o, err
 	}
 	if !slices.Contains([]string{plan.VerifyStat, plan.VerifyHash, plan.VerifyNone}, o.Verify) {
 		return o, &problem{code: "SPM0002", summary: fmt.Sprintf("Invalid -verify=%s", o.Verify), detail: "Allowed are stat, hash and none."}
@@ -136,7 +139,7 @@ func (s *session) settleUnchanged(ctx context.Context, p *plan.Plan) error {
 		if err != nil {
 			return err
 		}
-		if !ok || !m.Planned() || m.ActionReason == string(plan.MirrorRemoved) || row.Settled == 0 ||
+		if !ok || !m.Planned() || m.Forgotten() || row.Settled == 0 ||
 			m.Changes()+m.Summary[plan.Blocked].Items > 0 || row.Settled == state.Generation(m.Generation.Observed) && row.Select == apply.SettledOf(m).Encode() {
 			continue
 		}

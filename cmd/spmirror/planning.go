@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -43,14 +42,15 @@ type wanted struct {
 
 // makePlan refreshes the sources, compares, and judges. The plan must be closed.
 func (s *session) makePlan(ctx context.Context, o planOptions) (*plan.Plan, error) {
+	if o.mode == plan.ModeDestroy {
+		return s.makeDestroyPlan(ctx, o)
+	}
 	if err := s.knownAddresses(o); err != nil {
 		return nil, err
 	}
 	mirrors := s.selected(o)
 	if len(s.cfg.Mirrors) == 0 {
-		if err := s.refuseEmpty(ctx); err != nil {
-			return nil, err
-		}
+		return nil, s.refuseEmpty(ctx)
 	}
 	if err := s.refresh(ctx, mirrors, o); err != nil {
 		return nil, err
@@ -236,7 +236,6 @@ type drive struct {
 	mirrors []*wanted
 	report  crawl.Report
 	err     error
-	once    sync.Once
 }
 
 func (s *session) crawl(ctx context.Context, d *drive, full bool) error {
