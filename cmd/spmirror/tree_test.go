@@ -8,7 +8,6 @@ import (
 	"os/exec"
 	"path"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -30,7 +29,7 @@ func realTree(t *testing.T) string {
 	}
 	plant(t, dir)
 	if long() {
-		if err := os.CopyFS(filepath.Join(dir, "src"), os.DirFS(filepath.Join(runtime.GOROOT(), "src"))); err != nil {
+		if err := os.CopyFS(filepath.Join(dir, "src"), os.DirFS(filepath.Join(goRoot(t), "src"))); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -304,4 +303,14 @@ func damage(t *testing.T, mirror string, random *rand.Rand) {
 			t.Fatal(err)
 		}
 	}
+}
+
+// goRoot is where the Go distribution lies.
+func goRoot(t *testing.T) string {
+	t.Helper()
+	out, err := exec.Command("go", "env", "GOROOT").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(string(out))
 }
