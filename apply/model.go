@@ -76,7 +76,7 @@ func (c *Counts) add(r *Result) {
 	case plan.Adopt:
 		c.Adopted++
 	}
-	if r.Bytes > 0 && (r.Action == plan.Add || r.Action == plan.Update) {
+	if !r.Folder && (r.Action == plan.Add || r.Action == plan.Update) {
 		c.DownloadFiles++
 		c.DownloadBytes += r.Bytes
 	}
