@@ -1,0 +1,574 @@
+package apply
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/spmirror/spmirror/graph"
+	"github.com/spmirror/spmirror/plan"
+	"github.com/spmirror/spmirror/state"
+	"github.com/spmirror/spmirror/target"
+)
+
+func TestEditsOfTheSourceArriveAsThePlanSays(t *testing.T) {
+	start := []string{"a/1", "a/2", "b/3", "b/sub/4", "c", "d", "e"}
+	for _, test := range []struct {
+		name  string
+		edit  func(s *tenant)
+		opens int
+		trash []string
+	}{
+		{"adds", func(s *tenant) { s.put("new/deep/x", "x"); s.put("y", "y"); s.mkdir("empty") }, 2, nil},
+		{"an empty file needs no request", func(s *tenant) { s.put("empty", "") }, 0, nil},
+		{"updates", func(s *tenant) { s.put("c", "second c"); s.put("a/1", "second 1") }, 2, []string{"text of a/1", "text of c"}},
+		{"renames", func(s *tenant) { s.move(s.find("c"), "C2"); s.move(s.find("a"), "z") }, 0, nil},
+		{"only the case of a name", func(s *tenant) { s.move(s.find("c"), "C"); s.move(s.find("a"), "A") }, 0, nil},
+		{"a swap", func(s *tenant) {
+			c, d := s.find("c"), s.find("d")
+			s.move(c, "t")
+			s.move(d, "c")
+			s.move(c, "d")
+		}, 0, nil},
+		{"a swap of folders", func(s *tenant) {
+			a, b := s.find("a"), s.find("b")
+			s.move(a, "t")
+			s.move(b, "a")
+			s.move(a, "b")
+		}, 0, nil},
+		{"a circle of three", func(s *tenant) {
+			c, d, e := s.find("c"), s.find("d"), s.find("e")
+			s.move(c, "t")
+			s.move(d, "c")
+			s.move(e, "d")
+			s.move(c, "e")
+		}, 0, nil},
+		{"into a new folder", func(s *tenant) { s.move(s.find("c"), "fresh/inner/c"); s.move(s.find("a"), "fresh/a") }, 0, nil},
+		{"a folder into its former child", func(s *tenant) {
+			b, sub := s.find("b"), s.find("b/sub")
+			s.move(sub, "top")
+			s.move(b, "top/b")
+		}, 0, nil},
+		{"a folder and its child change places", func(s *tenant) {
+			b, sub := s.find("b"), s.find("b/sub")
+			s.move(sub, "t")
+			s.move(b, "t/sub")
+			s.move(sub, "b")
+		}, 0, nil},
+		{"a new folder below one that moves", func(s *tenant) { s.put("b/sub/new/x", "x"); s.move(s.find("b"), "0") }, 1, nil},
+		{"a folder in the place of a file", func(s *tenant) { s.remove("c"); s.put("c/x", "x") }, 1, []string{"text of c"}},
+		{"a file in the place of a folder", func(s *tenant) { s.remove("b"); s.put("b", "a file") }, 1, []string{"text of b/3", "text of b/sub/4"}},
+		{"deleted and made again", func(s *tenant) { s.remove("c"); s.put("c", "another c") }, 1, []string{"text of c"}},
+		{"a new one in the place of one that moved", func(s *tenant) { s.move(s.find("c"), "moved"); s.put("c", "another c") }, 1, nil},
+		{"a moved and changed one in the place of a deleted", func(s *tenant) {
+			s.remove("c")
+			s.move(s.find("d"), "c")
+			s.put("c", "d that moved")
+		}, 1, []string{"text of c", "text of d"}},
+		{"deletes", func(s *tenant) { s.remove("b"); s.remove("c") }, 0, []string{"text of b/3", "text of b/sub/4", "text of c"}},
+		{"a folder that goes while its file moves out", func(s *tenant) { s.move(s.find("b/3"), "3"); s.remove("b") }, 0, []string{"text of b/sub/4"}},
+		{"times", func(s *tenant) {
+			n := s.find("c")
+			n.modified, n.change = n.modified.Add(time.Hour), n.change+1
+		}, 0, nil},
+		{"moved with other times", func(s *tenant) {
+			n := s.find("c")
+			n.modified = n.modified.Add(time.Hour)
+			s.move(n, "a/c")
+		}, 0, nil},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			w := newWorld(t)
+			for _, p := range start {
+				w.tenant.put(p, "text of "+p)
+			}
+			w.sync()
+			test.edit(w.tenant)
+			w.tenant.resetCounts()
+			w.sync()
+			if w.tenant.opens != test.opens {
+				t.Errorf("%d downloads, want %d", w.tenant.opens, test.opens)
+			}
+			w.same()
+			if got := w.trashed(); !slices.Equal(got, test.trash) {
+				t.Errorf("the trash holds %q, want %q", got, test.trash)
+			}
+		})
+	}
+}
+
+func TestThousandsOfMovesTakeFewQueriesAndEndWell(t *testing.T) {
+	w := newWorld(t)
+	for i := range 40 {
+		w.tenant.put(fmt.Sprintf("f%d/x", i), "x")
+	}
+	w.sync()
+	var list []*node
+	for i := range 40 {
+		list = append(list, w.tenant.find(fmt.Sprintf("f%d", i)))
+	}
+	for i, n := range list {
+		n.name = fmt.Sprintf("f%d", (i+1)%40) // one circle of forty
+	}
+	w.sync()
+	w.same()
+}
+
+func TestAFailureLeavesTheRestAndHoldsDeletesBack(t *testing.T) {
+	w := newWorld(t)
+	for _, p := range []string{"old", "dir/x", "change", "ok"} {
+		w.tenant.put(p, "text of "+p)
+	}
+	w.sync()
+	w.tenant.remove("old")
+	w.tenant.remove("dir")
+	w.tenant.put("change", "second")
+	w.tenant.put("ok", "second ok")
+	bad := w.tenant.find("change")
+	w.tenant.onOpen = func(n *node, _ graph.ContentRequest, _ int) (*graph.Content, error, bool) {
+		return nil, &graph.Error{Op: "open content", Status: 423, Code: "resourceLocked"}, n == bad
+	}
+	r := w.run()
+	wantProblems(t, r, map[string]string{"change": CodeLocked, "old": CodePostponed, "dir": CodePostponed, "dir/x": CodePostponed})
+	want := map[string]string{"old": "text of old", "dir": "/", "dir/x": "text of dir/x", "change": "text of change", "ok": "second ok"}
+	w.equal(want)
+	if got := w.pending(); len(got) != 4 || got["change"] != CodeLocked || got["old"] != CodePostponed {
+		t.Errorf("pending is %v", got)
+	}
+	r = w.run()
+	for p := range w.store.PendingItems(t.Context(), w.key) {
+		if p.Attempts != 2 {
+			t.Errorf("%s has %d attempts", p.Path, p.Attempts)
+		}
+	}
+	w.tenant.onOpen = nil
+	w.sync()
+	w.same()
+	if got := w.pending(); len(got) != 0 {
+		t.Errorf("pending is %v", got)
+	}
+	_ = r
+}
+
+func TestAFileThatWaitsForItsDeleteInTheParkIsDeletedLater(t *testing.T) {
+	w := newWorld(t)
+	for _, p := range []string{"place", "mover", "folder/x", "bad"} {
+		w.tenant.put(p, "text of "+p)
+	}
+	w.sync()
+	w.tenant.remove("place")
+	w.tenant.move(w.tenant.find("mover"), "place")
+	w.tenant.remove("folder")
+	w.tenant.put("folder", "a file")
+	w.tenant.put("bad", "second")
+	w.tenant.onOpen = func(n *node, _ graph.ContentRequest, _ int) (*graph.Content, error, bool) {
+		return nil, &graph.Error{Op: "open content", Status: 423, Code: "resourceLocked"}, n.name == "bad"
+	}
+	if r := w.run(); r.Counts.Postponed != 3 {
+		t.Errorf("results are %+v", r.Problems)
+	}
+	w.equal(map[string]string{"place": "text of mover", "folder": "a file", "bad": "text of bad"})
+	w.tenant.onOpen = nil
+	w.sync()
+	w.same()
+	originals := []string{}
+	for row, err := range w.store.Trash(t.Context(), w.key) {
+		w.check(err)
+		originals = append(originals, row.Original)
+	}
+	slices.Sort(originals)
+	if want := []string{"bad", "folder/x", "place"}; !slices.Equal(originals, want) {
+		t.Errorf("the trash knows %q, want %q", originals, want)
+	}
+}
+
+func TestADirectoryWithForeignFilesStays(t *testing.T) {
+	w := newWorld(t)
+	w.tenant.put("dir/sub/x", "x")
+	w.tenant.put("other/y", "y")
+	w.sync()
+	w.write("dir/sub/mine", "mine")
+	w.write("other/mine", "mine too")
+	w.tenant.remove("dir")
+	w.tenant.remove("other")
+	w.tenant.put("other", "a file now")
+	w.sync()
+	want := map[string]string{"dir": "/", "dir/sub": "/", "dir/sub/mine": "mine", "other": "a file now"}
+	beside := "other.local-" + w.clock.UTC().Format("20060102T150405")
+	want[beside], want[beside+"/mine"] = "/", "mine too"
+	w.equal(want)
+	w.settled()
+}
+
+func TestForgettingKeepsFilesAndNeverOrphansRows(t *testing.T) {
+	w := newWorld(t)
+	w.policy.OnRemoteDelete = "keep"
+	for i := range 600 { // more than a batch
+		w.tenant.put(fmt.Sprintf("dir/sub%d/f%d", i%3, i), "x")
+	}
+	w.sync()
+	before := w.disk()
+	w.tenant.remove("dir")
+	p := w.plan()
+	k := &killer{at: 3}
+	w.rowFaults = rowKiller{k}
+	w.reopen()
+	_, since, _ := w.apply(t.Context(), p, 0)
+	w.rowFaults = nil
+	w.reopen()
+	w.planOnly() // fails where a row has lost its folder
+	if _, _, err := w.apply(t.Context(), p, since); err != nil {
+		t.Fatal(err)
+	}
+	w.equal(before)
+	if n := len(collect(t, w.store.EntriesByParent(t.Context(), w.key))); n != 0 {
+		t.Errorf("%d rows are left", n)
+	}
+}
+
+func TestDeletesOfAFolderWaitForWhatIsStillTrackedInIt(t *testing.T) {
+	w := newWorld(t)
+	w.tenant.put("dir/x", "x")
+	w.tenant.put("dir/y", "y")
+	w.sync()
+	w.tenant.remove("dir")
+	p := w.plan()
+	w.write("dir/x", "changed here") // between plan and apply
+	r := w.execute(p)
+	wantProblems(t, r, map[string]string{"dir/x": CodeLocalChanged, "dir": CodePostponed})
+	w.equal(map[string]string{"dir": "/", "dir/x": "changed here"})
+	w.sync()
+	w.same()
+	if got := w.trashed(); !slices.Equal(got, []string{"changed here", "y"}) {
+		t.Errorf("the trash holds %q", got)
+	}
+}
+
+func TestLocalChangesBetweenPlanAndApplySurvive(t *testing.T) {
+	w := newWorld(t)
+	for _, p := range []string{"update", "delete", "move", "meta", "replaced"} {
+		w.tenant.put(p, "text of "+p)
+	}
+	w.sync()
+	w.tenant.put("update", "second")
+	w.tenant.remove("delete")
+	w.tenant.move(w.tenant.find("move"), "moved")
+	w.tenant.find("meta").modified = testTime.Add(99 * time.Hour)
+	w.tenant.find("meta").change++
+	w.tenant.remove("replaced")
+	w.tenant.put("replaced", "another")
+	w.tenant.put("late", "late")
+	p := w.plan()
+	for _, name := range []string{"update", "delete", "move", "meta", "replaced", "late"} {
+		w.write(name, "local "+name)
+	}
+	r := w.execute(p)
+	want := map[string]string{}
+	for _, name := range []string{"update", "delete", "move", "meta", "replaced", "late"} {
+		want[name] = "local " + name
+	}
+	w.equal(want)
+	if r.Counts.Added+r.Counts.Changed+r.Counts.Destroyed != 0 {
+		t.Errorf("something was changed: %+v", r.Counts)
+	}
+	got := problems(r)
+	if got["update"] != CodeLocalChanged || got["moved"] != CodeLocalChanged || got["meta"] != CodeLocalChanged || got["late"] != CodeOccupied {
+		t.Errorf("problems are %v", got)
+	}
+	w.tidy()
+}
+
+func TestLocalFilesInTheWayAreTreatedAsThePolicySays(t *testing.T) {
+	t.Run("equal bytes are adopted", func(t *testing.T) {
+		w := newWorld(t)
+		w.tenant.put("dir/a", "equal")
+		w.write("dir/a", "equal")
+		if r := w.sync(); r.Counts.Adopted != 2 || w.tenant.opens != 0 {
+			t.Errorf("%+v after %d downloads", r.Counts, w.tenant.opens)
+		}
+		w.sync() // gives it the time of the source
+		w.same()
+	})
+	t.Run("a change before the adoption is seen", func(t *testing.T) {
+		w := newWorld(t)
+		w.tenant.put("a", "equal")
+		w.write("a", "equal")
+		p := w.plan()
+		w.write("a", "other")
+		wantProblems(t, w.execute(p), map[string]string{"a": CodeLocalChanged})
+		w.equal(map[string]string{"a": "other"})
+	})
+	t.Run("others are blocked", func(t *testing.T) {
+		w := newWorld(t)
+		w.tenant.put("a", "theirs")
+		w.write("a", "mine")
+		r := w.run()
+		wantProblems(t, r, map[string]string{"a": CodeBlocked})
+		if r.Counts.Incomplete() {
+			t.Error("what the plan held back was no part of it")
+		}
+		w.equal(map[string]string{"a": "mine"})
+	})
+	t.Run("or get another name", func(t *testing.T) {
+		w := newWorld(t)
+		w.policy.OnUntracked = "rename"
+		w.tenant.put("a.txt", "theirs")
+		w.write("a.txt", "mine")
+		w.sync()
+		w.equal(map[string]string{"a.txt": "theirs", "a.local-" + w.clock.Format("20060102T150405") + ".txt": "mine"})
+		w.settled()
+	})
+}
+
+func TestDriftIsRepairedWithoutLosingLocalBytes(t *testing.T) {
+	w := newWorld(t)
+	for _, p := range []string{"missing", "changed", "touched", "dir/x", "moved"} {
+		w.tenant.put(p, "text of "+p)
+	}
+	w.sync()
+	w.check(os.Remove(filepath.Join(w.root(), "missing")))
+	w.check(os.Remove(filepath.Join(w.root(), "dir/x")))
+	w.check(os.Remove(filepath.Join(w.root(), "dir")))
+	w.write("changed", "local")
+	w.write("moved", "local moved")
+	w.tenant.move(w.tenant.find("moved"), "dir/moved")
+	w.check(os.Chtimes(filepath.Join(w.root(), "touched"), testTime, testTime.Add(77*time.Hour)))
+	w.tenant.resetCounts()
+	w.sync()
+	w.same()
+	if got := w.trashed(); !slices.Equal(got, []string{"local", "local moved"}) {
+		t.Errorf("the trash holds %q", got)
+	}
+	if w.tenant.opens != 4 {
+		t.Errorf("%d downloads", w.tenant.opens)
+	}
+}
+
+func TestWhatChangedAtTheSourceSinceThePlanIsSuperseded(t *testing.T) {
+	for _, policy := range []string{"skip", "latest"} {
+		t.Run(policy, func(t *testing.T) {
+			w := newWorld(t)
+			w.policy.OnSuperseded = policy
+			for _, p := range []string{"changed", "gone", "infected", "folder"} {
+				w.tenant.put(p, "text of "+p)
+			}
+			w.sync()
+			for _, p := range []string{"changed", "gone", "infected", "folder"} {
+				w.tenant.put(p, "second "+p)
+			}
+			w.tenant.put("fine", "fine")
+			p := w.plan()
+			w.tenant.put("changed", "third")
+			w.tenant.find("gone").gone = true
+			w.tenant.find("infected").malware = true
+			w.tenant.find("folder").folder = true
+			r := w.execute(p)
+			want := map[string]string{"gone": CodeVanished, "infected": CodeMalware, "folder": CodeSuperseded}
+			text := map[string]string{"changed": "third", "gone": "text of gone", "infected": "text of infected", "folder": "text of folder", "fine": "fine"}
+			if policy == "skip" {
+				want["changed"], text["changed"] = CodeSuperseded, "text of changed"
+			}
+			wantProblems(t, r, want)
+			w.equal(text)
+			w.tidy()
+		})
+	}
+}
+
+func TestANarrowedPlanDisplacesNothingOutsideIt(t *testing.T) {
+	w := newWorld(t)
+	w.tenant.put("place", "old")
+	w.sync()
+	w.tenant.move(w.tenant.find("place"), "elsewhere")
+	w.tenant.put("place", "new")
+	w.narrow = []string{"place"}
+	p := w.plan()
+	var only []plan.Change
+	for c, err := range p.Changes() {
+		w.check(err)
+		only = append(only, c)
+	}
+	r := w.execute(p)
+	if r.Counts.Incomplete() { // the move may be outside: then the place is not free
+		w.equal(map[string]string{"place": "old"})
+	}
+	w.narrow = nil
+	w.sync()
+	w.same()
+	if len(w.trashed()) != 0 {
+		t.Errorf("the trash holds %q after %+v", w.trashed(), only)
+	}
+}
+
+func TestASavedPlanThatWasInterruptedGoesOn(t *testing.T) {
+	w := newWorld(t)
+	w.tenant.put("meta", "meta")
+	w.tenant.put("drift", "drift")
+	for i := range 30 {
+		w.tenant.put(fmt.Sprintf("d/f%d", i), random(i, 500))
+	}
+	w.sync()
+	for i := range 30 {
+		w.tenant.put(fmt.Sprintf("d/f%d", i), random(100+i, 500))
+	}
+	w.tenant.find("meta").modified = testTime.Add(5 * time.Hour)
+	w.tenant.find("meta").change++
+	w.write("drift", "changed here")
+	w.tenant.move(w.tenant.find("drift"), "d/drift")
+	p := w.plan()
+	ctx, stop := context.WithCancel(t.Context())
+	w.tenant.onOpen = func(_ *node, _ graph.ContentRequest, nth int) (*graph.Content, error, bool) {
+		if nth == 45 {
+			stop()
+		}
+		return nil, nil, false
+	}
+	r, since, err := w.apply(ctx, p, 0)
+	if err != nil || !r.Interrupted {
+		t.Fatal(r, err)
+	}
+	w.clock = testTime.Add(-time.Hour) // another machine, whose clock is behind
+	w.reopen()
+	r, _, err = w.apply(t.Context(), p, since)
+	if err != nil || r.Counts.Incomplete() || r.Interrupted {
+		t.Fatal(r, err)
+	}
+	w.clock = testTime.Add(2 * time.Hour)
+	w.conserved(p, r)
+	w.same()
+}
+
+func TestAPublisherThatFailsEndsTheRun(t *testing.T) {
+	w := newWorld(t)
+	for i := range 700 {
+		w.tenant.put(fmt.Sprintf("f%d", i), "x")
+	}
+	p := w.plan()
+	w.rowFaults = rowKiller{&killer{at: 5}}
+	w.reopen()
+	if _, _, err := w.apply(t.Context(), p, 0); err == nil {
+		t.Error("the run ended well without a state")
+	}
+}
+
+func TestATargetThatIsReplacedStopsItsMirrorOnly(t *testing.T) {
+	w := newWorld(t)
+	w.tenant.put("a", "a")
+	p := w.plan()
+	w.check(os.Rename(w.root(), w.root()+".away"))
+	w.check(os.Mkdir(w.root(), 0o700))
+	r, _, err := w.apply(t.Context(), p, 0)
+	if err == nil || r == nil || r.Mirrors[0].Problem == "" {
+		t.Errorf("report %+v, error %v", r, err)
+	}
+	if list, _ := os.ReadDir(w.root()); len(list) != 0 {
+		t.Error("something was written into the other directory")
+	}
+}
+
+func TestOldTrashIsDeletedWithItsRows(t *testing.T) {
+	w := newWorld(t)
+	w.tenant.put("a", "one")
+	w.tenant.put("b", "one b")
+	w.sync()
+	w.tenant.put("a", "two")
+	w.sync()
+	w.clock = w.clock.Add(20 * 24 * time.Hour)
+	w.tenant.remove("b")
+	w.sync()
+	if got := w.trashed(); !slices.Equal(got, []string{"one", "one b"}) {
+		t.Fatalf("the trash holds %q", got)
+	}
+	w.clock = w.clock.Add(11 * 24 * time.Hour)
+	w.tenant.put("a", "three")
+	w.sync()
+	if got := w.trashed(); !slices.Equal(got, []string{"one b", "two"}) {
+		t.Errorf("the trash holds %q", got)
+	}
+	w.same()
+}
+
+func TestRetentionIsReadAsTheConfigurationWritesIt(t *testing.T) {
+	day := 24 * time.Hour
+	for text, want := range map[string]time.Duration{
+		"30d": 30 * day, "1d12h": 36 * time.Hour, "90m": 90 * time.Minute, "5s": 5 * time.Second, "1s500ms": 1500 * time.Millisecond,
+		"0s": 0, "": 0, "d": 0, "12": 0, "3w": 0, "-1d": 0, "99999999999999999999d": 0, "1d ": 0,
+	} {
+		if got := retention(text); got != want {
+			t.Errorf("%q is %s, want %s", text, got, want)
+		}
+	}
+}
+
+func TestAFullDiskGivesUpOldTrashAndTriesAgain(t *testing.T) {
+	w := newWorld(t)
+	w.tenant.put("a", "one")
+	w.sync()
+	w.tenant.put("a", "two")
+	w.sync()
+	w.clock = w.clock.Add(31 * 24 * time.Hour)
+	w.tenant.put("b", "b")
+	p := w.plan()
+	full := true
+	w.diskFaults = faultFunc(func(op, path string) error {
+		if op == target.OpUnlink && filepath.Base(path) == "a" {
+			full = false
+		}
+		if full && op == target.OpWrite {
+			return &target.Error{Op: op, Kind: target.ErrNoSpace}
+		}
+		return nil
+	})
+	w.reopen()
+	r, _, err := w.apply(t.Context(), p, 0)
+	if err != nil || r.Counts.Incomplete() || full {
+		t.Errorf("%+v, %v", r, err)
+	}
+	w.diskFaults = nil
+	w.reopen()
+	w.same()
+}
+
+type faultFunc func(op, path string) error
+
+func (f faultFunc) Before(op, path string) error { return f(op, path) }
+
+func TestAFlushThatFailsPublishesNothing(t *testing.T) {
+	w := newWorld(t)
+	w.tenant.put("a", "a")
+	p := w.plan()
+	w.diskFaults = faultFunc(func(op, _ string) error {
+		if op == target.OpClose {
+			return os.ErrInvalid
+		}
+		return nil
+	})
+	w.reopen()
+	r, _, err := w.apply(t.Context(), p, 0)
+	if err != nil || r.Counts.Failed != 1 {
+		t.Errorf("%+v, %v", r, err)
+	}
+	w.equal(map[string]string{})
+	w.diskFaults = nil
+	w.reopen()
+	w.sync()
+	w.same()
+}
+
+func TestEveryRowSaysWhatWasVerified(t *testing.T) {
+	w := newWorld(t)
+	w.tenant.put("hash", "with hash")
+	w.tenant.put("none", "without hash").noHash = true
+	w.sync()
+	for _, e := range collect(t, w.store.EntriesByParent(t.Context(), w.key)) {
+		want := map[string]state.Verdict{"hash": state.Verified, "none": state.SizeOnly}[e.Name]
+		sha, quick := hashes(w.tenant.find(e.Name).text)
+		if e.Verdict != want || e.SHA256 != sha || e.Hash != quick {
+			t.Errorf("the row of %s says %+v", e.Name, e)
+		}
+	}
+}
