@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -47,18 +48,22 @@ type pageMore struct {
 	Local    *int64 `json:"local,omitempty"`
 }
 
-// pageReasons lists the reasons in a stable order: their place is their number.
-func pageReasons() []plan.Reason {
-	var list []plan.Reason
-	for r := range phrases() {
-		list = append(list, r)
+// pageReasons lists the reasons of a plan in a stable order: their place is their
+// number. One that the header forgot is written out in its row.
+func (v *pageView) pageReasons() []plan.Reason {
+	found := make(map[plan.Reason]bool)
+	for _, m := range v.h.Mirrors {
+		for _, sums := range m.Reasons {
+			for r := range sums {
+				found[r] = true
+			}
+		}
 	}
-	slices.Sort(list)
-	return list
+	return slices.Sorted(maps.Keys(found))
 }
 
 func (v *pageView) head() pageHead {
-	head := pageHead{Mirrors: []string{}}
+	head := pageHead{Mirrors: []string{}, Reasons: []string{}}
 	for _, m := range v.h.Mirrors {
 		head.Mirrors = append(head.Mirrors, Name(m.Address))
 		for _, a := range plan.Actions {
@@ -71,7 +76,7 @@ func (v *pageView) head() pageHead {
 		})
 	}
 	head.Causes = []string{"configuration", "SharePoint", "disk", "last run"}
-	for _, r := range pageReasons() {
+	for _, r := range v.pageReasons() {
 		head.Reasons = append(head.Reasons, phrase(r))
 	}
 	return head
@@ -126,7 +131,7 @@ func (v *pageView) writeChanges(out *bufio.Writer, p Plan) error {
 	for i, m := range v.h.Mirrors {
 		mirrors[m.Address] = i
 	}
-	reasons := pageReasons()
+	reasons := v.pageReasons()
 	open := false
 	var at pageGroup
 	for c, err := range p.Changes() {
@@ -175,7 +180,7 @@ func (g pageGroup) begin(out *bufio.Writer) error {
 func pageRow(c *plan.Change, name string, reasons []plan.Reason) []any {
 	var reason any = slices.Index(reasons, c.Reason)
 	if reason == -1 {
-		reason = phrase(c.Reason) // of a newer version
+		reason = phrase(c.Reason)
 	}
 	var modified int64
 	if c.Remote != nil && !c.Remote.Modified.IsZero() {

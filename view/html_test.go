@@ -190,7 +190,7 @@ func FuzzNamesInThePage(f *testing.F) {
 		f.Add(name)
 	}
 	f.Fuzz(func(t *testing.T, name string) {
-		data, err := scriptJSON(pageRow(&plan.Change{Actions: []plan.Action{plan.Add}, Detail: name, Reason: plan.Reason(name)}, name, pageReasons()))
+		data, err := scriptJSON(pageRow(&plan.Change{Actions: []plan.Action{plan.Add}, Detail: name, Reason: plan.Reason(name)}, name, nil))
 		if err != nil {
 			t.Fatal(err)
 		}

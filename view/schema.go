@@ -124,7 +124,7 @@ func schemaOfValues(t reflect.Type) map[string]any {
 	case reflect.TypeFor[plan.Cause]():
 		return map[string]any{"type": "string", "enum": plan.Causes}
 	case reflect.TypeFor[plan.Reason]():
-		return map[string]any{"type": "string", "examples": pageReasons()}
+		return map[string]any{"type": "string", "examples": slices.Sorted(maps.Keys(phrases()))}
 	case reflect.TypeFor[plan.DriftKind]():
 		return map[string]any{"type": "string", "enum": plan.DriftKinds}
 	case reflect.TypeFor[apply.Outcome]():

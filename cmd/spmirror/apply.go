@@ -18,7 +18,7 @@ import (
 
 // applyFlags are the flags of apply and destroy.
 func applyFlags() []cli.Flag {
-	return slices.Concat(planFlags(), configFlags(), outputFlags(), []cli.Flag{
+	return slices.Concat(planFlags(), configFlags(), outputFlags(), withinFlags(), []cli.Flag{
 		&cli.StringFlag{Name: "auto-approve", Usage: "do not ask; `GRADE` may be no-delete or add-only"},
 		&cli.BoolFlag{Name: "input", Value: true, Usage: "ask for approval; -input=false never asks"},
 		&cli.IntFlag{Name: "parallelism", Value: apply.DefaultWorkers, Usage: "download `N` files at a time"},
@@ -65,6 +65,13 @@ func runApply(ctx context.Context, env *environment, c *cli.Command) (err error)
 			return err
 		}
 	}
+	reviewed, share, err := openReviewed(c)
+	if err != nil {
+		return err
+	}
+	if reviewed != nil {
+		defer reviewed.Close()
+	}
 	cfg, err := load(ctx, env, c)
 	if err != nil {
 		return err
@@ -80,7 +87,12 @@ func runApply(ctx context.Context, env *environment, c *cli.Command) (err error)
 	if file := c.Args().First(); file != "" {
 		return s.applyFile(ctx, c, file)
 	}
-	return s.applyFresh(ctx, c, o)
+	return s.applyFresh(ctx, c, o, func(p *plan.Plan) error {
+		if reviewed == nil {
+			return nil
+		}
+		return s.within(ctx, reviewed, share, p)
+	})
 }
 
 // checkApproval finds out before any work whether anybody can approve.
@@ -89,7 +101,7 @@ func checkApproval(env *environment, c *cli.Command) error {
 	if !slices.Contains([]string{"", "all", "true", "false", "no-delete", "add-only"}, grade) {
 		return &problem{code: "SPM0002", summary: fmt.Sprintf("Invalid -auto-approve=%s", grade), detail: "Allowed are no value, no-delete and add-only."}
 	}
-	if c.Args().Len() > 0 || approves(grade) {
+	if reviewedBefore(c) || approves(grade) {
 		return nil
 	}
 	if c.Bool("json") {
@@ -100,6 +112,10 @@ func checkApproval(env *environment, c *cli.Command) error {
 	}
 	return nil
 }
+
+// reviewedBefore reports whether a person has seen what is going to be done: the saved
+// plan itself, or one that covers it.
+func reviewedBefore(c *cli.Command) bool { return c.Args().Len() > 0 || c.String("within") != "" }
 
 func approves(grade string) bool { return grade != "" && grade != "false" }
 
@@ -155,7 +171,8 @@ func refusedFile(name string, err error) error {
 	return p
 }
 
-func (s *session) applyFresh(ctx context.Context, c *cli.Command, o planOptions) error {
+// applyFresh plans and applies what covered does not refuse.
+func (s *session) applyFresh(ctx context.Context, c *cli.Command, o planOptions, covered func(*plan.Plan) error) error {
 	if err := s.recoverAll(ctx); err != nil {
 		return err
 	}
@@ -164,6 +181,9 @@ func (s *session) applyFresh(ctx context.Context, c *cli.Command, o planOptions)
 		return err
 	}
 	defer p.Close()
+	if err := covered(p); err != nil {
+		return err
+	}
 	if err := s.showFresh(p, c, o); err != nil {
 		return err
 	}
@@ -236,7 +256,7 @@ func overridable(name string) bool {
 // approvalRule applies the `approval` setting and the grades of -auto-approve.
 func (s *session) approvalRule(c *cli.Command, h *plan.Header) error {
 	deletes := h.Totals.Count(plan.Delete)
-	saved := c.Args().Len() > 0
+	saved := reviewedBefore(c)
 	grade := c.String("auto-approve")
 	refuse := func(why string) error {
 		return &problem{code: "SPM0303", summary: "A reviewed plan is needed", exit: exitBlocked,
@@ -259,7 +279,7 @@ func (s *session) approvalRule(c *cli.Command, h *plan.Header) error {
 
 // approve asks the question, unless it is answered already.
 func (s *session) approve(c *cli.Command, h *plan.Header) error {
-	if approves(c.String("auto-approve")) {
+	if reviewedBefore(c) || approves(c.String("auto-approve")) {
 		return nil
 	}
 	fmt.Fprint(s.env.stdout, "\nDo you want to perform these actions?\n  spmirror will perform the actions described above.\n  Only 'yes' will be accepted to approve.\n\n  Enter a value: ")
