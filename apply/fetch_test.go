@@ -507,7 +507,7 @@ func TestItemsWithoutAnAddressAndVeryLargeOnesGetAFreshOne(t *testing.T) {
 	large := &graph.Item{ID: "x", Size: largeFile + 1, ETag: "e", Facets: graph.File, DownloadURL: graph.NewSecretURL("https://host.example/x")}
 	a := NewAddresses(time.Now)
 	a.Keep("d", large)
-	f := &fetch{mirrorRun: &mirrorRun{running: &running{Job: Job{Addresses: a, Now: time.Now}}, Mirror: &Mirror{Plan: w.plan().Mirrors[0]}}}
+	f := &fetch{mirrorRun: &mirrorRun{running: &running{Job: Job{Now: time.Now}}, Mirror: &Mirror{Addresses: a, Plan: w.plan().Mirrors[0]}}}
 	f.Plan.Source.DriveID, f.change.ItemID, f.change.Remote = "d", "x", remoteOf(large)
 	if f.remembered() {
 		t.Error("the address of a very large file was trusted")

@@ -471,8 +471,8 @@ func (w *world) apply(ctx context.Context, p *plan.Plan, since state.RunID) (*Re
 		return nil, cmp.Or(since, run), err
 	}
 	job := Job{
-		Store: w.store, Header: p.Header, Changes: p, Run: run, Workers: w.workers, FailFast: w.fast, Addresses: w.addr,
-		Mirrors: map[string]*Mirror{"mirror.m": {Plan: p.Mirrors[0], Key: w.key, Source: w.tenant, Dir: w.dir, Since: cmp.Or(since, run)}},
+		Store: w.store, Header: p.Header, Changes: p, Run: run, Workers: w.workers, FailFast: w.fast,
+		Mirrors: map[string]*Mirror{"mirror.m": {Plan: p.Mirrors[0], Key: w.key, Source: w.tenant, Dir: w.dir, Addresses: w.addr, Since: cmp.Or(since, run)}},
 		Now:     func() time.Time { return w.clock }, checkpoint: w.checkpoint,
 	}
 	report, err := job.Execute(ctx)

@@ -31,6 +31,8 @@ type Mirror struct {
 	Key    state.MirrorKey
 	Source Source
 	Dir    *target.Dir
+	// Addresses are download addresses that the crawl brought with it; nil has none.
+	Addresses *Addresses
 	// Since is the first run of this very plan on the mirror: rows of that run or a
 	// later one are what the plan has done already. Zero means Job.Run.
 	Since state.RunID
@@ -48,11 +50,9 @@ type Job struct {
 	// Workers is the number of downloads at a time; zero means DefaultWorkers.
 	Workers  int
 	FailFast bool
-	// Addresses are download addresses that the crawl brought with it; nil has none.
-	Addresses *Addresses
-	Observer  Observer
-	Log       *slog.Logger
-	Now       func() time.Time
+	Observer Observer
+	Log      *slog.Logger
+	Now      func() time.Time
 
 	checkpoint int64 // tests: bytes between checkpoints, for checkpointEvery
 }

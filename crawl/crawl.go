@@ -49,6 +49,9 @@ type Crawler struct {
 	Now   func() time.Time
 	Log   *slog.Logger
 	Watch Watcher
+	// Seen is shown every item that a page brings, with its download address, which
+	// goes into no state (C8). It must not keep the item itself; nil is fine.
+	Seen func(graph.DriveID, *graph.Item)
 }
 
 // Watcher is told how a crawl proceeds. It must not block; nil watches nothing.

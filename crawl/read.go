@@ -81,6 +81,9 @@ func (r *refresh) stage(ctx context.Context, round *state.Round, pages <-chan gr
 	for page := range pages {
 		for i := range page.Items {
 			batch = append(batch, observed(&page.Items[i]))
+			if r.Seen != nil {
+				r.Seen(graph.DriveID(r.drive.ID), &page.Items[i])
+			}
 		}
 		waiting++
 		if err := r.tally(ctx, round, &page); err != nil {

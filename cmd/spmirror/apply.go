@@ -176,6 +176,7 @@ func (s *session) applyFresh(ctx context.Context, c *cli.Command, o planOptions,
 	if err := s.recoverAll(ctx); err != nil {
 		return err
 	}
+	s.applies = true
 	p, err := s.makePlan(ctx, o)
 	if err != nil {
 		return err

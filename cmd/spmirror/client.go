@@ -11,6 +11,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/spmirror/spmirror/apply"
 	"github.com/spmirror/spmirror/config"
 	"github.com/spmirror/spmirror/graph"
 	"github.com/spmirror/spmirror/graph/auth"
@@ -20,8 +21,9 @@ import (
 // client is the connection to one tenant.
 type client struct {
 	*graph.Client
-	tenant  *config.Tenant
-	closers []func()
+	tenant    *config.Tenant
+	addresses *apply.Addresses // of what was listed, while this process applies its own plan
+	closers   []func()
 }
 
 func (c *client) close() {
@@ -42,6 +44,7 @@ func (s *session) client(address string) (*client, error) {
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", address, err)
 			}
+			c.addresses = apply.NewAddresses(s.env.now)
 			s.clients[address] = c
 			return c, nil
 		}

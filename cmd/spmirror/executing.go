@@ -263,7 +263,7 @@ func (s *session) prepare(ctx context.Context, m *plan.Mirror) (*apply.Mirror, e
 		dir.Close()
 		return nil, err
 	}
-	return &apply.Mirror{Plan: m, Key: row.Key, Source: c.Client, Dir: dir}, nil
+	return &apply.Mirror{Plan: m, Key: row.Key, Source: c.Client, Addresses: c.addresses, Dir: dir}, nil
 }
 
 // establish makes the row and the target of a new mirror. A directory with files

@@ -248,6 +248,9 @@ func (s *session) crawl(ctx context.Context, d *drive, full bool) error {
 		Source: c.Client, Store: s.store, Query: graph.DeltaQuery{Select: graph.DeltaSelect(), Top: deltaPage},
 		Now: s.env.now, Log: s.log, Watch: s.notice,
 	}
+	if s.applies {
+		crawler.Seen = c.addresses.Keep
+	}
 	d.report, d.err = crawler.Refresh(ctx, d.row, full)
 	return ctx.Err()
 }

@@ -30,6 +30,7 @@ type session struct {
 	into    *view.Events // with -json-into, else nil
 	streams []*view.Events
 	ended   bool // the last event was written
+	applies bool // the plan will be applied by this process: download addresses are kept
 	closers []func()
 }
 
