@@ -329,6 +329,7 @@ type world struct {
 	narrow  []string // -target-path
 	clock   time.Time
 	addr    *Addresses
+	source  Source // in place of the tenant
 	workers int
 	fast    bool
 
@@ -470,9 +471,13 @@ func (w *world) apply(ctx context.Context, p *plan.Plan, since state.RunID) (*Re
 	if err != nil {
 		return nil, cmp.Or(since, run), err
 	}
+	source := w.source
+	if source == nil {
+		source = w.tenant
+	}
 	job := Job{
 		Store: w.store, Header: p.Header, Changes: p, Run: run, Workers: w.workers, FailFast: w.fast,
-		Mirrors: map[string]*Mirror{"mirror.m": {Plan: p.Mirrors[0], Key: w.key, Source: w.tenant, Dir: w.dir, Addresses: w.addr, Since: cmp.Or(since, run)}},
+		Mirrors: map[string]*Mirror{"mirror.m": {Plan: p.Mirrors[0], Key: w.key, Source: source, Dir: w.dir, Addresses: w.addr, Since: cmp.Or(since, run)}},
 		Now:     func() time.Time { return w.clock }, checkpoint: w.checkpoint,
 	}
 	report, err := job.Execute(ctx)
