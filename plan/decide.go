@@ -29,7 +29,13 @@ func (p *planner) decide(ctx context.Context, pair Pair) error {
 	if v := p.selects(p.tree, parent, it); !v.Selected {
 		return p.unselected(ctx, pair, SkipDeselected, v.Rule)
 	}
+	if err := p.claimNeeded(ctx, parent); err != nil {
+		return err
+	}
 	name, detail := p.localName(parent, it)
+	if detail != "" && p.rests(it, e, parent) {
+		return p.unchanged()
+	}
 	if detail != "" {
 		return p.block(ctx, pair, blockage{path: RelPath(remote), wanted: Add, reason: BlockedUnsafeName, detail: detail})
 	}
@@ -41,7 +47,6 @@ func (p *planner) decide(ctx context.Context, pair Pair) error {
 	if it.Class == ClassMalware && (e == nil || !contentSame(it, e)) {
 		return p.block(ctx, pair, blockage{path: local, wanted: Add, reason: BlockedMalware, detail: malwareDetail(it)})
 	}
-	parent.need()
 	return p.wanted(ctx, pair, place{parent: parent, name: name, fold: p.names.Fold(name), local: local})
 }
 
@@ -74,7 +79,12 @@ func (p *planner) misplaced(ctx context.Context, pair Pair, parent *node) (done 
 			p.skip(SkipOutside)
 			return true, nil
 		}
-		return true, p.leaves(ctx, pair, departure{LeftFolder, BySource, p.req.Mirror.Policy.OnRemoteDelete, ""})
+		d := departure{LeftFolder, BySource, p.req.Mirror.Policy.OnRemoteDelete, ""}
+		if pair.Entry.Folder {
+			p.idle[pair.Entry.Item] = d
+			return true, nil
+		}
+		return true, p.leaves(ctx, pair, d)
 	}
 	detail := "its parent folder is not in the listing"
 	if parent.standing == looped {
@@ -130,6 +140,17 @@ func (p *planner) localName(parent *node, it *Item) (name, problem string) {
 	return name, ""
 }
 
+// rests reports whether an applied file needs nothing although a folder above it
+// cannot be where it belongs: both stay where they are.
+func (p *planner) rests(it *Item, e *Entry, parent *node) bool {
+	if e == nil || e.Parent != parent.entryID() || !contentSame(it, e) || p.req.Mirror.Policy.Times && !timeSame(it, e) {
+		return false
+	}
+	name, err := p.names.Local(it.Name)
+	_, drifted := p.drift[it.ID]
+	return err == nil && name == e.Name && !drifted
+}
+
 // blockedBy says what keeps a folder or one above it from existing on disk.
 func (n *node) blockedBy() string {
 	for at := n; at != nil; at = at.parent {
@@ -158,11 +179,31 @@ func (p *planner) unselected(ctx context.Context, pair Pair, skip Skip, why stri
 		// An item that lost its facets is suspicious, not deleted (Q16).
 		return p.block(ctx, pair, blockage{path: RelPath(pair.Item.Name), reason: BlockedUnknown, detail: why})
 	}
-	cause := BySource
-	if p.selectChanged {
-		cause = ByConfig
+	d := departure{Deselected, p.deselectCause(), p.req.Mirror.Policy.OnDeselect, why}
+	if pair.Entry.Folder {
+		p.idle[pair.Entry.Item] = d
+		return nil
 	}
-	return p.leaves(ctx, pair, departure{Deselected, cause, p.req.Mirror.Policy.OnDeselect, why})
+	return p.leaves(ctx, pair, d)
+}
+
+// deselectCause says who is to be thanked for what is not selected any more.
+func (p *planner) deselectCause() Cause {
+	if p.selectChanged {
+		return ByConfig
+	}
+	return BySource
+}
+
+// prevents reports whether a departure is a delete that the configuration forbids.
+func (p *planner) prevents(d departure) bool {
+	return d.setting != "forget" && d.setting != "keep" && p.req.Mirror.Policy.PreventDelete
+}
+
+// leave notes that an applied item goes out of its folder.
+func (p *planner) leave(e *Entry) {
+	p.leaving[e.Item] = true
+	p.lost[e.Parent] = true
 }
 
 // departure says why an applied item leaves the mirror, and the lifecycle setting
@@ -194,12 +235,14 @@ func (p *planner) leaves(ctx context.Context, pair Pair, d departure) error {
 			d.setting, c.Detail = "keep", `changed on disk and kept (lifecycle.on_local_change = "keep")`
 		}
 	}
-	p.leaving[e.Item] = true
-	p.lost[e.Parent] = true
+	stays := p.prevents(d)
+	if !stays {
+		p.leave(e)
+	}
 	switch {
 	case d.setting == "forget" || d.setting == "keep":
 		c.Actions = []Action{Forget}
-	case p.req.Mirror.Policy.PreventDelete:
+	case stays:
 		c.Actions, c.Wanted, c.Reason = []Action{Blocked}, Delete, BlockedPreventDelete
 		c.Detail = "lifecycle.prevent_delete holds the delete back"
 	default:
@@ -216,7 +259,11 @@ func (p *planner) wanted(ctx context.Context, pair Pair, at place) error {
 		Parent: at.parent.entryID(), Name: at.name, Fold: at.fold,
 	}
 	if e == nil || !at.same(e) {
-		held, err := p.claim(ctx, pair, at)
+		ask := p.claim
+		if e == nil {
+			ask = p.newClaim // asked once, and not remembered: there may be a million of them
+		}
+		held, err := ask(ctx, it.ID, at)
 		if err != nil {
 			return err
 		}
@@ -225,6 +272,7 @@ func (p *planner) wanted(ctx context.Context, pair Pair, at place) error {
 		}
 		c.Replaces = held.replaces
 	}
+	at.parent.need()
 	if e == nil {
 		return p.add(ctx, pair, c, at)
 	}
@@ -309,6 +357,9 @@ func (p *planner) tracked(ctx context.Context, pair Pair, c Change, at place) er
 		c.Cause, c.Reason = BySource, Renamed
 		if e.Parent != c.Parent {
 			c.Reason = Moved
+		}
+		if e.Parent != c.Parent && !p.stuckOnDisk(it.ID) {
+			p.leave(e)
 		}
 	}
 	if d, ok := p.drift[it.ID]; ok {

@@ -234,7 +234,12 @@ func (f *File) check() error {
 		return ErrNotPlan
 	}
 	var sums digests
+	seen := make(map[string]bool)
 	for _, entry := range f.zip.File {
+		if seen[entry.Name] {
+			return fmt.Errorf("%w: entry %q twice", ErrAltered, entry.Name)
+		}
+		seen[entry.Name] = true
 		if entry.Name == entryDigests {
 			continue
 		}

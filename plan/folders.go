@@ -7,9 +7,15 @@ import (
 	"strings"
 )
 
-// decideFolders decides folders once all files are: those above files first,
-// in the order of paths, so that the result does not depend on arrival.
+// decideFolders decides folders once all files are. Which of them exist only as
+// parents of others must be known before the first is decided, so that the result
+// does not depend on arrival.
 func (p *planner) decideFolders(ctx context.Context, folders []Pair) error {
+	for _, pair := range folders {
+		if err := p.needParents(ctx, pair); err != nil {
+			return err
+		}
+	}
 	for _, pair := range folders {
 		if err := p.decideFolder(ctx, pair); err != nil {
 			return err
@@ -18,11 +24,35 @@ func (p *planner) decideFolders(ctx context.Context, folders []Pair) error {
 	return p.prune(ctx)
 }
 
+// needParents marks the folders above one that is wanted for its own sake.
+func (p *planner) needParents(ctx context.Context, pair Pair) error {
+	if pair.Item == nil {
+		return nil
+	}
+	n, err := p.tree.folder(ctx, pair.Item.ID)
+	if err != nil || n.standing != inside || n.root || !n.wanted {
+		return err
+	}
+	if skip, _ := p.classSkips(pair.Item, n.parent); skip != "" {
+		return nil
+	}
+	if err := p.claimNeeded(ctx, n.parent); err != nil {
+		return err
+	}
+	if n.blockedBy() == "" {
+		n.parent.need()
+	}
+	return nil
+}
+
 // decideFolder turns one pair of a folder into at most one change.
 func (p *planner) decideFolder(ctx context.Context, pair Pair) error {
 	it, e := pair.Item, pair.Entry
 	if it == nil {
-		return p.gone(ctx, pair)
+		if e != nil {
+			p.idle[e.Item] = departure{Removed, BySource, p.req.Mirror.Policy.OnRemoteDelete, ""}
+		}
+		return nil
 	}
 	n, err := p.tree.folder(ctx, it.ID)
 	if err != nil {
@@ -41,6 +71,9 @@ func (p *planner) decideFolder(ctx context.Context, pair Pair) error {
 	if skip, why := p.classSkips(it, n.parent); skip != "" {
 		return p.unselected(ctx, pair, skip, why)
 	}
+	if e != nil && n.unsafe == "" && n.blockedBy() != "" && e.Parent == n.parent.entryID() && e.Name == n.name && p.drift[it.ID].kind == "" {
+		return p.unchanged() // it rests where it is, in a folder that cannot be where it belongs
+	}
 	if problem := n.blockedBy(); problem != "" && (n.wanted || n.collision != "" || n.obstacle != "" || e != nil || n.name == "") {
 		reason := BlockedUnsafeName
 		switch {
@@ -52,35 +85,37 @@ func (p *planner) decideFolder(ctx context.Context, pair Pair) error {
 		return p.block(ctx, pair, blockage{path: RelPath(n.remote), wanted: Add, reason: reason, detail: problem})
 	}
 	if !n.wanted && !n.needed {
-		return p.unneeded(ctx, pair, n)
+		return p.unneeded(pair, n)
 	}
 	delete(p.needs, n.id)
 	return p.folderWanted(ctx, pair, n)
 }
 
 // unneeded handles a folder that is not selected and holds nothing selected.
-func (p *planner) unneeded(ctx context.Context, pair Pair, n *node) error {
+func (p *planner) unneeded(pair Pair, n *node) error {
 	if pair.Entry == nil {
 		p.skip(SkipDeselected)
 		return nil
 	}
+	d := departure{Removed, BySource, DisposeTrash, "holds nothing that is selected any more"}
 	if p.selectChanged || n.excludedBy != "" {
-		return p.unselected(ctx, pair, SkipDeselected, "holds nothing that is selected")
+		d = departure{Deselected, p.deselectCause(), p.req.Mirror.Policy.OnDeselect, "holds nothing that is selected"}
 	}
-	if p.holds(ctx, pair.Entry.Item) {
-		return p.unchanged()
-	}
-	return p.leaves(ctx, pair, departure{Removed, BySource, DisposeTrash, "holds nothing that is selected any more"})
+	p.idle[pair.Entry.Item] = d
+	return nil
 }
 
-// holds reports whether an applied folder keeps an entry that does not leave.
-func (p *planner) holds(ctx context.Context, folder ItemID) bool {
+// holds reports whether an applied folder keeps an entry that does not leave it.
+func (p *planner) holds(ctx context.Context, folder ItemID) (bool, error) {
 	for child, err := range p.req.Store.Applied.Children(ctx, folder) {
-		if err != nil || !p.leaving[child.Item] {
-			return true
+		if err != nil {
+			return false, fmt.Errorf("read folder %s: %w", folder, err)
+		}
+		if !p.leaving[child.Item] {
+			return true, nil
 		}
 	}
-	return false
+	return false, nil
 }
 
 func (p *planner) folderWanted(ctx context.Context, pair Pair, n *node) error {
@@ -109,6 +144,7 @@ func (p *planner) folderWanted(ctx context.Context, pair Pair, n *node) error {
 	c.Cause, c.Reason = BySource, Renamed
 	if e.Parent != c.Parent {
 		c.Reason = Moved
+		p.leave(e)
 	}
 	return p.emit(c)
 }
@@ -137,11 +173,11 @@ func (p *planner) folderDrifted(c Change, d driftFact) error {
 }
 
 // parents adds, in an incremental plan, the folders that newly selected files
-// need and that are not candidates themselves.
+// need, or would need had they a place, and that are not candidates themselves.
 func (p *planner) parents(ctx context.Context) error {
 	var missing []ItemID
 	for id, n := range p.tree.nodes {
-		if n.needed && !n.root && !p.seen[id] && n.standing == inside {
+		if (n.needed || n.collision != "" || n.obstacle != "") && !n.root && !p.seen[id] && n.standing == inside {
 			e, err := p.applied.folder(ctx, id)
 			if err != nil {
 				return err
@@ -163,48 +199,110 @@ func (p *planner) parents(ctx context.Context) error {
 	return nil
 }
 
-// prune removes applied folders that were only there for files which leave.
+// prune decides the folders that nothing needs any more, those deep down first: one
+// that still holds an entry stays with it, because what is on disk must be in a
+// folder that is known.
 func (p *planner) prune(ctx context.Context) error {
-	if p.tree.selector.everything() {
-		return nil
+	if err := p.addLost(ctx); err != nil {
+		return err
 	}
-	queue := sortedIDs(p.lost)
-	for len(queue) > 0 {
-		id := queue[0]
-		queue = queue[1:]
-		up, err := p.pruneFolder(ctx, id)
+	ids := sortedIDs(p.idle)
+	depths := make(map[ItemID]int, len(ids))
+	for _, id := range ids {
+		path, err := p.applied.dir(ctx, id)
 		if err != nil {
 			return err
 		}
-		if up != "" {
-			queue = append(queue, up)
+		depths[id] = strings.Count(string(path), "/")
+	}
+	slices.SortStableFunc(ids, func(a, b ItemID) int { return depths[b] - depths[a] })
+	for _, id := range ids {
+		for pair, err := range p.req.Store.Of(ctx, []ItemID{id}) {
+			if err != nil {
+				return fmt.Errorf("read folder %s: %w", id, err)
+			}
+			if err := p.idles(ctx, pair.clone(), p.idle[id]); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
 }
 
-// pruneFolder removes one folder if nothing needs it, and returns its parent to
-// be looked at next.
-func (p *planner) pruneFolder(ctx context.Context, id ItemID) (up ItemID, err error) {
-	if id == "" || id == ParkedParent || p.leaving[id] || (p.seen != nil && p.seen[id]) || p.seen == nil {
-		return "", nil // decided already: in a full plan every folder is
+// idles decides one folder that nothing needs. One that cannot go is treated like
+// one that is wanted: it follows its name at the source.
+func (p *planner) idles(ctx context.Context, pair Pair, d departure) error {
+	holds, err := p.holds(ctx, pair.Entry.Item)
+	if err != nil {
+		return err
 	}
-	n, err := p.tree.folder(ctx, id)
-	if err != nil || n.standing != inside || n.wanted || n.needed {
-		return "", err
+	holds = holds || p.occupied[pair.id()]
+	if !holds && !p.prevents(d) {
+		return p.leaves(ctx, pair, d)
 	}
-	e, err := p.applied.folder(ctx, id)
-	if err != nil || e == nil || p.holds(ctx, id) {
-		return "", err
+	if pair.Item != nil {
+		n, err := p.tree.folder(ctx, pair.Item.ID)
+		if err != nil {
+			return err
+		}
+		skip, _ := p.classSkips(pair.Item, n.parent)
+		if n.standing == inside && skip == "" && n.excludedBy == "" && n.blockedBy() == "" {
+			above, err := p.applied.folder(ctx, n.parent.id)
+			if err != nil {
+				return err
+			}
+			if n.follows(pair.Entry) || n.parent.needed || above != nil && !p.leaving[n.parent.id] {
+				p.occupied[n.parent.id] = true
+				return p.folderWanted(ctx, pair, n)
+			}
+		}
 	}
-	p.seen[id] = true
-	p.req.Mirror.Unchanged--
-	err = p.leaves(ctx, Pair{Item: &Item{ID: id, Class: ClassFolder}, Entry: e},
-		departure{Removed, BySource, DisposeTrash, "holds nothing that is selected any more"})
-	return e.Parent, err
+	if !holds {
+		return p.leaves(ctx, pair, d)
+	}
+	path, err := p.applied.dir(ctx, pair.Entry.Item)
+	if err != nil {
+		return err
+	}
+	return p.block(ctx, pair, blockage{path: path, wanted: Delete, reason: BlockedHolding, detail: "holds items that are held back themselves"})
 }
 
-func sortedIDs(set map[ItemID]bool) []ItemID {
+// addLost adds, in an incremental plan, folders that are no candidates but that an
+// item leaves, with those above them.
+func (p *planner) addLost(ctx context.Context) error {
+	if p.seen == nil || p.tree.selector.everything() {
+		return nil // in a full plan every folder is decided
+	}
+	for _, id := range sortedIDs(p.idle) {
+		e, err := p.applied.folder(ctx, id)
+		if err != nil {
+			return err
+		}
+		p.lost[e.Parent] = true
+	}
+	for _, id := range sortedIDs(p.lost) {
+		for id != "" && id != ParkedParent && !p.seen[id] {
+			n, err := p.tree.folder(ctx, id)
+			if err != nil {
+				return err
+			}
+			e, err := p.applied.folder(ctx, id)
+			if err != nil {
+				return err
+			}
+			if e == nil || n.standing != inside || n.wanted || n.needed {
+				break
+			}
+			p.seen[id] = true
+			p.req.Mirror.Unchanged-- // it was counted with all that is no candidate
+			p.idle[id] = departure{Removed, BySource, DisposeTrash, "holds nothing that is selected any more"}
+			id = e.Parent
+		}
+	}
+	return nil
+}
+
+func sortedIDs[T any](set map[ItemID]T) []ItemID {
 	ids := make([]ItemID, 0, len(set))
 	for id := range set {
 		ids = append(ids, id)

@@ -32,10 +32,29 @@ type hold struct {
 	detail   string
 }
 
-// claim asks for a place on disk for an item that comes to it. An item that is
-// there and stays keeps it; of several newcomers the first in the order of ids
-// gets it, so that the result does not depend on the order of arrival (I-64).
-func (p *planner) claim(ctx context.Context, pair Pair, at place) (hold, error) {
+// claim asks for a place on disk for an applied item that comes to it, and gives
+// the same answer each time.
+func (p *planner) claim(ctx context.Context, id ItemID, at place) (hold, error) {
+	if h, ok := p.held[id]; ok {
+		return h, nil
+	}
+	p.held[id] = hold{} // a circle of moves succeeds as a whole
+	h, err := p.newClaim(ctx, id, at)
+	p.held[id] = h
+	if h.replaces != "" {
+		p.granted = append(p.granted, func() { p.held[id] = hold{by: h.replaces, detail: inCircle} })
+	}
+	return h, err
+}
+
+// inCircle is why a place was given and taken back.
+const inCircle = "the item that is to make room for it cannot"
+
+// newClaim asks for a place for the first time. An item that is there and stays
+// keeps it; of several newcomers the first in the order of ids gets it, but one
+// that moves and whose old place is wanted is asked before: so the result does not
+// depend on the order of arrival (I-64).
+func (p *planner) newClaim(ctx context.Context, id ItemID, at place) (hold, error) {
 	parent := at.parent.entryID()
 	key := keyOf(parent, at.fold)
 	if _, taken := p.claims[key]; taken {
@@ -45,18 +64,29 @@ func (p *planner) claim(ctx context.Context, pair Pair, at place) (hold, error) 
 	if err != nil {
 		return hold{}, fmt.Errorf("read place of %s: %w", at.local, err)
 	}
-	if !ok || occupant.Item == pair.Item.ID {
-		p.claims[key] = struct{}{}
+	p.claims[key] = struct{}{}
+	if !ok || occupant.Item == id {
 		return hold{}, nil
 	}
+	given := len(p.granted)
+	p.depth++
 	frees, err := p.frees(ctx, occupant)
+	p.depth--
 	if err != nil {
 		return hold{}, err
 	}
 	if !frees {
+		delete(p.claims, key)
+		// What was given on the way may count on this item's moving.
+		for _, takeBack := range p.granted[given:] {
+			takeBack()
+		}
+		p.granted = p.granted[:given]
 		return hold{by: occupant.Item, detail: fmt.Sprintf("%q is held by item %s", at.local, occupant.Item)}, nil
 	}
-	p.claims[key] = struct{}{}
+	if p.depth == 0 {
+		p.granted = p.granted[:0]
+	}
 	return hold{replaces: occupant.Item}, nil
 }
 
@@ -69,40 +99,121 @@ func (p *planner) entryAt(ctx context.Context, parent ItemID, fold string) (Entr
 }
 
 // frees reports whether an applied item gives its place up by this plan: it is
-// gone and its local file goes with it, or it moves elsewhere.
+// gone and its local file goes with it, or it moves elsewhere and can.
 func (p *planner) frees(ctx context.Context, e Entry) (bool, error) {
 	policy := p.req.Mirror.Policy
-	removes := func(setting string) bool { return setting != "keep" && setting != "forget" && !policy.PreventDelete }
+	stuck := !e.Folder && p.stuckOnDisk(e.Item)
+	removes := func(setting string) bool {
+		return setting != "keep" && setting != "forget" && !policy.PreventDelete && !stuck
+	}
 	for pair, err := range p.req.Store.Of(ctx, []ItemID{e.Item}) {
 		if err != nil {
 			return false, fmt.Errorf("read item %s: %w", e.Item, err)
 		}
 		if pair.Item == nil {
-			return removes(policy.OnRemoteDelete), nil
+			break
 		}
+		pair = pair.clone()
 		parent, err := p.tree.folder(ctx, pair.Item.Parent)
 		if err != nil {
 			return false, err
 		}
 		switch {
-		case parent.standing == outside:
+		case parent.standing == outside && !e.Folder:
 			return removes(policy.OnRemoteDelete), nil
 		case parent.standing != inside:
 			return false, nil
 		}
-		if skip, _ := p.classSkips(pair.Item, parent); skip != "" {
-			return removes(policy.OnDeselect), nil
-		}
-		if !pair.Item.Class.container() && !p.selects(p.tree, parent, pair.Item).Selected {
-			return removes(policy.OnDeselect), nil
-		}
-		name, problem := p.localName(parent, pair.Item)
-		if problem != "" {
+		skip, _ := p.classSkips(pair.Item, parent)
+		switch {
+		case e.Folder != pair.Item.Class.container():
 			return false, nil
+		case skip != "":
+			return skip != SkipUnknown && !e.Folder && removes(policy.OnDeselect), nil
+		case e.Folder:
+			return p.folderFrees(ctx, pair)
 		}
-		return parent.entryID() != e.Parent || p.names.Fold(name) != e.Fold, nil
+		if !p.selects(p.tree, parent, pair.Item).Selected {
+			return removes(policy.OnDeselect), nil
+		}
+		return p.fileFrees(ctx, pair, parent, stuck)
+	}
+	if e.Folder {
+		return p.emptied(ctx, e.Item, removes(policy.OnRemoteDelete))
 	}
 	return removes(policy.OnRemoteDelete), nil
+}
+
+// emptied reports whether a folder that is gone at the source will hold nothing: what
+// was in it and lives on elsewhere may be held back.
+func (p *planner) emptied(ctx context.Context, folder ItemID, removes bool) (bool, error) {
+	if !removes {
+		return false, nil
+	}
+	var ids []ItemID
+	for id, err := range p.req.Store.Applied.Below(ctx, folder) {
+		if err != nil {
+			return false, fmt.Errorf("read below folder %s: %w", folder, err)
+		}
+		if p.stuckOnDisk(id) {
+			return false, nil
+		}
+		ids = append(ids, id)
+	}
+	for pair, err := range p.req.Store.Of(ctx, ids) {
+		if err != nil || pair.Item != nil {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+// stuckOnDisk reports whether what lies in the place of an applied file is not
+// moved or removed by a plan.
+func (p *planner) stuckOnDisk(id ItemID) bool {
+	kind := p.drift[id].kind
+	return kind == DriftReplaced || kind == DriftChanged && p.req.Mirror.Policy.OnLocalChange == "keep"
+}
+
+// fileFrees reports whether an applied file that stays in the mirror moves.
+func (p *planner) fileFrees(ctx context.Context, pair Pair, parent *node, stuck bool) (bool, error) {
+	it, e := pair.Item, pair.Entry
+	if err := p.claimNeeded(ctx, parent); err != nil {
+		return false, err
+	}
+	name, problem := p.localName(parent, it)
+	at := place{parent: parent, name: name, fold: p.names.Fold(name), local: joinLocal(parent.local, name)}
+	switch {
+	case stuck, problem != "", len(at.local) > maxPath, it.Class == ClassMalware && !contentSame(it, e):
+		return false, nil
+	case at.parent.entryID() == e.Parent && at.fold == e.Fold:
+		return false, nil
+	}
+	h, err := p.claim(ctx, it.ID, at)
+	return h.by == "", err
+}
+
+// folderFrees reports whether an applied folder that stays in the mirror moves.
+func (p *planner) folderFrees(ctx context.Context, pair Pair) (bool, error) {
+	n, err := p.tree.folder(ctx, pair.Item.ID)
+	if err != nil || n.root || n.parent.entryID() == pair.Entry.Parent && n.fold == pair.Entry.Fold {
+		return false, err
+	}
+	if n.excludedBy != "" || n.unsafe != "" || !n.follows(pair.Entry) {
+		return false, nil // it goes only if it is empty in the end, and then the place is free for the next plan
+	}
+	if err := p.claimNeeded(ctx, n.parent); err != nil {
+		return false, err
+	}
+	err = p.claimPlace(ctx, n)
+	return n.blockedBy() == "", err
+}
+
+// follows reports whether an applied folder can go where the source has it, even if
+// nothing in it turns out to be selected: the folder above it is sure to be there.
+func (n *node) follows(e *Entry) bool {
+	up := n.parent
+	return n.wanted || up.root || up.wanted || up.entryID() == e.Parent
 }
 
 // claimFolders claims the places of all folders of the mirror before any file
@@ -144,10 +255,40 @@ func (p *planner) claimThese(ctx context.Context, folders []Pair) error {
 	return nil
 }
 
-// claimFolder claims the place of one folder, if it is to have one, and remembers
-// on the node what became of it.
+// claimNeeded claims the places of a folder and those above it, because a selected
+// item lies below them.
+func (p *planner) claimNeeded(ctx context.Context, n *node) error {
+	if n == nil || n.needed {
+		return nil
+	}
+	if err := p.claimNeeded(ctx, n.parent); err != nil {
+		return err
+	}
+	return p.claimPlace(ctx, n)
+}
+
+// claimFolder claims the place of one folder before it is known who needs it: of
+// those that are wanted for their own sake and those that are on disk already. One
+// that nobody needs takes no place away.
 func (p *planner) claimFolder(ctx context.Context, n *node) error {
-	if n.standing != inside || n.root || n.excludedBy != "" || n.blockedBy() != "" {
+	if n.wanted {
+		return p.claimPlace(ctx, n)
+	}
+	e, err := p.applied.folder(ctx, n.id)
+	if err != nil || e == nil {
+		return err
+	}
+	return p.claimPlace(ctx, n)
+}
+
+// claimPlace claims the place of one folder, if it can have one, and remembers on
+// the node what became of it.
+func (p *planner) claimPlace(ctx context.Context, n *node) error {
+	if n.claimed || n.standing != inside || n.root || n.excludedBy != "" || n.blockedBy() != "" {
+		return nil
+	}
+	n.claimed = true
+	if skip, _ := p.classSkips(&Item{Class: n.class}, n.parent); skip != "" {
 		return nil
 	}
 	e, err := p.applied.folder(ctx, n.id)
@@ -161,15 +302,17 @@ func (p *planner) claimFolder(ctx context.Context, n *node) error {
 		}
 		return nil
 	}
-	held, err := p.claim(ctx, Pair{Item: &Item{ID: n.id}}, at)
+	held, err := p.newClaim(ctx, n.id, at)
 	if err != nil {
 		return err
 	}
 	n.replaces = held.replaces
 	if held.by != "" {
-		n.collision = held.detail
-		n.unsafe = fmt.Sprintf("the folder %q above it has no place: %s", n.local, held.detail)
+		n.collide(held.detail)
 		return nil
+	}
+	if held.replaces != "" {
+		p.granted = append(p.granted, func() { n.collide(inCircle) })
 	}
 	if e != nil || held.replaces != "" {
 		return nil
@@ -179,6 +322,12 @@ func (p *planner) claimFolder(ctx context.Context, n *node) error {
 		n.obstruct(BlockedUntracked)
 	}
 	return err
+}
+
+// collide notes that a folder cannot be on disk because its place is taken.
+func (n *node) collide(detail string) {
+	n.replaces, n.collision = "", detail
+	n.unsafe = fmt.Sprintf("the folder %q above it has no place: %s", n.local, detail)
 }
 
 // obstruct notes that a folder cannot be on disk because of what lies there.

@@ -56,9 +56,14 @@ type planner struct {
 	replace, only []glob
 	drift         map[ItemID]driftFact
 	claims        map[claimKey]struct{}
-	leaving       map[ItemID]bool // applied items that leave by this plan
-	lost          map[ItemID]bool // applied folders that an item leaves
-	seen          map[ItemID]bool // items decided in an incremental plan
+	granted       []func()             // take back what was given while another claim was pending
+	depth         int                  // of claims that wait for each other
+	held          map[ItemID]hold      // answers to claims of applied items
+	leaving       map[ItemID]bool      // applied items that leave by this plan
+	lost          map[ItemID]bool      // applied folders that an item leaves
+	occupied      map[ItemID]bool      // folders into which one that nothing needs goes or stays
+	idle          map[ItemID]departure // applied folders that nothing needs, unless they hold something
+	seen          map[ItemID]bool      // items decided in an incremental plan
 	listings      map[RelPath][]Found
 	needs         map[ItemID]*node
 }
@@ -99,8 +104,11 @@ func newPlanner(r Request) (*planner, error) {
 		only:     only,
 		drift:    make(map[ItemID]driftFact),
 		claims:   make(map[claimKey]struct{}),
+		held:     make(map[ItemID]hold),
 		leaving:  make(map[ItemID]bool),
 		lost:     make(map[ItemID]bool),
+		idle:     make(map[ItemID]departure),
+		occupied: make(map[ItemID]bool),
 		listings: make(map[RelPath][]Found),
 	}
 	return p, p.comparePrevious()
@@ -324,16 +332,25 @@ func (p *planner) disturbance(ctx context.Context, pair Pair) (observed, applied
 	}
 	switch {
 	case e == nil:
-		return n.standing == inside, false, nil
-	case n.standing != inside:
-		return false, true, nil
+		return n.standing != outside, false, nil
+	case n.standing != inside: // below an orphan everything is held back, on disk or not
+		return n.standing != outside, true, nil
 	case n.parent == nil:
 		return false, false, nil
+	case p.skipsBelow(n): // it has become a notebook, or has moved into one
+		return true, true, nil
 	case e.Parent != n.parent.entryID() || e.Name != n.name:
-		changes := p.tree.selector.byPath() || n.unsafe != ""
+		changes := p.tree.selector.byPath() || !n.wanted || n.blockedBy() != "" // whether files need it, they tell
 		return changes, changes, nil
 	}
-	return n.unsafe != "", n.unsafe != "", nil
+	blocked := n.blockedBy() != ""
+	return blocked, blocked, nil
+}
+
+// skipsBelow reports whether a folder and all below it are left out for what they are.
+func (p *planner) skipsBelow(n *node) bool {
+	skip, _ := p.classSkips(&Item{Class: n.class}, n.parent)
+	return skip != ""
 }
 
 // skip counts an observed item that is no change.

@@ -36,6 +36,7 @@ type node struct {
 	collision string
 	obstacle  Reason
 	replaces  ItemID
+	claimed   bool // asked for its place
 	needed    bool // a selected item lies below it
 	wanted    bool // wanted for its own sake
 	root      bool
@@ -142,7 +143,7 @@ func (t *tree) place(f Item, end standing) {
 func (t *tree) settle(n, up *node, f Item) {
 	n.parent = up
 	n.remote = joinRemote(up.remote, f.Name)
-	n.excludedBy, n.unsafe = up.excludedBy, up.unsafe
+	n.excludedBy = up.excludedBy
 	if n.excludedBy == "" {
 		if rule, ok := t.selector.excludes(n.remote, true); ok {
 			n.excludedBy = rule
@@ -151,14 +152,12 @@ func (t *tree) settle(n, up *node, f Item) {
 	n.included = up.included || (len(t.selector.include) > 0 && t.selector.includes(n.remote, true))
 	name, err := t.names.Local(f.Name)
 	if err != nil {
-		if n.unsafe == "" {
-			n.unsafe = fmt.Sprintf("the folder %q above it: %v", f.Name, err)
-		}
+		n.unsafe = fmt.Sprintf("the folder %q above it: %v", f.Name, err)
 		return
 	}
 	n.name, n.fold = name, t.names.Fold(name)
 	n.local = joinLocal(up.local, name)
-	n.wanted = n.excludedBy == "" && n.unsafe == "" && t.selector.explicitFolder(n.remote, n.included)
+	n.wanted = n.excludedBy == "" && t.selector.explicitFolder(n.remote, n.included)
 }
 
 // need marks a folder and those above it as parents of a selected item.
