@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -54,17 +55,9 @@ func runStatus(ctx context.Context, env *environment, c *cli.Command) error {
 		return err
 	}
 	defer s.close()
-	rows, err := s.recordedMirrors(ctx, c.Args().First())
+	list, err := s.statuses(ctx, c.Args().First())
 	if err != nil {
 		return err
-	}
-	list := []mirrorStatus{}
-	for _, row := range rows {
-		m, err := s.status(ctx, row)
-		if err != nil {
-			return err
-		}
-		list = append(list, m)
 	}
 	if c.Bool("json") {
 		return writeJSON(env.stdout, map[string]any{"format_version": "1.0", "lineage": s.store.Lineage(), "mirrors": list})
@@ -75,9 +68,37 @@ func runStatus(ctx context.Context, env *environment, c *cli.Command) error {
 		}
 	}
 	if len(list) == 0 {
-		_, err = fmt.Fprintln(env.stdout, "Nothing is tracked yet.")
+		_, err = fmt.Fprintln(env.stdout, "Nothing is declared and nothing is tracked.")
 	}
 	return err
+}
+
+// statuses are those of the recorded mirrors, and of the declared ones that wait for their first apply.
+func (s *session) statuses(ctx context.Context, address string) ([]mirrorStatus, error) {
+	list := []mirrorStatus{}
+	for _, m := range s.cfg.Mirrors {
+		_, known, err := s.store.MirrorByAddress(ctx, m.Address)
+		if err != nil {
+			return nil, err
+		}
+		if !known && (address == "" || addressed(m.Address, []string{address}, false)) {
+			list = append(list, mirrorStatus{Address: m.Address, Target: m.Target, Problem: "never applied"})
+		}
+	}
+	waiting := len(list)
+	rows, err := s.recordedMirrors(ctx, address)
+	var unknown *problem
+	if err != nil && (waiting == 0 || !errors.As(err, &unknown)) { // the address may name declared ones alone
+		return nil, err
+	}
+	for _, row := range rows {
+		m, err := s.status(ctx, row)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, m)
+	}
+	return list, nil
 }
 
 func (s *session) status(ctx context.Context, row state.Mirror) (mirrorStatus, error) {
