@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/spmirror/spmirror/apply"
@@ -130,6 +131,13 @@ func authConfig(t *config.Tenant) (auth.Config, *x509.CertPool, error) {
 	}
 	if a.ClientSecret = secretFunc(t.Auth.ClientSecret); a.ClientSecret == nil && t.Auth.ClientSecretFile != "" {
 		a.ClientSecret = auth.SecretFile(t.Auth.ClientSecretFile)
+	}
+	if a.ClientID == "" && t.Auth.ClientIDFile != "" {
+		id, err := auth.SecretFile(t.Auth.ClientIDFile)()
+		if err != nil {
+			return a, nil, fmt.Errorf("read client_id_file_path: %w", err)
+		}
+		a.ClientID = strings.TrimSpace(id)
 	}
 	if t.Endpoints.CAFile == "" {
 		return a, nil, nil
