@@ -9,6 +9,7 @@ import (
 	"github.com/hashicorp/hcl/v2"
 
 	"github.com/spmirror/spmirror/config"
+	"github.com/spmirror/spmirror/crawl"
 	"github.com/spmirror/spmirror/graph"
 	"github.com/spmirror/spmirror/plan"
 	"github.com/spmirror/spmirror/state"
@@ -60,10 +61,26 @@ func explained(err error) *problem {
 		return &problem{code: "SPM0801", summary: "The target has lost its marker", err: err,
 			detail: "Nothing was changed. Is the disk mounted? If the directory was emptied on purpose, run `spmirror init`."}
 	}
+	var source *crawl.ErrSource
+	if errors.As(err, &source) {
+		return sourceProblem(source)
+	}
 	if e, ok := graph.AsError(err); ok {
 		return &problem{code: "SPM0601", summary: "Microsoft Graph refused a request", err: e, detail: "Nothing was changed."}
 	}
 	return &problem{code: "SPM0000", summary: err.Error()}
+}
+
+// sourceProblem says what keeps a drive from being read, in the words of the registry
+// of codes.
+func sourceProblem(e *crawl.ErrSource) *problem {
+	p := &problem{code: e.Code, summary: "The source cannot be read", err: e.Err}
+	for _, c := range ownCodes {
+		if c.Code == e.Code {
+			p.summary, p.detail = c.Title, c.Text
+		}
+	}
+	return p
 }
 
 func lockedProblem(e *state.LockedError) *problem {
