@@ -309,6 +309,46 @@ func TestAChangeInTheMiddleOfADownloadNeverMixesVersions(t *testing.T) {
 	}
 }
 
+// Without a hash nothing but the total and the tag tells that the second part is of
+// another version (C15).
+func TestPartsOfTwoVersionsAreNeverJoinedEvenWithoutAHash(t *testing.T) {
+	tagged := func(tag string, text func(string) string) answer {
+		return func(_ *tenant, n *node, q graph.ContentRequest) (*graph.Content, error) {
+			all := text(n.text)
+			c := body(all[q.Offset:], nil, q.Offset, int64(len(all)))
+			if q.Offset == 0 {
+				c = body(all[:2000], errLine, 0, int64(len(all)))
+			}
+			c.ETag = tag
+			return c, nil
+		}
+	}
+	for name, second := range map[string]answer{
+		"another tag":   tagged("two", flip),
+		"another total": tagged("one", func(s string) string { return flip(s) + "more" }),
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, w *world, n *node) {
+				n.noHash, n.noSize = true, true
+				w.script([]answer{tagged("one", plain), second})
+				w.sync()
+				w.equal(w.tenant.tree())
+			})
+		})
+	}
+	t.Run("begun by an earlier run", func(t *testing.T) {
+		bubble(t, func(t *testing.T, w *world, n *node) {
+			n.noHash = true
+			w.script(append([]answer{cut(3000)}, repeat(cut(0), 20)...))
+			w.run()
+			w.script([]answer{tagged("two", func(s string) string { return flip(s) + "more" })})
+			w.reopen()
+			w.sync()
+			w.same()
+		})
+	})
+}
+
 // 256 MiB in the small: a checkpoint every 1,000 of 5,500 bytes, stopped at any
 // place, fetches at most one interval and one buffer again (I-08).
 func TestAnInterruptedDownloadGoesOnFromItsCheckpoint(t *testing.T) {

@@ -418,7 +418,7 @@ func TestASavedPlanThatWasInterruptedGoesOn(t *testing.T) {
 	w.tenant.find("meta").modified = testTime.Add(5 * time.Hour)
 	w.tenant.find("meta").change++
 	w.write("drift", "changed here")
-	w.tenant.move(w.tenant.find("drift"), "d/drift")
+	w.tenant.move(w.tenant.find("drift"), "zz/drift") // the last to be downloaded
 	p := w.plan()
 	ctx, stop := context.WithCancel(t.Context())
 	w.tenant.onOpen = func(_ *node, _ graph.ContentRequest, nth int) (*graph.Content, error, bool) {
@@ -440,6 +440,25 @@ func TestASavedPlanThatWasInterruptedGoesOn(t *testing.T) {
 	w.clock = testTime.Add(2 * time.Hour)
 	w.conserved(p, r)
 	w.same()
+}
+
+func TestAnItemWhosePlaceIsNotGivenUpWaits(t *testing.T) {
+	w := newWorld(t)
+	w.tenant.put("x", "first")
+	w.sync()
+	w.tenant.move(w.tenant.find("x"), "y")
+	w.tenant.put("x", "another")
+	p := w.plan()
+	w.write("y", "came late")
+	r := w.execute(p)
+	wantProblems(t, r, map[string]string{"x": CodeOccupied, "y": CodeOccupied})
+	w.equal(map[string]string{"x": "first", "y": "came late"})
+	w.check(os.Remove(filepath.Join(w.root(), "y")))
+	w.sync()
+	w.same()
+	if got := w.trashed(); len(got) != 0 {
+		t.Errorf("the trash holds %q", got)
+	}
 }
 
 func TestAPublisherThatFailsEndsTheRun(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 )
@@ -18,7 +19,8 @@ var errKilled = errors.New("killed by the test")
 type killer struct {
 	mu   sync.Mutex
 	n    int
-	at   int // 0: never
+	at   int    // 0: never
+	next string // kill at what follows the first effect with this prefix
 	last string
 }
 
@@ -31,6 +33,9 @@ func (k *killer) hit(what string) error {
 	if k.n++; k.n == k.at {
 		k.last = what
 		return errKilled
+	}
+	if k.next != "" && k.at == 0 && strings.HasPrefix(what, k.next) {
+		k.at = k.n + 1
 	}
 	return nil
 }
@@ -149,14 +154,14 @@ func TestAKilledApplyLosesNothingAndConverges(t *testing.T) {
 	for _, sc := range scenarios {
 		for _, again := range []string{"same plan", "fresh plan"} {
 			t.Run(sc.name+"/"+again, func(t *testing.T) {
-				ordinals := killAt(t, sc, again, 0)
+				ordinals := killAt(t, sc, again, &killer{})
 				step := 1
 				if os.Getenv("SPMIRROR_LONG") == "" {
 					step = max(1, ordinals/14)
 				}
 				for n := 1; n <= ordinals; n += step {
 					total++
-					if killAt(t, sc, again, n); t.Failed() {
+					if killAt(t, sc, again, &killer{at: n}); t.Failed() {
 						t.Fatalf("killed at effect %d of %d", n, ordinals)
 					}
 				}
@@ -167,7 +172,7 @@ func TestAKilledApplyLosesNothingAndConverges(t *testing.T) {
 }
 
 // killAt runs a scenario and returns how many effects it had.
-func killAt(t *testing.T, sc scenario, again string, at int) int {
+func killAt(t *testing.T, sc scenario, again string, k *killer) int {
 	t.Helper()
 	w := newWorld(t)
 	defer w.close()
@@ -182,14 +187,14 @@ func killAt(t *testing.T, sc scenario, again string, at int) int {
 	before := w.tenant.tree()
 	sc.edit(w)
 	p := w.plan()
-	k := &killer{at: at}
+	counting := k.at == 0 && k.next == ""
 	w.diskFaults, w.rowFaults = diskKiller{k}, rowKiller{k}
 	w.reopen()
 	_, since, err := w.apply(context.Background(), p, 0)
-	if at != 0 && !k.killed() {
+	if !counting && !k.killed() {
 		return k.n // fewer effects than in the run that counted them
 	}
-	if at == 0 && err != nil {
+	if counting && err != nil {
 		t.Fatal(err)
 	}
 	w.diskFaults, w.rowFaults = nil, nil
@@ -213,6 +218,32 @@ func killAt(t *testing.T, sc scenario, again string, at int) int {
 		t.Logf("killed at %q", k.last)
 	}
 	return ordinals
+}
+
+// TestAKillRightAfterAnEffectIsFoundOut aims where the journal matters most.
+func TestAKillRightAfterAnEffectIsFoundOut(t *testing.T) {
+	sc := scenario{
+		name: "replaced",
+		setup: func(w *world) {
+			w.tenant.put("deleted", "old")
+			w.tenant.put("changed", "old too")
+			w.tenant.put("gone/x", "x")
+		},
+		edit: func(w *world) {
+			w.tenant.remove("deleted")
+			w.tenant.put("deleted", "another item")
+			w.tenant.put("changed", "new")
+			w.tenant.remove("gone")
+		},
+	}
+	for _, effect := range []string{
+		"exchange", "rename .spmirror/staging", "rename deleted", "rename .spmirror/trash", "rmdir", "unlink", "chmod", "times", "write", "create",
+		"mkdir", "commit", "committed",
+	} {
+		for _, again := range []string{"same plan", "fresh plan"} {
+			t.Run(effect+"/"+again, func(t *testing.T) { killAt(t, sc, again, &killer{next: effect}) })
+		}
+	}
 }
 
 // nothingLost wants every local file to be whole, and every text of before to be
