@@ -161,7 +161,10 @@ func (g glob) covers(include glob) bool {
 			return false
 		}
 		last := i == len(segments)-1
-		if g.match(strings.Join(segments[:i+1], "/"), !last || include.folderOnly) {
+		prefix := strings.Join(segments[:i+1], "/")
+		// "a/**" also names a file "a".
+		orFile := !last && !include.folderOnly && strings.Join(segments[i+1:], "/") == "**"
+		if g.match(prefix, !last || include.folderOnly) && (!orFile || g.match(prefix, false)) {
 			return true
 		}
 	}

@@ -103,5 +103,6 @@ var ownCodes = []explanation{
 	{"SPM0801", "The target has lost its marker", "The directory is there but is not marked as this mirror's target: most often a disk that is not mounted. If it was emptied on purpose, run `spmirror init`."},
 	{"SPM0802", "The target belongs to another mirror or state", "The marker in the directory names another mirror or another state. Check the target path and the path of the backend."},
 	{"SPM0803", "Cannot restore from the trash", "The path names nothing in the trash, or more than one file, or its old place is taken."},
+	{"SPM0804", "The target is in use by another process", "Another run, of this or another state, holds the lock of the target directory. The lock belongs to the process and dies with it; wait for that run to end."},
 	{"SPM0901", "The sandbox cannot be served", "The address cannot be listened on, or the options do not fit."},
 }

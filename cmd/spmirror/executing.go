@@ -258,6 +258,12 @@ func (s *session) prepare(ctx context.Context, m *plan.Mirror) (*apply.Mirror, e
 	if err != nil {
 		return nil, err
 	}
+	lock, err := lockTarget(ctx, dir, m.Address)
+	if err != nil {
+		dir.Close()
+		return nil, err
+	}
+	s.closers = append(s.closers, func() { _ = lock.Unlock() })
 	c, err := s.client(m.Source.Tenant)
 	if err != nil {
 		dir.Close()

@@ -220,13 +220,27 @@ func (s *session) inTarget(ctx context.Context, row state.Mirror, work func(*tar
 		return err
 	}
 	defer dir.Close()
-	once, cancel := context.WithCancel(ctx)
-	cancel() // asks once, without waiting
-	lock, err := dir.Lock(once)
+	lock, err := lockTarget(ctx, dir, row.Address)
 	if err != nil {
-		return fmt.Errorf("%s: %w", row.Address, err)
+		return err
 	}
 	return errors.Join(work(dir), lock.Unlock())
+}
+
+// lockTarget takes the lock of a target without waiting: another state may write
+// to the same directory (I-38).
+func lockTarget(ctx context.Context, dir *target.Dir, address string) (*target.Lock, error) {
+	once, cancel := context.WithCancel(ctx)
+	cancel()
+	lock, err := dir.Lock(once)
+	if errors.Is(err, target.ErrLocked) {
+		return nil, &problem{code: "SPM0804", summary: fmt.Sprintf("The target of %s is in use by another process", address), err: err,
+			detail: "Nothing was changed. Another state, or another machine, mirrors to the same directory.", exit: exitLocked}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", address, err)
+	}
+	return lock, nil
 }
 
 func trashEmptyCommand(env *environment) *cli.Command {
