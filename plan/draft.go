@@ -74,6 +74,9 @@ func (d *Draft) Add(c Change) error {
 		m.Reasons[action] = make(ReasonSum)
 	}
 	m.Reasons[action][c.Reason]++
+	if c.Reason == MissingOnDisk && action == Add && !c.Folder {
+		m.restored++
+	}
 	d.folders[c.Mirror].add(&c)
 	d.samples[c.Mirror].add(&c)
 	d.countTop(&c)

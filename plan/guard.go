@@ -29,6 +29,8 @@ type GuardResult struct {
 	Detail string `json:"detail,omitempty"`
 	// Range is where the limit is configured: "main.hcl:44".
 	Range string `json:"range,omitempty"`
+	// Reason is why it was overridden, in the words of who did it.
+	Reason string `json:"reason,omitempty"`
 }
 
 // Blocks reports whether the guard holds the plan back.
@@ -89,15 +91,16 @@ func (l Limits) Guard(m *Mirror, tops map[string]TopFolder, space Space) []Guard
 		g.check("max_download_bytes", download > *l.MaxDownloadBytes,
 			fmt.Sprint(download), fmt.Sprint(*l.MaxDownloadBytes), "bytes")
 	}
-	files := tracked + m.Summary[Add].Files - deletes.Files - m.Summary[Forget].Files
-	if l.MaxFiles != nil {
+	added := m.Summary[Add].Files - m.restored + m.Summary[Adopt].Files
+	files := tracked + added - deletes.Files - m.Summary[Forget].Files
+	if l.MaxFiles != nil && added > 0 { // a mirror above its limit may still shrink
 		g.check("max_files", files > *l.MaxFiles, fmt.Sprint(files), fmt.Sprint(*l.MaxFiles), "files")
 	}
 	if l.MinFreeSpace != nil && space.Known && download > 0 {
 		g.check(guardFreeSpace, space.Free-download < *l.MinFreeSpace,
 			fmt.Sprint(space.Free-download), fmt.Sprint(*l.MinFreeSpace), "bytes free after")
 	}
-	if l.RequireNonemptySource && tracked > 0 && deletes.Files == tracked && m.Summary[Add].Files == 0 {
+	if l.RequireNonemptySource && deletes.Files > 0 && files <= 0 {
 		g.check("require_nonempty_source", true, "0 files left", "at least 1", "the source looks empty")
 	}
 	return g.results

@@ -361,6 +361,8 @@ type Mirror struct {
 	Samples         map[Action][]Change  `json:"samples,omitempty"`
 	// Problem says why a mirror was not planned; empty when it was.
 	Problem *Diagnostic `json:"problem,omitempty"`
+
+	restored int64 // added files that are tracked already and missing on disk
 }
 
 // ReasonSum counts the reasons of one action.

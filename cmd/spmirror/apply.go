@@ -23,7 +23,7 @@ func applyFlags() []cli.Flag {
 		&cli.BoolFlag{Name: "input", Value: true, Usage: "ask for approval; -input=false never asks"},
 		&cli.IntFlag{Name: "parallelism", Value: apply.DefaultWorkers, Usage: "download `N` files at a time"},
 		&cli.BoolFlag{Name: "fail-fast", Usage: "stop at the first item that fails"},
-		&cli.StringFlag{Name: "dangerous-override-guard", Usage: "go ahead although guard `NAME` blocks; needs -reason"},
+		&cli.StringSliceFlag{Name: "dangerous-override-guard", Usage: "go ahead although guard `NAME` blocks; needs -reason; may be repeated"},
 		&cli.StringFlag{Name: "reason", Usage: "why a guard is overridden; goes into the run's record"},
 		&cli.StringFlag{Name: "expect-digest", Usage: "refuse a saved plan whose digest is not `SHA256`"},
 		&cli.StringFlag{Name: "report", Usage: "write the results to `FILE` (.json, .csv or .md)"},
@@ -219,15 +219,15 @@ func (s *session) showFresh(p *plan.Plan, c *cli.Command, o planOptions) error {
 
 // allow checks guards and approval rules. An override is named and reasoned.
 func (s *session) allow(c *cli.Command, h *plan.Header) error {
-	override, reason := c.String("dangerous-override-guard"), strings.TrimSpace(c.String("reason"))
-	if override != "" && reason == "" {
+	overrides, reason := c.StringSlice("dangerous-override-guard"), strings.TrimSpace(c.String("reason"))
+	if len(overrides) > 0 && reason == "" {
 		return &problem{code: "SPM0302", summary: "-dangerous-override-guard needs -reason", detail: "The reason goes into the run's record. Nothing was done."}
 	}
 	var blocking []string
 	for i := range h.Guards {
 		g := &h.Guards[i]
-		if g.Blocks() && g.Name == override && overridable(g.Name) {
-			g.Status = plan.GuardOverridden
+		if g.Blocks() && slices.Contains(overrides, g.Name) && overridable(g.Name) {
+			g.Status, g.Reason = plan.GuardOverridden, reason
 			continue
 		}
 		if g.Blocks() {

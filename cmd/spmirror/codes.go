@@ -91,6 +91,7 @@ var ownCodes = []explanation{
 	{"SPM0614", "The listing does not end", "The service sent the same page again and again. Nothing is deleted; run again later."},
 	{"SPM0615", "The listing is broken", "A page of the listing cannot be understood, also after trying again. Nothing is deleted."},
 	{"SPM0616", "The listing is empty", "A drive that held items answers with none. Nothing is deleted."},
+	{"SPM0617", "Items without a usable description", "The service described some items in a way that breaks its own protocol, for example without a name. They keep what was known of them, nothing of them is deleted, and every plan names them until the service describes them anew. Rename or save them again in SharePoint, or give the request to its support."},
 	{"SPM0701", "The state is locked", "Another run holds the lock of the state. Wait for it, or use -lock-timeout. The lock is the kernel's and ends with the process that holds it; `spmirror force-unlock` only clears a text record that a dead process left."},
 	{"SPM0702", "The state was written by a newer spmirror", "Use that version or a later one. Nothing was changed."},
 	{"SPM0703", "The state cannot be used", "The file is damaged, or is no state. Restore a backup from beside it, or move it away: the next plan then adopts local files with the right content without downloading them."},
@@ -104,5 +105,7 @@ var ownCodes = []explanation{
 	{"SPM0802", "The target belongs to another mirror or state", "The marker in the directory names another mirror or another state. Check the target path and the path of the backend."},
 	{"SPM0803", "Cannot restore from the trash", "The path names nothing in the trash, or more than one file, or its old place is taken."},
 	{"SPM0804", "The target is in use by another process", "Another run, of this or another state, holds the lock of the target directory. The lock belongs to the process and dies with it; wait for that run to end."},
+	{"SPM0811", "The new target is on another device", "A target moves with one rename, which works on one device only. Move the directory yourself, with all that is in it and the .spmirror directory, and plan again: its marker shows that it is the same target, and nothing is downloaded."},
+	{"SPM0812", "Something lies where the target is to move", "The directory of the new target exists and is not empty. Nothing is overwritten: choose another path, or move away what lies there."},
 	{"SPM0901", "The sandbox cannot be served", "The address cannot be listened on, or the options do not fit."},
 }

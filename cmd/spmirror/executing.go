@@ -41,7 +41,8 @@ func (s *session) recoverAll(ctx context.Context) error {
 		if !open {
 			continue
 		}
-		dir, err := target.Open(row.Target, target.Marker{UUID: row.Marker, Lineage: s.store.Lineage()}, s.targetOptions(row.Address)...)
+		at := targetOf(row, s.mirror(row.Address))
+		dir, err := target.Open(at, target.Marker{UUID: row.Marker, Lineage: s.store.Lineage()}, s.targetOptions(row.Address)...)
 		if err != nil {
 			return err
 		}
@@ -322,7 +323,7 @@ func (s *session) reestablish(ctx context.Context, m *plan.Mirror, row *state.Mi
 	}
 	if row.Target != m.Target.Path {
 		if err := target.Relocate(row.Target, m.Target.Path, marker); err != nil {
-			return err
+			return notRelocated(row.Target, m.Target.Path, err)
 		}
 	}
 	row.Drive, row.Folder, row.FolderPath, row.Target = drive.Key, state.ItemID(m.Source.FolderID), m.Source.Folder, m.Target.Path
@@ -332,15 +333,32 @@ func (s *session) reestablish(ctx context.Context, m *plan.Mirror, row *state.Mi
 	})
 }
 
+// notRelocated says why a target did not move, and what to do about it.
+func notRelocated(from, to string, err error) error {
+	switch {
+	case errors.Is(err, target.ErrCrossDevice):
+		return &problem{code: "SPM0811", summary: "The new target is on another device", err: err,
+			detail: fmt.Sprintf("Nothing was changed. Move %s to %s yourself, with all that is in it, and plan again:\nits marker shows that it is the same target, and nothing is downloaded.", from, to)}
+	case errors.Is(err, target.ErrOccupied):
+		return &problem{code: "SPM0812", summary: "Something lies where the target is to move", err: err,
+			detail: "Nothing was changed. Choose another path, or move away what lies there."}
+	}
+	return err
+}
+
 // begin records the run and advances the generations of its mirrors, so that no
 // other plan made before can be applied any more.
 func (s *session) begin(ctx context.Context, h *plan.Header, mirrors map[string]*apply.Mirror) (state.RunID, error) {
 	host, _ := os.Hostname()
+	overrides, err := overridesOf(h)
+	if err != nil {
+		return 0, err
+	}
 	run := state.Run{
 		Kind: "apply", PlanDigest: h.Digest, Commit: h.Configuration.Commit, Actor: actor(s.env), Host: host, Version: version,
-		Started: s.env.now().UTC(), Overrides: overridesOf(h),
+		Started: s.env.now().UTC(), Overrides: overrides,
 	}
-	err := s.store.Tx(ctx, func(tx *state.Tx) (err error) {
+	err = s.store.Tx(ctx, func(tx *state.Tx) (err error) {
 		if run.ID, err = tx.BeginRun(run); err != nil {
 			return err
 		}
@@ -397,18 +415,28 @@ func (s *session) markApplied(ctx context.Context, h *plan.Header, mirrors map[s
 	})
 }
 
-func overridesOf(h *plan.Header) string {
-	var names []string
+// override is a guard that a run went ahead against, as the run's record keeps it.
+type override struct {
+	Guard  string `json:"guard"`
+	Mirror string `json:"mirror"`
+	Value  string `json:"value"`
+	Limit  string `json:"limit"`
+	Reason string `json:"reason"`
+}
+
+// overridesOf is the JSON of the guards that were overridden, "" for none.
+func overridesOf(h *plan.Header) (string, error) {
+	var list []override
 	for _, g := range h.Guards {
 		if g.Status == plan.GuardOverridden {
-			names = append(names, g.Name)
+			list = append(list, override{Guard: g.Name, Mirror: g.Mirror, Value: g.Value, Limit: g.Limit, Reason: g.Reason})
 		}
 	}
-	if len(names) == 0 {
-		return ""
+	if len(list) == 0 {
+		return "", nil
 	}
-	data, _ := json.Marshal(names)
-	return string(data)
+	data, err := json.Marshal(list)
+	return string(data), err
 }
 
 func actor(env *environment) string {

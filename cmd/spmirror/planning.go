@@ -37,6 +37,7 @@ type wanted struct {
 	row    state.Mirror
 	header *plan.Mirror
 	listed crawl.Report
+	bad    []unreadable // items of the drive that no plan can know
 	err    error
 }
 
@@ -75,6 +76,9 @@ func (s *session) makePlan(ctx context.Context, o planOptions) (*plan.Plan, erro
 			header.Diagnostics = append(header.Diagnostics, *w.header.Problem)
 		}
 		guards = append(guards, results...)
+		if len(w.bad) > 0 {
+			header.Diagnostics = append(header.Diagnostics, warnUnreadable(w.cfg.Address, w.bad))
+		}
 	}
 	if err := s.planVanished(ctx, draft, o); err != nil {
 		return nil, err
@@ -82,10 +86,10 @@ func (s *session) makePlan(ctx context.Context, o planOptions) (*plan.Plan, erro
 	return s.finish(ctx, draft, header, guards)
 }
 
-// knownAddresses refuses a -target or -exclude that names no mirror: a plan of
+// knownAddresses refuses a -target, -exclude or -replace that names no mirror: a plan of
 // nothing would look like success.
 func (s *session) knownAddresses(o planOptions) error {
-	for _, pattern := range slices.Concat(o.Targets, o.Excludes) {
+	for _, pattern := range slices.Concat(o.Targets, o.Excludes, addresses(o.Replace)) {
 		if !slices.ContainsFunc(s.cfg.Mirrors, func(m config.Mirror) bool { return addressed(m.Address, []string{pattern}, false) }) {
 			var names []string
 			for _, m := range s.cfg.Mirrors {
@@ -210,6 +214,10 @@ func (s *session) refresh(ctx context.Context, mirrors []*wanted, o planOptions)
 	for _, d := range order {
 		if o.NoRefresh {
 			d.report = crawl.Report{Mode: "recorded", AsOf: d.row.CrawledAt, Drive: d.row}
+			var err error
+			if d.bad, err = s.noteUnreadable(ctx, d, false); err != nil {
+				return err
+			}
 			continue
 		}
 		g.Go(func() error { return s.crawl(gctx, d, o.Full) })
@@ -219,7 +227,7 @@ func (s *session) refresh(ctx context.Context, mirrors []*wanted, o planOptions)
 	}
 	for _, d := range order {
 		for _, w := range d.mirrors {
-			w.listed, w.drive, w.err = d.report, d.report.Drive, d.err
+			w.listed, w.drive, w.bad, w.err = d.report, d.report.Drive, d.bad, d.err
 		}
 	}
 	return nil
@@ -235,6 +243,7 @@ type drive struct {
 	tenant  string
 	mirrors []*wanted
 	report  crawl.Report
+	bad     []unreadable
 	err     error
 }
 
@@ -251,8 +260,13 @@ func (s *session) crawl(ctx context.Context, d *drive, full bool) error {
 	if s.applies {
 		crawler.Seen = c.addresses.Keep
 	}
+	resumed := d.row.Round != nil
 	d.report, d.err = crawler.Refresh(ctx, d.row, full)
-	return ctx.Err()
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	d.bad, err = s.noteUnreadable(ctx, d, d.err == nil && d.report.Mode == crawl.ModeFull && !resumed)
+	return err
 }
 
 // deltaPage is the page size that is wished for; another client of this kind has
@@ -411,7 +425,7 @@ func sourceChanged(w *wanted, o planOptions) (guard plan.GuardResult, stop, repl
 	if !was || same {
 		return plan.GuardResult{}, false, false
 	}
-	if !w.cfg.Guard.RequireSameSource || addressed(w.cfg.Address, o.Replace, false) {
+	if !w.cfg.Guard.RequireSameSource || addressed(w.cfg.Address, addresses(o.Replace), false) {
 		w.row.Drive, w.row.Folder = w.drive.Key, state.ItemID(w.header.Source.FolderID)
 		return plan.GuardResult{}, false, true
 	}
@@ -445,15 +459,22 @@ func (s *session) openForPlan(ctx context.Context, w *wanted) (*target.Dir, erro
 		return target.Open(w.cfg.Target, marker, opts...)
 	}
 	marker := target.Marker{UUID: w.row.Marker, Lineage: s.store.Lineage()}
-	at := w.row.Target
-	if have, ok := readMarker(w.cfg.Target); ok && have.UUID == w.row.Marker {
-		at = w.cfg.Target // a relocation that was cut short, or one made by hand
-	}
-	dir, err := target.Open(at, marker, opts...)
+	dir, err := target.Open(targetOf(w.row, w.cfg), marker, opts...)
 	if err != nil && !w.cfg.Guard.RequireMarker && errors.Is(err, target.ErrNoMarker) {
 		return nil, nil
 	}
 	return dir, err
+}
+
+// targetOf is where the target of a known mirror is: where the configuration says if
+// its marker is there, because a relocation may have been cut short, or made by hand.
+func targetOf(row state.Mirror, cfg *config.Mirror) string {
+	if cfg != nil {
+		if have, ok := readMarker(cfg.Target); ok && have.UUID == row.Marker {
+			return cfg.Target
+		}
+	}
+	return row.Target
 }
 
 // openUnmarked reads a directory that is not a target yet, so that the plan can
@@ -518,25 +539,28 @@ func freeSpace(path string, dir *target.Dir) plan.Space {
 	}
 }
 
+// addresses are those of -replace that name mirrors; the others are path globs. A
+// glob is never taken for an address, whatever it would match there.
+func addresses(replace []string) []string {
+	return slices.DeleteFunc(slices.Clone(replace), func(r string) bool {
+		return !strings.HasPrefix(r, "mirror.") && !strings.HasPrefix(r, "module.")
+	})
+}
+
 // replacePaths turns -replace=ADDR and -replace=GLOB into path globs of a mirror.
 func replacePaths(list []string, address string) []string {
-	var globs []string
-	for _, r := range list {
-		switch {
-		case wildcard(r, address):
-			globs = append(globs, "**")
-		case !strings.HasPrefix(r, "mirror."):
-			globs = append(globs, r)
-		}
+	named := addresses(list)
+	if addressed(address, named, false) {
+		return []string{"**"}
 	}
-	return globs
+	return slices.DeleteFunc(slices.Clone(list), func(r string) bool { return slices.Contains(named, r) })
 }
 
 // planVanished plans to forget mirrors of the state that the configuration does
 // not declare any more. Their files stay: configuration that is gone never
 // deletes anything (I-28).
 func (s *session) planVanished(ctx context.Context, draft *plan.Draft, o planOptions) error {
-	if o.Narrowed() {
+	if o.Narrowed() || o.mode == plan.ModeRefreshOnly {
 		return nil
 	}
 	rows, err := s.store.Mirrors(ctx)

@@ -168,14 +168,30 @@ func (s *session) runReport(ctx context.Context, run state.Run, format string) e
 	return view.WriteReport(s.env.stdout, format, r, mapped(s.store.RunItems(ctx, run.ID), resultFrom), s.cfg.Names)
 }
 
+// overridesIn says in lines which guards a run went ahead against, and why.
+func overridesIn(text string) []string {
+	var list []override
+	if text == "" {
+		return nil
+	}
+	if json.Unmarshal([]byte(text), &list) != nil {
+		return []string{text}
+	}
+	var lines []string
+	for _, o := range list {
+		lines = append(lines, fmt.Sprintf("%s of %s, %s, limit %s: %s", o.Guard, o.Mirror, o.Value, o.Limit, o.Reason))
+	}
+	return lines
+}
+
 func (s *session) runText(ctx context.Context, run state.Run) error {
 	rows := [][2]string{
 		{"Run", fmt.Sprintf("%d, %s", run.ID, run.Kind)}, {"Started", timeText(run.Started)}, {"Ended", timeText(run.Ended)},
 		{"Result", fmt.Sprintf("%s, exit code %d", orText(run.Result, "unfinished"), run.ExitCode)}, {"Plan", orDash(run.PlanDigest)},
 		{"Commit", orDash(run.Commit)}, {"By", orDash(strings.TrimSpace(run.Actor + " " + run.Host))}, {"Summary", runSummary(run)},
 	}
-	if run.Overrides != "" {
-		rows = append(rows, [2]string{"Overrides", run.Overrides})
+	for _, o := range overridesIn(run.Overrides) {
+		rows = append(rows, [2]string{"Override", o})
 	}
 	if err := s.showRows(rows); err != nil {
 		return err
