@@ -37,7 +37,7 @@ func (p *planner) decide(ctx context.Context, pair Pair) error {
 		return p.unchanged()
 	}
 	if detail != "" {
-		return p.block(ctx, pair, blockage{path: RelPath(remote), wanted: Add, reason: BlockedUnsafeName, detail: detail})
+		return p.block(ctx, pair, blockage{path: RelPath(remote), wanted: Add, reason: parent.blockedReason(), detail: detail})
 	}
 	local := joinLocal(parent.local, name)
 	if len(local) > maxPath {
@@ -159,6 +159,22 @@ func (n *node) blockedBy() string {
 		}
 	}
 	return ""
+}
+
+// blockedReason is the reason that holds an item back whose name or whose folder
+// cannot be on disk.
+func (n *node) blockedReason() Reason {
+	for at := n; at != nil; at = at.parent {
+		switch {
+		case at.collision != "":
+			return BlockedCollision
+		case at.obstacle != "":
+			return at.obstacle
+		case at.unsafe != "":
+			return BlockedUnsafeName
+		}
+	}
+	return BlockedUnsafeName
 }
 
 // gone handles an id that the source no longer has.
@@ -410,7 +426,7 @@ func (p *planner) drifted(ctx context.Context, pair Pair, c Change, d driftFact)
 	}
 	c.Local = d.found
 	sourceSame := contentSame(it, e)
-	if d.kind == DriftChanged && sourceSame && d.found.SHA256 == e.SHA256 && e.SHA256 != "" {
+	if d.kind == DriftChanged && sourceSame && d.sameBytes {
 		return p.touched(c)
 	}
 	switch {

@@ -14,8 +14,9 @@ import (
 
 // driftFact is what the disk shows of an applied item that is not as it was left.
 type driftFact struct {
-	kind  DriftKind
-	found *Local
+	kind      DriftKind
+	found     *Local
+	sameBytes bool // only its times are others
 }
 
 // walkers read directories at the same time: the walk is bound by system calls,
@@ -181,18 +182,33 @@ func (p *planner) compareFile(ctx context.Context, dir RelPath, e *Entry, f *Fou
 		return driftFact{}, false, nil
 	}
 	now := &Local{Size: f.Size, MTime: f.MTime, Inode: f.Inode}
-	if f.Size == e.Size {
-		// Equal size and another time: the bytes tell whether anything is lost.
-		_, _, sha, err := p.req.Disk.Hash(ctx, joinLocal(dir, e.Name))
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return driftFact{}, false, fmt.Errorf("hash %q: %w", joinLocal(dir, e.Name), err)
-		}
-		now.SHA256 = sha
-		if statSame && sha == e.SHA256 {
-			return driftFact{}, false, nil
-		}
+	if f.Size != e.Size {
+		return driftFact{kind: DriftChanged, found: now}, true, nil
 	}
-	return driftFact{kind: DriftChanged, found: now}, true, nil
+	// Equal size and another time: the bytes tell whether anything is lost.
+	_, quickXor, sha, err := p.req.Disk.Hash(ctx, joinLocal(dir, e.Name))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return driftFact{}, false, fmt.Errorf("hash %q: %w", joinLocal(dir, e.Name), err)
+	}
+	now.SHA256 = sha
+	same, known := e.sameBytes(quickXor, sha)
+	if statSame && (same || !known) {
+		return driftFact{}, false, nil
+	}
+	return driftFact{kind: DriftChanged, found: now, sameBytes: same}, true, nil
+}
+
+// sameBytes compares hashes of a local file with what is known of the applied one. A
+// file that was adopted by size and time was never read: then the hash of the source
+// decides, and known is false where there is none.
+func (e *Entry) sameBytes(quickXor, sha string) (same, known bool) {
+	switch {
+	case e.SHA256 != "":
+		return sha == e.SHA256, true
+	case e.RemoteHash != "":
+		return quickXor == e.RemoteHash, true
+	}
+	return false, false
 }
 
 // reportDrift hands the differences on, in the order of paths.

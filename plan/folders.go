@@ -75,10 +75,14 @@ func (p *planner) decideFolder(ctx context.Context, pair Pair) error {
 		return p.unchanged() // it rests where it is, in a folder that cannot be where it belongs
 	}
 	if problem := n.blockedBy(); problem != "" && (n.wanted || n.collision != "" || n.obstacle != "" || e != nil || n.name == "") {
-		reason := BlockedUnsafeName
+		reason := n.blockedReason()
 		switch {
 		case n.collision != "":
 			reason, problem = BlockedCollision, n.collision
+		case n.name == "" && n.parent.blockedBy() == "":
+			if _, err := p.names.Local(it.Name); err != nil {
+				problem = err.Error()
+			}
 		case n.obstacle != "":
 			reason, problem = n.obstacle, "something that is not a directory lies in its place"
 		}

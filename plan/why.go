@@ -25,14 +25,10 @@ type Explanation struct {
 
 // Why explains one item of a mirror, found by its path below the mirror's folder
 // or, if the source no longer has it, by its path on disk. ok is false if neither
-// is known.
+// is known. What the next plan would do is what planning the whole mirror says: a
+// place may be taken by another item of the same plan.
 func (r Request) Why(ctx context.Context, path string) (x Explanation, ok bool, err error) {
-	r.Emit = func(c Change) error { x.Change = &c; return nil }
-	r.Drift = func(Drift) error { return nil }
-	mirror := *r.Mirror
-	mirror.Skipped = nil
-	r.Mirror = &mirror
-	p, err := newPlanner(r)
+	p, err := r.forOne(func(Change) error { return nil })
 	if err != nil {
 		return x, false, err
 	}
@@ -40,9 +36,19 @@ func (r Request) Why(ctx context.Context, path string) (x Explanation, ok bool, 
 	if err != nil || id == "" {
 		return x, false, err
 	}
-	if err := p.checkDisk(ctx); err != nil {
+	whole, err := r.forOne(func(c Change) error {
+		if c.ItemID == id && c.Reason != TargetMoved {
+			x.Change = &c
+		}
+		return nil
+	})
+	if err != nil {
 		return x, false, err
 	}
+	if err := whole.run(ctx); err != nil {
+		return x, false, fmt.Errorf("plan %s: %w", r.Mirror.Address, err)
+	}
+	p.drift = whole.drift
 	for pair, err := range r.Store.Of(ctx, []ItemID{id}) {
 		if err != nil {
 			return x, false, err
@@ -53,16 +59,23 @@ func (r Request) Why(ctx context.Context, path string) (x Explanation, ok bool, 
 			return x, false, err
 		}
 	}
-	for skip := range mirror.Skipped {
-		x.Skip = skip
-	}
-	if d, ok := p.drift[id]; ok {
+	if d, ok := whole.drift[id]; ok {
 		x.Drift = d.kind
 	}
 	return x, true, nil
 }
 
-// explain decides the item alone and says by which rule it is selected.
+// forOne makes a planner that counts nothing of the request's mirror.
+func (r Request) forOne(emit func(Change) error) (*planner, error) {
+	mirror := *r.Mirror
+	mirror.Skipped = nil
+	r.Mirror, r.Emit = &mirror, emit
+	r.Drift = func(Drift) error { return nil }
+	return newPlanner(r)
+}
+
+// explain says by which rule an item is selected and, if it is no change, why it is
+// left out: for that it is decided alone.
 func (p *planner) explain(ctx context.Context, pair Pair, x *Explanation) error {
 	if it := pair.Item; it != nil && it.Class != ClassRoot {
 		parent, err := p.tree.folder(ctx, it.Parent)
@@ -74,10 +87,20 @@ func (p *planner) explain(ctx context.Context, pair Pair, x *Explanation) error 
 			x.Verdict = p.ruleOf(ctx, parent, it)
 		}
 	}
-	if isFolder(pair) {
-		return p.decideFolder(ctx, pair)
+	if x.Change != nil {
+		return nil
 	}
-	return p.decide(ctx, pair)
+	decide := p.decide
+	if isFolder(pair) {
+		decide = p.decideFolder
+	}
+	if err := decide(ctx, pair); err != nil {
+		return err
+	}
+	for skip := range p.req.Mirror.Skipped {
+		x.Skip = skip
+	}
+	return nil
 }
 
 // ruleOf is the rule that decides whether an item is selected.
@@ -105,6 +128,9 @@ func (p *planner) lookup(ctx context.Context, path string) (ItemID, error) {
 	at := p.tree.root
 	names := strings.Split(path, "/")
 	for i, name := range names {
+		if hostile, err := p.child(ctx, at, strings.Join(names[i:], "/")); err != nil || hostile != "" {
+			return hostile, err // also a name that holds a slash (H-02)
+		}
 		next, err := p.child(ctx, at, name)
 		if err != nil {
 			return "", err
@@ -112,24 +138,26 @@ func (p *planner) lookup(ctx context.Context, path string) (ItemID, error) {
 		if next == "" {
 			break
 		}
-		if at = next; i == len(names)-1 {
-			return at, nil
-		}
+		at = next
 	}
 	return p.lookupApplied(ctx, names)
 }
 
-// child finds an observed child by name, without regard to case (N7).
-func (p *planner) child(ctx context.Context, folder ItemID, name string) (ItemID, error) {
+// child finds an observed child by its name, or else by its name without regard to
+// case (N7).
+func (p *planner) child(ctx context.Context, folder ItemID, name string) (like ItemID, err error) {
 	for it, err := range p.req.Store.Observed.Children(ctx, folder) {
 		if err != nil {
 			return "", fmt.Errorf("read folder: %w", err)
 		}
-		if strings.EqualFold(it.Name, name) {
+		if it.Name == name {
 			return it.ID, nil
 		}
+		if like == "" && strings.EqualFold(it.Name, name) {
+			like = it.ID
+		}
 	}
-	return "", nil
+	return like, nil
 }
 
 func (p *planner) lookupApplied(ctx context.Context, names []string) (ItemID, error) {
