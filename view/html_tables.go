@@ -120,7 +120,7 @@ func (v *pageView) lossItems(a plan.Action) *pageTable {
 			c = v.names.change(c)
 			bytes := ""
 			if !c.Folder {
-				bytes = size(c.Bytes())
+				bytes = sizeOf(&c)
 			}
 			out.Rows = append(out.Rows, []string{Name(c.Mirror), Name(pathText(c.Path, c.Folder)), lossReason(&c), bytes})
 		}

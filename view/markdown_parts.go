@@ -44,7 +44,7 @@ func (m *markdown) lossItems(a plan.Action) {
 			c = m.names.change(c)
 			bytes := ""
 			if !c.Folder {
-				bytes = size(c.Bytes())
+				bytes = sizeOf(&c)
 			}
 			m.line("| ", code(c.Mirror), " | ", code(pathText(c.Path, c.Folder)), " | ", bytes, " | ", m.lossWhy(&c), " |")
 		}

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/dustin/go-humanize"
+
+	"github.com/spmirror/spmirror/plan"
 )
 
 // Numbers for people: thousands separated in tables, plain digits in the two
@@ -72,6 +74,15 @@ func count(n int64, noun string) string { return commas(n) + " " + plural(n, nou
 
 // plainCount is count without separators, for the summary lines.
 func plainCount(n int64, noun string) string { return fmt.Sprintf("%d %s", n, plural(n, noun)) }
+
+// sizeOf is the size of a change's item; a service that tells none (Q35) is not
+// taken to say that it is empty.
+func sizeOf(c *plan.Change) string {
+	if c.Remote != nil && c.Remote.Size < 0 && c.Local == nil {
+		return "size unknown"
+	}
+	return size(c.Bytes())
+}
 
 func plural(n int64, noun string) string {
 	if n == 1 {

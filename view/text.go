@@ -105,9 +105,24 @@ func (x *planText) write() error {
 	}
 	x.guards()
 	x.checks()
+	x.warnings()
 	x.gap()
 	x.summary()
 	return nil
+}
+
+// warnings says what planning found that concerns no item of the plan.
+func (x *planText) warnings() {
+	for _, d := range x.h.Diagnostics {
+		if d.Severity != "warning" {
+			continue
+		}
+		x.gap()
+		x.line(x.out.paint(yellow, "Warning: "), Message(d.Summary), " [", Message(d.Code), "]   ", Name(d.Address))
+		for line := range strings.Lines(d.Detail) {
+			x.line("  ", Message(strings.TrimSpace(line)))
+		}
+	}
 }
 
 // header says what was planned, from what, and how fresh it is.
@@ -213,7 +228,9 @@ func (x *planText) sourceText() string {
 // recorded reports whether the plan was made without reading the source.
 func (x *planText) recorded() bool {
 	return x.opt.Recorded || x.h.Options.NoRefresh ||
-		slices.ContainsFunc(x.h.Mirrors, func(m *plan.Mirror) bool { return m.Listing.Mode == "recorded" })
+		slices.ContainsFunc(x.h.Mirrors, func(m *plan.Mirror) bool {
+			return m.Listing.Mode == "recorded" && m.ActionReason != string(plan.MirrorRemoved) // what is forgotten has no source to read
+		})
 }
 
 // readAt is when the source was last read, of the mirror read longest ago.

@@ -263,7 +263,7 @@ func (x *planText) change(c plan.Change, full bool, common plan.Reason) {
 	head := "    " + x.out.paint(colourOf(a), symbol(a)) + " "
 	bytes := "-"
 	if !c.Folder && a != plan.Move && a != plan.Metadata {
-		bytes = size(c.Bytes())
+		bytes = sizeOf(&c)
 	}
 	w := x.nameWidth()
 	name := itemPath(c.Path, c.Folder)

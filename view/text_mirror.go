@@ -130,28 +130,33 @@ func (x *planText) actions(m *plan.Mirror, c *counts) {
 func (x *planText) leftOut(m *plan.Mirror) {
 	var parts []string
 	for _, skip := range slices.Sorted(maps.Keys(m.Skipped)) {
-		parts = append(parts, commas(m.Skipped[skip])+" "+skipPhrase(skip))
+		parts = append(parts, skipPhrase(skip, m.Skipped[skip]))
 	}
 	if len(parts) > 0 {
 		x.line("  # left out: ", strings.Join(parts, ", "))
 	}
 }
 
-func skipPhrase(s plan.Skip) string {
-	phrases := map[plan.Skip]string{
-		plan.SkipOutside:    "outside the folder",
-		plan.SkipDeselected: "not selected",
-		plan.SkipPackage:    "notebooks",
-		plan.SkipPart:       "parts of notebooks",
-		plan.SkipShortcut:   "shortcuts to other drives",
-		plan.SkipBundle:     "bundles",
-		plan.SkipUnknown:    "of unknown type",
-		plan.SkipKept:       "changed on disk and kept so",
+// skipPhrase counts items of a class that is left out, in words.
+func skipPhrase(s plan.Skip, n int64) string {
+	nouns := map[plan.Skip][2]string{
+		plan.SkipOutside:    {"outside the folder", "outside the folder"},
+		plan.SkipDeselected: {"not selected", "not selected"},
+		plan.SkipPackage:    {"notebook", "notebooks"},
+		plan.SkipPart:       {"part of a notebook", "parts of notebooks"},
+		plan.SkipShortcut:   {"shortcut to another drive", "shortcuts to other drives"},
+		plan.SkipBundle:     {"bundle", "bundles"},
+		plan.SkipUnknown:    {"of unknown type", "of unknown type"},
+		plan.SkipKept:       {"changed on disk and kept so", "changed on disk and kept so"},
 	}
-	if text, ok := phrases[s]; ok {
-		return text
+	words, ok := nouns[s]
+	switch {
+	case !ok:
+		return commas(n) + " " + Message(string(s))
+	case n == 1:
+		return "1 " + words[0]
 	}
-	return Message(string(s))
+	return commas(n) + " " + words[1]
 }
 
 func noun(s plan.Sum) string {

@@ -196,6 +196,9 @@ func (x *planText) summary() {
 	if x.recorded() {
 		x.line("Recorded: ", x.sourceAge(), "; changes since then are unknown.")
 	}
+	if x.h.Options.Verify == plan.VerifyNone {
+		x.line(diskUnchecked)
+	}
 }
 
 func pronoun(n int64) string {
@@ -227,15 +230,22 @@ func (x *planText) nothing() ([]string, bool) {
 		compared += "; source read " + stamp(at)
 	}
 	switch {
-	case x.h.Options.Verify == "none":
+	case x.h.Options.Verify == plan.VerifyNone:
 		compared += ", the disk was not checked (-verify=none)"
 	case !x.opt.DiskChecked.IsZero():
 		compared += ", disk checked " + stamp(x.opt.DiskChecked)
 	}
 	second := compared + "."
+	if n := x.kept(); n > 0 {
+		second += "\n" + count(n, "file") + " changed on disk and kept so (lifecycle.on_local_change)."
+	}
 	switch {
 	case x.recorded():
-		return []string{"No changes against recorded data. " + upperFirst(x.sourceAge()) + "; changes since then are unknown."}, true
+		first := "No changes against recorded data. " + upperFirst(x.sourceAge()) + "; changes since then are unknown."
+		if x.h.Options.Verify == plan.VerifyNone {
+			return []string{first, diskUnchecked}, true
+		}
+		return []string{first}, true
 	case x.h.Options.Narrowed():
 		return []string{"No changes in what " + scopeText(x.h.Options) + " selects; the rest was not planned.", second}, true
 	case x.h.Mode == plan.ModeRefreshOnly:
@@ -244,6 +254,17 @@ func (x *planText) nothing() ([]string, bool) {
 		return append([]string{"No changes, but the plan is blocked.", second}, x.blockedLines()...), true
 	}
 	return []string{x.out.paint(bold|green, "No changes. Your mirrors match the configuration."), second}, true
+}
+
+const diskUnchecked = "The disk was not checked (-verify=none); changes there are unknown."
+
+// kept counts files that differ from the source because somebody changed them and
+// the configuration lets them.
+func (x *planText) kept() (n int64) {
+	for _, m := range x.h.Mirrors {
+		n += m.Skipped[plan.SkipKept]
+	}
+	return n
 }
 
 func upperFirst(s string) string { return strings.ToUpper(s[:1]) + s[1:] }
