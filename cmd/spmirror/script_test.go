@@ -50,16 +50,43 @@ func TestTheCommandLineBehavesAsTheScriptsSay(t *testing.T) {
 			return nil
 		},
 		Condition: func(name string) (bool, error) {
-			if name == "root" {
+			switch name {
+			case "root":
 				return os.Geteuid() == 0, nil
+			case "device":
+				return canMount(), nil
 			}
 			return false, fmt.Errorf("unknown condition %q", name)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits, "append": appendText, "replace": replace, "touch": touch, "same": same,
-			"hold-lock": holdLock, "alter-plan": alterPlan, "sandboxed": sandboxed, "holds-to": holdsTo,
+			"hold-lock": holdLock, "alter-plan": alterPlan, "sandboxed": sandboxed, "holds-to": holdsTo, "other-device": otherDevice,
 		},
 	})
+}
+
+// canMount reports whether a script can have a directory on another device.
+func canMount() bool {
+	dir, err := os.MkdirTemp("", "device")
+	if err != nil {
+		return false
+	}
+	defer os.Remove(dir)
+	if exec.Command("mount", "-t", "tmpfs", "none", dir).Run() != nil {
+		return false
+	}
+	return exec.Command("umount", dir).Run() == nil
+}
+
+// other-device DIR makes a directory that is on another device, until the script ends.
+func otherDevice(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: other-device DIR")
+	}
+	dir := ts.MkAbs(args[0])
+	ts.Check(os.Mkdir(dir, 0o700))
+	ts.Check(exec.Command("mount", "-t", "tmpfs", "none", dir).Run())
+	ts.Defer(func() { _ = exec.Command("umount", dir).Run() })
 }
 
 // exits CODE PROGRAM ARGS... runs a program that must end with CODE.
