@@ -12,7 +12,6 @@ import (
 	"github.com/spmirror/spmirror/graph"
 	"github.com/spmirror/spmirror/plan"
 	"github.com/spmirror/spmirror/state"
-	"github.com/spmirror/spmirror/target"
 )
 
 func TestEditsOfTheSourceArriveAsThePlanSays(t *testing.T) {
@@ -186,24 +185,6 @@ func TestAFileThatWaitsForItsDeleteInTheParkIsDeletedLater(t *testing.T) {
 	}
 }
 
-func TestADirectoryWithForeignFilesStays(t *testing.T) {
-	w := newWorld(t)
-	w.tenant.put("dir/sub/x", "x")
-	w.tenant.put("other/y", "y")
-	w.sync()
-	w.write("dir/sub/mine", "mine")
-	w.write("other/mine", "mine too")
-	w.tenant.remove("dir")
-	w.tenant.remove("other")
-	w.tenant.put("other", "a file now")
-	w.sync()
-	want := map[string]string{"dir": "/", "dir/sub": "/", "dir/sub/mine": "mine", "other": "a file now"}
-	beside := "other.local-" + w.clock.UTC().Format("20060102T150405")
-	want[beside], want[beside+"/mine"] = "/", "mine too"
-	w.equal(want)
-	w.settled()
-}
-
 func TestForgettingKeepsFilesAndNeverOrphansRows(t *testing.T) {
 	w := newWorld(t)
 	w.policy.OnRemoteDelete = "keep"
@@ -245,137 +226,6 @@ func TestDeletesOfAFolderWaitForWhatIsStillTrackedInIt(t *testing.T) {
 	w.same()
 	if got := w.trashed(); !slices.Equal(got, []string{"changed here", "y"}) {
 		t.Errorf("the trash holds %q", got)
-	}
-}
-
-func TestLocalChangesBetweenPlanAndApplySurvive(t *testing.T) {
-	w := newWorld(t)
-	for _, p := range []string{"update", "delete", "move", "meta", "replaced"} {
-		w.tenant.put(p, "text of "+p)
-	}
-	w.sync()
-	w.tenant.put("update", "second")
-	w.tenant.remove("delete")
-	w.tenant.move(w.tenant.find("move"), "moved")
-	w.tenant.find("meta").modified = testTime.Add(99 * time.Hour)
-	w.tenant.find("meta").change++
-	w.tenant.remove("replaced")
-	w.tenant.put("replaced", "another")
-	w.tenant.put("late", "late")
-	p := w.plan()
-	for _, name := range []string{"update", "delete", "move", "meta", "replaced", "late"} {
-		w.write(name, "local "+name)
-	}
-	r := w.execute(p)
-	want := map[string]string{}
-	for _, name := range []string{"update", "delete", "move", "meta", "replaced", "late"} {
-		want[name] = "local " + name
-	}
-	w.equal(want)
-	if r.Counts.Added+r.Counts.Changed+r.Counts.Destroyed != 0 {
-		t.Errorf("something was changed: %+v", r.Counts)
-	}
-	got := problems(r)
-	if got["update"] != CodeLocalChanged || got["moved"] != CodeLocalChanged || got["meta"] != CodeLocalChanged || got["late"] != CodeOccupied {
-		t.Errorf("problems are %v", got)
-	}
-	w.tidy()
-}
-
-func TestLocalFilesInTheWayAreTreatedAsThePolicySays(t *testing.T) {
-	t.Run("equal bytes are adopted", func(t *testing.T) {
-		w := newWorld(t)
-		w.tenant.put("dir/a", "equal")
-		w.write("dir/a", "equal")
-		if r := w.sync(); r.Counts.Adopted != 2 || w.tenant.opens != 0 {
-			t.Errorf("%+v after %d downloads", r.Counts, w.tenant.opens)
-		}
-		w.sync() // gives it the time of the source
-		w.same()
-	})
-	t.Run("a change before the adoption is seen", func(t *testing.T) {
-		w := newWorld(t)
-		w.tenant.put("a", "equal")
-		w.write("a", "equal")
-		p := w.plan()
-		w.write("a", "other")
-		wantProblems(t, w.execute(p), map[string]string{"a": CodeLocalChanged})
-		w.equal(map[string]string{"a": "other"})
-	})
-	t.Run("others are blocked", func(t *testing.T) {
-		w := newWorld(t)
-		w.tenant.put("a", "theirs")
-		w.write("a", "mine")
-		r := w.run()
-		wantProblems(t, r, map[string]string{"a": CodeBlocked})
-		if r.Counts.Incomplete() {
-			t.Error("what the plan held back was no part of it")
-		}
-		w.equal(map[string]string{"a": "mine"})
-	})
-	t.Run("or get another name", func(t *testing.T) {
-		w := newWorld(t)
-		w.policy.OnUntracked = "rename"
-		w.tenant.put("a.txt", "theirs")
-		w.write("a.txt", "mine")
-		w.sync()
-		w.equal(map[string]string{"a.txt": "theirs", "a.local-" + w.clock.Format("20060102T150405") + ".txt": "mine"})
-		w.settled()
-	})
-}
-
-func TestDriftIsRepairedWithoutLosingLocalBytes(t *testing.T) {
-	w := newWorld(t)
-	for _, p := range []string{"missing", "changed", "touched", "dir/x", "moved"} {
-		w.tenant.put(p, "text of "+p)
-	}
-	w.sync()
-	w.check(os.Remove(filepath.Join(w.root(), "missing")))
-	w.check(os.Remove(filepath.Join(w.root(), "dir/x")))
-	w.check(os.Remove(filepath.Join(w.root(), "dir")))
-	w.write("changed", "local")
-	w.write("moved", "local moved")
-	w.tenant.move(w.tenant.find("moved"), "dir/moved")
-	w.check(os.Chtimes(filepath.Join(w.root(), "touched"), testTime, testTime.Add(77*time.Hour)))
-	w.tenant.resetCounts()
-	w.sync()
-	w.same()
-	if got := w.trashed(); !slices.Equal(got, []string{"local", "local moved"}) {
-		t.Errorf("the trash holds %q", got)
-	}
-	if w.tenant.opens != 4 {
-		t.Errorf("%d downloads", w.tenant.opens)
-	}
-}
-
-func TestWhatChangedAtTheSourceSinceThePlanIsSuperseded(t *testing.T) {
-	for _, policy := range []string{"skip", "latest"} {
-		t.Run(policy, func(t *testing.T) {
-			w := newWorld(t)
-			w.policy.OnSuperseded = policy
-			for _, p := range []string{"changed", "gone", "infected", "folder"} {
-				w.tenant.put(p, "text of "+p)
-			}
-			w.sync()
-			for _, p := range []string{"changed", "gone", "infected", "folder"} {
-				w.tenant.put(p, "second "+p)
-			}
-			w.tenant.put("fine", "fine")
-			p := w.plan()
-			w.tenant.put("changed", "third")
-			w.tenant.find("gone").gone = true
-			w.tenant.find("infected").malware = true
-			w.tenant.find("folder").folder = true
-			r := w.execute(p)
-			want := map[string]string{"gone": CodeVanished, "infected": CodeMalware, "folder": CodeSuperseded}
-			text := map[string]string{"changed": "third", "gone": "text of gone", "infected": "text of infected", "folder": "text of folder", "fine": "fine"}
-			if policy == "skip" {
-				want["changed"], text["changed"] = CodeSuperseded, "text of changed"
-			}
-			wantProblems(t, r, want)
-			w.equal(text)
-			w.tidy()
-		})
 	}
 }
 
@@ -487,95 +337,6 @@ func TestATargetThatIsReplacedStopsItsMirrorOnly(t *testing.T) {
 	if list, _ := os.ReadDir(w.root()); len(list) != 0 {
 		t.Error("something was written into the other directory")
 	}
-}
-
-func TestOldTrashIsDeletedWithItsRows(t *testing.T) {
-	w := newWorld(t)
-	w.tenant.put("a", "one")
-	w.tenant.put("b", "one b")
-	w.sync()
-	w.tenant.put("a", "two")
-	w.sync()
-	w.clock = w.clock.Add(20 * 24 * time.Hour)
-	w.tenant.remove("b")
-	w.sync()
-	if got := w.trashed(); !slices.Equal(got, []string{"one", "one b"}) {
-		t.Fatalf("the trash holds %q", got)
-	}
-	w.clock = w.clock.Add(11 * 24 * time.Hour)
-	w.tenant.put("a", "three")
-	w.sync()
-	if got := w.trashed(); !slices.Equal(got, []string{"one b", "two"}) {
-		t.Errorf("the trash holds %q", got)
-	}
-	w.same()
-}
-
-func TestRetentionIsReadAsTheConfigurationWritesIt(t *testing.T) {
-	day := 24 * time.Hour
-	for text, want := range map[string]time.Duration{
-		"30d": 30 * day, "1d12h": 36 * time.Hour, "90m": 90 * time.Minute, "5s": 5 * time.Second, "1s500ms": 1500 * time.Millisecond,
-		"0s": 0, "": 0, "d": 0, "12": 0, "3w": 0, "-1d": 0, "99999999999999999999d": 0, "1d ": 0,
-	} {
-		if got := retention(text); got != want {
-			t.Errorf("%q is %s, want %s", text, got, want)
-		}
-	}
-}
-
-func TestAFullDiskGivesUpOldTrashAndTriesAgain(t *testing.T) {
-	w := newWorld(t)
-	w.tenant.put("a", "one")
-	w.sync()
-	w.tenant.put("a", "two")
-	w.sync()
-	w.clock = w.clock.Add(31 * 24 * time.Hour)
-	w.tenant.put("b", "b")
-	p := w.plan()
-	full := true
-	w.diskFaults = faultFunc(func(op, path string) error {
-		if op == target.OpUnlink && filepath.Base(path) == "a" {
-			full = false
-		}
-		if full && op == target.OpWrite {
-			return &target.Error{Op: op, Kind: target.ErrNoSpace}
-		}
-		return nil
-	})
-	w.reopen()
-	r, _, err := w.apply(t.Context(), p, 0)
-	if err != nil || r.Counts.Incomplete() || full {
-		t.Errorf("%+v, %v", r, err)
-	}
-	w.diskFaults = nil
-	w.reopen()
-	w.same()
-}
-
-type faultFunc func(op, path string) error
-
-func (f faultFunc) Before(op, path string) error { return f(op, path) }
-
-func TestAFlushThatFailsPublishesNothing(t *testing.T) {
-	w := newWorld(t)
-	w.tenant.put("a", "a")
-	p := w.plan()
-	w.diskFaults = faultFunc(func(op, _ string) error {
-		if op == target.OpClose {
-			return os.ErrInvalid
-		}
-		return nil
-	})
-	w.reopen()
-	r, _, err := w.apply(t.Context(), p, 0)
-	if err != nil || r.Counts.Failed != 1 {
-		t.Errorf("%+v, %v", r, err)
-	}
-	w.equal(map[string]string{})
-	w.diskFaults = nil
-	w.reopen()
-	w.sync()
-	w.same()
 }
 
 func TestEveryRowSaysWhatWasVerified(t *testing.T) {

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/spmirror/spmirror/target"
 )
 
 var errKilled = errors.New("killed by the test")
@@ -62,6 +64,7 @@ type scenario struct {
 	edit  func(w *world)
 	// policy changes the mirror's settings.
 	policy func(w *world)
+	flush  target.SyncPolicy
 }
 
 var scenarios = []scenario{
@@ -151,7 +154,17 @@ var scenarios = []scenario{
 // with a fresh one.
 func TestAKilledApplyLosesNothingAndConverges(t *testing.T) {
 	total := 0
-	for _, sc := range scenarios {
+	list := slices.Clone(scenarios)
+	for i := range list {
+		list[i].flush = target.SyncNone
+	}
+	if os.Getenv("SPMIRROR_LONG") != "" { // every flush is a further point
+		for _, sc := range scenarios {
+			sc.name, sc.flush = sc.name+", flushed", target.SyncFile
+			list = append(list, sc)
+		}
+	}
+	for _, sc := range list {
 		for _, again := range []string{"same plan", "fresh plan"} {
 			t.Run(sc.name+"/"+again, func(t *testing.T) {
 				ordinals := killAt(t, sc, again, &killer{})
@@ -176,7 +189,8 @@ func killAt(t *testing.T, sc scenario, again string, k *killer) int {
 	t.Helper()
 	w := newWorld(t)
 	defer w.close()
-	w.workers, w.checkpoint = 1, 1024
+	w.workers, w.checkpoint, w.flush = 1, 1024, sc.flush
+	w.reopen()
 	if sc.policy != nil {
 		sc.policy(w)
 	}
@@ -223,7 +237,8 @@ func killAt(t *testing.T, sc scenario, again string, k *killer) int {
 // TestAKillRightAfterAnEffectIsFoundOut aims where the journal matters most.
 func TestAKillRightAfterAnEffectIsFoundOut(t *testing.T) {
 	sc := scenario{
-		name: "replaced",
+		name:  "replaced",
+		flush: target.SyncFile,
 		setup: func(w *world) {
 			w.tenant.put("deleted", "old")
 			w.tenant.put("changed", "old too")
