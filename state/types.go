@@ -202,7 +202,7 @@ type Partial struct {
 // Intent is an effect on the target that was about to happen; it is resolved by looking at the disk (I-52).
 type Intent struct {
 	Item      ItemID
-	Kind      string // publish, move, park, trash, mkdir, rmdir
+	Kind      string // publish, move, mkdir, trash, delete, rmdir
 	From, To  string // paths below the target
 	Inode     uint64
 	Entry     []byte // JSON of the entry to write if the effect is found done
