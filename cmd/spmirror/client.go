@@ -39,6 +39,10 @@ func (s *session) client(address string) (*client, error) {
 	if c := s.clients[address]; c != nil {
 		return c, nil
 	}
+	if s.inventory {
+		return nil, &problem{code: "SPM0723", summary: "The inventory does not know this source",
+			detail: "A plan from an inventory asks no source. A mirror of a new site or library can be planned only where the state is."}
+	}
 	for i := range s.cfg.Tenants {
 		if t := &s.cfg.Tenants[i]; t.Address == address {
 			c, err := connect(t, connecting{log: s.log, watch: s.notice.gate, statePath: s.cfg.Backend.Path})

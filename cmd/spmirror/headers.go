@@ -15,7 +15,7 @@ func (s *session) header(ctx context.Context, o planOptions) (*plan.Header, erro
 		return nil, err
 	}
 	h := &plan.Header{
-		SpmirrorVersion: version, Mode: o.mode, Options: o.Options,
+		SpmirrorVersion: version, Mode: o.mode, Options: o.Options, Speculative: s.inventory,
 		State: plan.StateRef{Path: s.cfg.Backend.Path, Lineage: s.store.Lineage(), Serial: serial},
 	}
 	runs, err := s.store.Runs(ctx, 1)

@@ -31,6 +31,7 @@ func planFlags() []cli.Flag {
 
 func planCommand(env *environment) *cli.Command {
 	flags := slices.Concat(planFlags(), destroyFlags(), configFlags(), outputFlags(), planIntoFlags(), []cli.Flag{
+		inventoryFlag(),
 		&cli.StringFlag{Name: "out", Usage: "save the plan to `FILE`"},
 		&cli.BoolFlag{Name: "detailed-exitcode", Usage: "exit with 2 when there are changes"},
 		&cli.BoolFlag{Name: "json", Usage: "print events as JSON lines"},
@@ -75,12 +76,19 @@ func runPlan(ctx context.Context, env *environment, c *cli.Command) (err error) 
 	if err != nil {
 		return err
 	}
-	cfg, err := load(ctx, env, c)
+	if c.String("inventory") != "" {
+		if o.Full || c.IsSet("verify") {
+			return &problem{code: "SPM0002", summary: "-inventory excludes -full and -verify", detail: "There is neither a source nor a disk to look at."}
+		}
+		o.NoRefresh, o.Verify = true, plan.VerifyNone
+	}
+	cfg, err := loadFor(ctx, env, c)
 	if err != nil {
 		return err
 	}
 	s, err := openSession(ctx, env, cfg, sessionOptions{
 		operation: "plan", lockTimeout: c.Duration("lock-timeout"), color: colorOf(c), json: c.Bool("json"), jsonInto: c.String("json-into"),
+		inventory: c.String("inventory"),
 	})
 	if err != nil {
 		return err

@@ -317,6 +317,9 @@ func (s *session) describe(ctx context.Context, w *wanted) error {
 	if !ok {
 		row = state.Mirror{Address: w.cfg.Address, Drive: w.drive.Key}
 	}
+	if s.inventory {
+		row.Target = sameTarget(row.Target, w.cfg.Target, s.cfg.Dir)
+	}
 	w.row = row
 	folder, err := s.mirrorFolder(ctx, w)
 	if err != nil {
@@ -439,6 +442,9 @@ func sourceChanged(w *wanted, o planOptions) (guard plan.GuardResult, stop, repl
 // openForPlan opens the target for reading. A target that does not exist yet is
 // none; one that existed and has lost its marker is an error (I-18).
 func (s *session) openForPlan(ctx context.Context, w *wanted) (*target.Dir, error) {
+	if s.inventory {
+		return nil, nil
+	}
 	opts := []target.Option{target.WithReadOnly(), target.WithQuickXor(newQuickXor), target.WithTrash(target.RelPath(w.cfg.Trash.Path))}
 	if w.row.Key == 0 {
 		if _, err := os.Stat(w.cfg.Target); errors.Is(err, fs.ErrNotExist) {
@@ -505,7 +511,7 @@ func (s *session) guard(ctx context.Context, draft *plan.Draft, w *wanted, req p
 	if err != nil {
 		return nil, err
 	}
-	results := limits.Guard(w.header, tops, freeSpace(w.cfg.Target, dir))
+	results := limits.Guard(w.header, tops, s.freeSpace(w.cfg.Target, dir))
 	if g.RequireCompleteListing && !w.header.Listing.Complete && w.header.Summary[plan.Delete].Items > 0 {
 		results = append(results, plan.GuardResult{
 			Name: "require_complete_listing", Mirror: w.cfg.Address, Status: plan.GuardBlocked,
@@ -521,7 +527,10 @@ func (s *session) guard(ctx context.Context, draft *plan.Draft, w *wanted, req p
 }
 
 // freeSpace of the target, or of the directory in which it will be made.
-func freeSpace(path string, dir *target.Dir) plan.Space {
+func (s *session) freeSpace(path string, dir *target.Dir) plan.Space {
+	if s.inventory {
+		return plan.Space{}
+	}
 	if dir != nil {
 		free, _, err := dir.Free()
 		return plan.Space{Known: err == nil, Free: free}

@@ -30,8 +30,10 @@ type session struct {
 	into    *view.Events // with -json-into, else nil
 	streams []*view.Events
 	ended   bool // the last event was written
-	applies bool // the plan will be applied by this process: download addresses are kept
-	closers []func()
+	// inventory says that store is a copy made for planning: source and disk are not there.
+	inventory bool
+	applies   bool // the plan will be applied by this process: download addresses are kept
+	closers   []func()
 }
 
 // sessionOptions say how a session opens the state.
@@ -41,6 +43,7 @@ type sessionOptions struct {
 	color       string
 	json        bool // events on stdout instead of text
 	jsonInto    string
+	inventory   string // plan from this file instead of the state
 }
 
 // openSession opens the state of a configuration and takes its lock. A state that
@@ -83,6 +86,9 @@ func (s *session) notify(json bool) {
 }
 
 func (s *session) open(ctx context.Context, o sessionOptions) error {
+	if o.inventory != "" {
+		return s.openInventory(ctx, o.inventory)
+	}
 	path := s.cfg.Backend.Path
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return fmt.Errorf("directory of the state: %w", err)
@@ -105,7 +111,7 @@ func (s *session) open(ctx context.Context, o sessionOptions) error {
 	if err != nil {
 		return fmt.Errorf("open state %q: %w", path, err)
 	}
-	return nil
+	return s.notInventory(ctx)
 }
 
 // stateMayBeMade refuses to start with an empty state beside targets that belong

@@ -175,6 +175,8 @@ func stateExportCommand(env *environment) *cli.Command {
 			"and hashes of files, but no secret.",
 		Flags: slices.Concat(configFlags(), outputFlags(), []cli.Flag{
 			lockFlag(), &cli.StringFlag{Name: "out", Usage: "write to `FILE`"},
+			&cli.BoolFlag{Name: "inventory", Usage: "write only what plan -inventory=FILE reads"},
+			&cli.StringFlag{Name: "names", Usage: "with -inventory: names of files `full` or hashed; extensions and folders stay"},
 		}),
 		Action: func(ctx context.Context, c *cli.Command) error { return runStateExport(ctx, env, c) },
 	}
@@ -185,6 +187,9 @@ func runStateExport(ctx context.Context, env *environment, c *cli.Command) (err 
 	if name == "" {
 		return &problem{code: "SPM0002", summary: "state export needs -out=FILE"}
 	}
+	if c.String("names") != "" && !c.Bool("inventory") {
+		return &problem{code: "SPM0002", summary: "-names needs -inventory"}
+	}
 	s, err := openEditing(ctx, env, c, "state export")
 	if err != nil {
 		return err
@@ -192,9 +197,12 @@ func runStateExport(ctx context.Context, env *environment, c *cli.Command) (err 
 	defer s.close()
 	f, err := os.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err == nil {
-		if filepath.Ext(name) == ".jsonl" {
+		switch {
+		case c.Bool("inventory"):
+			err = s.exportInventory(ctx, c, f)
+		case filepath.Ext(name) == ".jsonl":
 			err = s.exportLines(ctx, f)
-		} else {
+		default:
 			err = s.exportCopy(ctx, f)
 		}
 		if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
