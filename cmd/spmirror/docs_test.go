@@ -63,7 +63,7 @@ func errorsText() []byte {
 func markdownText(text string) string {
 	parts := strings.Split(text, "`")
 	for i := 0; i < len(parts); i += 2 {
-		parts[i] = strings.NewReplacer(`\`, `\\`, `*`, `\*`, `_`, `\_`, `<`, `\<`, `[`, `\[`).Replace(parts[i])
+		parts[i] = strings.NewReplacer(`\`, `\\`, `*`, `\*`, `<`, `\<`, `[`, `\[`).Replace(parts[i])
 	}
 	return strings.Join(parts, "`")
 }
@@ -133,7 +133,7 @@ func TestTheCommandsPageNamesNothingElse(t *testing.T) {
 }
 
 func namesFlag(text, name string) bool {
-	return regexp.MustCompile("`-" + regexp.QuoteMeta(name) + "[` =]").MatchString(text)
+	return regexp.MustCompile("[` ]-" + regexp.QuoteMeta(name) + "[` =]").MatchString(text)
 }
 
 // pageSections are the texts of a page by their titles.
