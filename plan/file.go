@@ -294,6 +294,9 @@ func (f *File) decodeHeader(digest string) error {
 	if ours, _, _ := strings.Cut(FormatVersion, "."); major != ours {
 		return fmt.Errorf("%w: %q, this program reads %s", ErrPlanFormat, h.FormatVersion, FormatVersion)
 	}
+	if slices.Contains(h.Mirrors, nil) {
+		return fmt.Errorf("%w: %s", ErrNotPlan, entryHeader)
+	}
 	f.Header = &h
 	f.setDigest(digest)
 	return f.readConfig()
@@ -337,7 +340,18 @@ func (f *File) read(name string, limit int64) ([]byte, error) {
 }
 
 // Changes yields the changes in the order of the file.
-func (f *File) Changes() iter.Seq2[Change, error] { return decodeLines[Change](f.lines(entryItems)) }
+func (f *File) Changes() iter.Seq2[Change, error] {
+	return func(yield func(Change, error) bool) {
+		for c, err := range decodeLines[Change](f.lines(entryItems)) {
+			if err == nil {
+				err = c.check()
+			}
+			if !yield(c, err) || err != nil {
+				return
+			}
+		}
+	}
+}
 
 // Drifts yields the differences found on disk.
 func (f *File) Drifts() iter.Seq2[Drift, error] { return decodeLines[Drift](f.lines(entryDrift)) }
@@ -371,4 +385,39 @@ func (f *File) lines(name string) iter.Seq2[[]byte, error] {
 			yield(nil, fmt.Errorf("%w: %s", ErrAltered, name))
 		}
 	}
+}
+
+// check refuses what planning never writes, however it came into a file whose digests
+// fit: a change without a known action, or with a path that leads out of the target.
+func (c *Change) check() error {
+	if len(c.Actions) == 0 || len(c.Actions) > 2 {
+		return fmt.Errorf("%w: a change with %d actions", ErrAltered, len(c.Actions))
+	}
+	for _, a := range c.Actions {
+		if !slices.Contains(Actions[:], a) {
+			return fmt.Errorf("%w: action %q", ErrAltered, a)
+		}
+	}
+	if c.Action() == Blocked || c.Reason == TargetMoved { // not carried out; the target's path, not one below it
+		return nil
+	}
+	for _, path := range []RelPath{c.Path, c.PreviousPath} {
+		if path != "" && !path.local() {
+			return fmt.Errorf("%w: path %q", ErrAltered, path)
+		}
+	}
+	if strings.ContainsAny(c.Name, "/\x00") || c.Name == "." || c.Name == ".." {
+		return fmt.Errorf("%w: name %q", ErrAltered, c.Name)
+	}
+	return nil
+}
+
+// local reports whether every segment of a path is a plain name.
+func (p RelPath) local() bool {
+	for name := range strings.SplitSeq(string(p), "/") {
+		if name == "" || name == "." || name == ".." || strings.ContainsRune(name, 0) {
+			return false
+		}
+	}
+	return true
 }

@@ -92,6 +92,9 @@ func (s *session) checkFresh(ctx context.Context, h *plan.Header) (state.RunID, 
 	}
 	finished := state.RunID(0)
 	for _, m := range h.Mirrors {
+		if cfg := s.mirror(m.Address); cfg != nil && m.Planned() && m.Target.Path != cfg.Target {
+			return 0, stale("SPM0407", "It has another target for %s than the configuration: %s.", m.Address, m.Target.Path)
+		}
 		row, ok, err := s.store.MirrorByAddress(ctx, m.Address)
 		if err != nil {
 			return 0, err
