@@ -115,6 +115,7 @@ const (
 	SkipBundle     Skip = "bundle"
 	SkipUnknown    Skip = "unknown_type"
 	SkipKept       Skip = "kept_local_change"
+	SkipNarrowed   Skip = "outside_target_path" // a change that -target-path leaves out
 )
 
 // Change is one item's line in a plan.

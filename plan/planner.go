@@ -371,6 +371,7 @@ func (p *planner) unchanged() error {
 // emit hands a change on, unless -target-path leaves it out.
 func (p *planner) emit(c Change) error {
 	if len(p.only) > 0 && !p.within(c) {
+		p.skip(SkipNarrowed)
 		return nil
 	}
 	c.Mirror = p.req.Mirror.Address

@@ -148,6 +148,7 @@ func skipPhrase(s plan.Skip, n int64) string {
 		plan.SkipBundle:     {"bundle", "bundles"},
 		plan.SkipUnknown:    {"of unknown type", "of unknown type"},
 		plan.SkipKept:       {"changed on disk and kept so", "changed on disk and kept so"},
+		plan.SkipNarrowed:   {"change outside -target-path", "changes outside -target-path"},
 	}
 	words, ok := nouns[s]
 	switch {

@@ -17,6 +17,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/spmirror/spmirror/plan"
 	"github.com/spmirror/spmirror/state"
 )
 
@@ -60,7 +61,7 @@ func TestTheCommandLineBehavesAsTheScriptsSay(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits, "append": appendText, "replace": replace, "touch": touch, "same": same,
-			"hold-lock": holdLock, "alter-plan": alterPlan, "sandboxed": sandboxed, "holds-to": holdsTo, "other-device": otherDevice,
+			"hold-lock": holdLock, "alter-plan": alterPlan, "sandboxed": sandboxed, "holds-to": holdsTo, "other-device": otherDevice, "adds-up": addsUp,
 		},
 	})
 }
@@ -87,6 +88,31 @@ func otherDevice(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(os.Mkdir(dir, 0o700))
 	ts.Check(exec.Command("mount", "-t", "tmpfs", "none", dir).Run())
 	ts.Defer(func() { _ = exec.Command("umount", dir).Run() })
+}
+
+// adds-up FILE wants every item that a saved plan compared in exactly one class (I-51).
+func addsUp(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: adds-up FILE")
+	}
+	p, err := plan.Open(ts.MkAbs(args[0]))
+	ts.Check(err)
+	defer p.Close()
+	for _, m := range p.Mirrors {
+		if !m.Planned() {
+			continue
+		}
+		sum := m.Unchanged - m.Reasons[plan.Move][plan.TargetMoved] // that one is no item
+		for _, s := range m.Summary {
+			sum += s.Items
+		}
+		for _, n := range m.Skipped {
+			sum += n
+		}
+		if sum != m.Compared {
+			ts.Fatalf("%s: %d unchanged, %v changes and %v left out are not %d compared", m.Address, m.Unchanged, m.Summary, m.Skipped, m.Compared)
+		}
+	}
 }
 
 // exits CODE PROGRAM ARGS... runs a program that must end with CODE.
