@@ -81,6 +81,9 @@ func TestThePageIsAsAgreed(t *testing.T) {
 
 func TestThePageHoldsEveryChangeOnce(t *testing.T) {
 	for name, build := range plans {
+		if name == "large" {
+			continue // as adds, only longer
+		}
 		p := build(t)
 		got := pagePaths(t, pageOf(t, p, ""))
 		i := 0
@@ -100,9 +103,12 @@ func TestThePageHoldsEveryChangeOnce(t *testing.T) {
 	}
 }
 
+var markup = regexp.MustCompile(`</?[a-z!]*|>`)
+
 // shape is what of a page could be markup: every < and > and what follows.
 func shape(page string) string {
-	return strings.Join(regexp.MustCompile(`</?[a-z!]*|>`).FindAllString(page, -1), "")
+	page = strings.NewReplacer(pageCSS, "", pageJS, "").Replace(page)
+	return strings.Join(markup.FindAllString(page, -1), "")
 }
 
 func onePlan(t *testing.T, name string) *plan.Plan {
@@ -142,6 +148,9 @@ func TestNoNameChangesTheMarkupOfThePage(t *testing.T) {
 		if name != "" && !strings.Contains(name, "/") {
 			try(t, t, name)
 		}
+	}
+	if testing.Short() {
+		return
 	}
 	rapid.Check(t, func(r *rapid.T) {
 		pieces := rapid.SampledFrom([]string{"<", ">", "&", "'", `"`, "script", "!--", "\u2028", "\u202e", "a", "\\", "=", "\xff"})
