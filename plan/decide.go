@@ -485,7 +485,8 @@ func (p *planner) selectedBefore(ctx context.Context, it *Item) bool {
 		return false
 	}
 	if it.Class.container() {
-		return parent.excludedBy == ""
+		n, err := p.before.folder(ctx, it.ID)
+		return err == nil && n.standing == inside && n.excludedBy == "" && n.wanted
 	}
 	return p.selects(p.before, parent, it).Selected
 }
