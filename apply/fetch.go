@@ -69,7 +69,7 @@ func (f *fetch) run(ctx context.Context) (ready, error) {
 		if !again {
 			return f.finish(to, verdict)
 		}
-		if err := f.restart(); err != nil {
+		if err := f.again(); err != nil { // also a file that changes for ever has an end
 			return ready{}, err
 		}
 	}

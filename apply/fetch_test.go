@@ -176,6 +176,10 @@ func TestDownloadsThatCannotSucceedFailInBoundsAndKeepTheOldFile(t *testing.T) {
 		turn++
 		return body(random(turn, len(n.text)), nil, 0, int64(len(n.text))), nil
 	}
+	renamed := func(_ *tenant, n *node, _ graph.ContentRequest) (*graph.Content, error) {
+		n.change++ // anything but its content
+		return body(flip(n.text), nil, 0, int64(len(n.text))), nil
+	}
 	for _, test := range []struct {
 		name   string
 		answer answer
@@ -196,6 +200,7 @@ func TestDownloadsThatCannotSucceedFailInBoundsAndKeepTheOldFile(t *testing.T) {
 		{"throttled", refuse(fmt.Errorf("open: %w", graph.ErrThrottled)), CodeThrottled, 1},
 		{"no address at all (H-63)", refuse(fmt.Errorf("open: %w", graph.ErrAddress)), CodeNoContent, 2},
 		{"wrong, each time differently", everOther, CodeIntegrity, 2},
+		{"wrong, and touched at the source each time", renamed, CodeNetwork, 9},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			bubble(t, func(t *testing.T, w *world, n *node) {
