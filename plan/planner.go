@@ -29,7 +29,7 @@ type Request struct {
 	Replace []string
 	// Only lists path globs outside which nothing is planned; empty: everything.
 	Only []string
-	// Sort is the order in which Emit is called for whole-mirror changes.
+	// Emit takes the changes and Drift what is found on disk, in no particular order.
 	Emit  func(Change) error
 	Drift func(Drift) error
 }
@@ -54,6 +54,8 @@ type planner struct {
 	applied       *appliedTree
 	selectChanged bool
 	replace, only []glob
+	above         map[RelPath]bool // folders that hold what -target-path names
+	leftOut       []Change         // new folders that -target-path does not name
 	drift         map[ItemID]driftFact
 	claims        map[claimKey]struct{}
 	granted       []func()             // take back what was given while another claim was pending
@@ -76,7 +78,11 @@ func (r Request) Run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("plan %s: %w", r.Mirror.Address, err)
 	}
-	if err := p.run(ctx); err != nil {
+	err = p.run(ctx)
+	if err == nil {
+		err = p.emitAbove()
+	}
+	if err != nil {
 		return fmt.Errorf("plan %s: %w", r.Mirror.Address, err)
 	}
 	return nil
@@ -110,6 +116,7 @@ func newPlanner(r Request) (*planner, error) {
 		idle:     make(map[ItemID]departure),
 		occupied: make(map[ItemID]bool),
 		listings: make(map[RelPath][]Found),
+		above:    make(map[RelPath]bool),
 	}
 	return p, p.comparePrevious()
 }
@@ -368,18 +375,44 @@ func (p *planner) unchanged() error {
 	return nil
 }
 
-// emit hands a change on, unless -target-path leaves it out.
+// emit hands a change on, unless -target-path leaves it out. New folders above what
+// it names come along in the end: nothing can be put into a folder that is not there.
 func (p *planner) emit(c Change) error {
-	if len(p.only) > 0 && !p.within(c) {
+	c.Mirror = p.req.Mirror.Address
+	switch {
+	case len(p.only) == 0:
+		return p.req.Emit(c)
+	case p.within(c):
+	case c.Folder && (c.Action() == Add || c.Action() == Adopt):
+		p.leftOut = append(p.leftOut, c)
+		return nil
+	default:
 		p.skip(SkipNarrowed)
 		return nil
 	}
-	c.Mirror = p.req.Mirror.Address
+	for dir, _, ok := splitLocal(c.Path); ok && !p.above[dir]; dir, _, ok = splitLocal(dir) {
+		p.above[dir] = true
+	}
 	return p.req.Emit(c)
 }
 
-// within reports whether a change is one of those that -target-path names, or a
-// folder above or below them.
+// emitAbove hands on the new folders that -target-path does not name and that what it
+// names lies in.
+func (p *planner) emitAbove() error {
+	for _, c := range p.leftOut {
+		if !p.above[c.Path] {
+			p.skip(SkipNarrowed)
+			continue
+		}
+		if err := p.req.Emit(c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// within reports whether a change is one of those that -target-path names, or lies in
+// a folder that it names.
 func (p *planner) within(c Change) bool {
 	for _, path := range []RelPath{c.Path, c.PreviousPath} {
 		if path != "" && coveredBy(p.only, string(path), c.Folder) {
