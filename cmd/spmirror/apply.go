@@ -60,6 +60,9 @@ func runApply(ctx context.Context, env *environment, c *cli.Command) (err error)
 	if err != nil {
 		return err
 	}
+	if n := c.Int("parallelism"); n < 1 || n > maxParallelism {
+		return &problem{code: "SPM0002", summary: fmt.Sprintf("Invalid -parallelism=%d", n), detail: fmt.Sprintf("Allowed are 1 to %d.", maxParallelism)}
+	}
 	if file := c.Args().First(); file != "" {
 		if err := refuseFlags(c); err != nil {
 			return err
@@ -94,6 +97,10 @@ func runApply(ctx context.Context, env *environment, c *cli.Command) (err error)
 		return s.within(ctx, reviewed, share, p)
 	})
 }
+
+// maxParallelism is more than any gate lets through; each download holds a buffer and a
+// staged file open.
+const maxParallelism = 1024
 
 // checkApproval finds out before any work whether anybody can approve.
 func checkApproval(env *environment, c *cli.Command) error {

@@ -46,13 +46,22 @@ func (s *session) recoverAll(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		err = apply.Recover(ctx, s.store, row.Key, dir)
+		err = s.recoverOne(ctx, row, dir)
 		dir.Close()
 		if err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// recoverOne writes to the target, so it holds its lock (I-38).
+func (s *session) recoverOne(ctx context.Context, row state.Mirror, dir *target.Dir) error {
+	lock, err := lockTarget(ctx, dir, row.Address)
+	if err != nil {
+		return err
+	}
+	return errors.Join(apply.Recover(ctx, s.store, row.Key, dir), lock.Unlock())
 }
 
 // mirror returns the configuration of an address, nil if it is not declared.
@@ -90,7 +99,7 @@ func (s *session) checkFresh(ctx context.Context, h *plan.Header) (state.RunID, 
 	case h.Speculative:
 		return 0, stale("SPM0409", "It is speculative: it was made without the state.")
 	}
-	finished := state.RunID(0)
+	finished, gone := state.RunID(0), ""
 	for _, m := range h.Mirrors {
 		if cfg := s.mirror(m.Address); cfg != nil && m.Planned() && m.Target.Path != cfg.Target {
 			return 0, stale("SPM0407", "It has another target for %s than the configuration: %s.", m.Address, m.Target.Path)
@@ -98,6 +107,10 @@ func (s *session) checkFresh(ctx context.Context, h *plan.Header) (state.RunID, 
 		row, ok, err := s.store.MirrorByAddress(ctx, m.Address)
 		if err != nil {
 			return 0, err
+		}
+		if m.Forgotten() && !ok {
+			gone = m.Address // an earlier run of this plan has done it, or somebody else
+			continue
 		}
 		base := int64(0)
 		if ok {
@@ -117,7 +130,30 @@ func (s *session) checkFresh(ctx context.Context, h *plan.Header) (state.RunID, 
 			finished = by.Run
 		}
 	}
-	return finished, nil
+	if gone == "" || finished != 0 {
+		return finished, nil
+	}
+	before, finished, err := s.runsOf(ctx, h.Digest)
+	if err == nil && !before {
+		err = stale("SPM0401", "%s left the state after this plan was created.", gone)
+	}
+	return finished, err
+}
+
+// runsOf reports whether a plan was applied before, and by which run it was carried out
+// to its end. A mirror that is forgotten has no row that would tell.
+func (s *session) runsOf(ctx context.Context, digest string) (before bool, finished state.RunID, err error) {
+	runs, err := s.store.Runs(ctx, 0)
+	for _, r := range runs {
+		if r.PlanDigest != digest {
+			continue
+		}
+		before = true
+		if r.Result == resultComplete {
+			finished = r.ID
+		}
+	}
+	return before, finished, err
 }
 
 // applied by which plan a mirror's generation was advanced last.
@@ -177,8 +213,11 @@ func (s *session) execute(ctx context.Context, c *cli.Command, h *plan.Header, l
 	}
 	report, err := job.Execute(ctx)
 	s.notice.close()
-	if err != nil {
+	if report == nil {
 		return errors.Join(err, s.end(ctx, run, "error", exitError, nil))
+	}
+	if err != nil { // what stopped one mirror did not stop the others
+		return errors.Join(err, s.end(ctx, run, "error", exitError, report), s.report(context.WithoutCancel(ctx), c, report, file))
 	}
 	code := reportStatus(report, h)
 	if err := s.end(ctx, run, resultOf(report), code, report); err != nil {
@@ -207,8 +246,11 @@ func resultOf(r *apply.Report) string {
 	case r.Counts.Incomplete():
 		return "incomplete"
 	}
-	return "complete"
+	return resultComplete
 }
+
+// resultComplete is the result of a run that has left nothing over.
+const resultComplete = "complete"
 
 func reportStatus(r *apply.Report, h *plan.Header) int {
 	code := exitOK
@@ -377,6 +419,9 @@ func (s *session) begin(ctx context.Context, h *plan.Header, mirrors map[string]
 
 // advance moves a mirror's generation on, once for each plan.
 func (s *session) advance(ctx context.Context, tx *state.Tx, m *apply.Mirror, digest string, run state.RunID) error {
+	if m.Key == 0 {
+		return nil // forgotten by an earlier run of this plan
+	}
 	by, err := s.appliedBy(ctx, m.Key)
 	if err != nil {
 		return err
