@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -111,7 +112,7 @@ func sitePath(address string) string {
 }
 
 func (d *discovery) drives(c *client, r config.DataRequest) (map[string]any, error) {
-	site, err := d.findSite(c, siteAddress(r.Site), siteID(r.Site))
+	site, err := d.findSite(c, siteAddress(r.Site), cmp.Or(siteID(r.Site), r.SiteID))
 	if err != nil {
 		return nil, err
 	}

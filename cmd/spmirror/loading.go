@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/urfave/cli/v3"
 
@@ -68,5 +70,34 @@ func load(ctx context.Context, env *environment, c *cli.Command) (*config.Config
 	if err := diagnostics(env, cfg, diags); err != nil {
 		return nil, err
 	}
-	return cfg, nil
+	return cfg, refuseUnsupported(cfg)
+}
+
+// refuseUnsupported refuses settings that the language has and this version does
+// not carry out: to ignore them would promise what is not done.
+func refuseUnsupported(cfg *config.Config) error {
+	var list []string
+	for _, m := range cfg.Mirrors {
+		for setting, used := range map[string]bool{
+			"content.versions":                 m.Content.Versions != "" && m.Content.Versions != "0",
+			`content.shortcuts = "follow"`:     m.Content.Shortcuts == "follow",
+			`metadata.permissions = "sidecar"`: m.Metadata.Permissions == "sidecar",
+			"metadata.columns":                 len(m.Metadata.Columns) > 0,
+		} {
+			if used {
+				list = append(list, m.Address+": "+setting)
+			}
+		}
+	}
+	for _, r := range cfg.Removed {
+		if r.Destroy {
+			list = append(list, "removed "+r.From+": lifecycle.destroy = true")
+		}
+	}
+	if len(list) == 0 {
+		return nil
+	}
+	slices.Sort(list)
+	return &problem{code: "SPM0273", summary: "The configuration asks for what this version does not do",
+		detail: strings.Join(list, "\n") + "\n\nNothing was changed. Remove these settings; they are refused rather than ignored."}
 }

@@ -347,6 +347,13 @@ func (s *session) describe(ctx context.Context, w *wanted) error {
 // mirrorFolder finds the folder of a mirror: the one it always had, as long as it
 // is where the configuration says.
 func (s *session) mirrorFolder(ctx context.Context, w *wanted) (state.ItemID, error) {
+	shared, err := s.sharedFolder(ctx, w.cfg)
+	if err != nil {
+		return "", err
+	}
+	if shared != "" {
+		return s.resolveFolder(ctx, w.drive, shared, w.cfg.Source.Folder)
+	}
 	if w.row.Folder != "" && w.row.Drive == w.drive.Key {
 		at, err := s.folderPath(ctx, w.drive, w.row.Folder)
 		if err != nil {
@@ -359,7 +366,7 @@ func (s *session) mirrorFolder(ctx context.Context, w *wanted) (state.ItemID, er
 	if w.drive.Root == "" {
 		return "", &problem{code: "SPM0606", summary: "The source was never read", detail: "Run a plan without -refresh=false first."}
 	}
-	return s.resolveFolder(ctx, w.drive, w.cfg.Source.Folder)
+	return s.resolveFolder(ctx, w.drive, w.drive.Root, w.cfg.Source.Folder)
 }
 
 // request is what planning a mirror depends on, without where its changes go.

@@ -35,7 +35,7 @@ func (s *session) resolveDrive(ctx context.Context, m *config.Mirror) (state.Dri
 	if err != nil {
 		return state.Drive{}, err
 	}
-	found, err := findDrive(ctx, c, m)
+	found, shared, err := findDrive(ctx, c, m)
 	if err != nil {
 		return state.Drive{}, err
 	}
@@ -44,6 +44,9 @@ func (s *session) resolveDrive(ctx context.Context, m *config.Mirror) (state.Dri
 	}
 	err = s.store.Tx(ctx, func(tx *state.Tx) error {
 		if _, err := tx.PutDrive(row); err != nil {
+			return err
+		}
+		if err := tx.SetMeta(sharedKey(key), string(shared)); err != nil {
 			return err
 		}
 		return tx.SetMeta(key, string(found.ID))
@@ -63,28 +66,64 @@ func sourceKey(m *config.Mirror) (string, error) {
 	return "source:" + m.Tenant + ":" + string(data), err
 }
 
+// sharedKey names the folder that a sharing link led to.
+func sharedKey(key string) string { return key + ":folder" }
+
+// sharedFolder is the folder that a mirror's sharing link leads to, "" without one.
+func (s *session) sharedFolder(ctx context.Context, m *config.Mirror) (state.ItemID, error) {
+	if m.Source.ShareURL == "" {
+		return "", nil
+	}
+	key, err := sourceKey(m)
+	if err != nil {
+		return "", err
+	}
+	id, err := s.store.Meta(ctx, sharedKey(key))
+	return state.ItemID(id), err
+}
+
 // findDrive asks Graph for the drive of a mirror.
-func findDrive(ctx context.Context, c *client, m *config.Mirror) (graph.Drive, error) {
+func findDrive(ctx context.Context, c *client, m *config.Mirror) (d graph.Drive, shared graph.ItemID, err error) {
 	src := m.Source
 	switch {
 	case src.DriveID != "":
-		return c.Drive(ctx, graph.DriveID(src.DriveID))
+		d, err = c.Drive(ctx, graph.DriveID(src.DriveID))
 	case src.User != "":
-		d, err := c.UserDrive(ctx, src.User)
-		if errors.Is(err, graph.ErrNoDrive) {
-			return d, &problem{code: "SPM0602", summary: fmt.Sprintf("%s has no OneDrive", src.User), err: err,
-				detail: "The account has no licence for it, or never opened it. Files already mirrored stay."}
-		}
-		return d, err
+		d, err = userDrive(ctx, c, src.User)
 	case src.Group != "":
-		return c.GroupDrive(ctx, src.Group)
+		d, err = c.GroupDrive(ctx, src.Group)
 	case src.ShareURL != "":
-		item, err := c.SharedItem(ctx, src.ShareURL)
-		if err != nil {
-			return graph.Drive{}, err
-		}
-		return c.Drive(ctx, item.ParentDrive)
+		return sharedDrive(ctx, c, src.ShareURL)
+	default:
+		d, err = siteDrive(ctx, c, src)
 	}
+	return d, "", err
+}
+
+func userDrive(ctx context.Context, c *client, user string) (graph.Drive, error) {
+	d, err := c.UserDrive(ctx, user)
+	if errors.Is(err, graph.ErrNoDrive) {
+		return d, &problem{code: "SPM0602", summary: fmt.Sprintf("%s has no OneDrive", user), err: err,
+			detail: "The account has no licence for it, or never opened it. Files already mirrored stay."}
+	}
+	return d, err
+}
+
+// sharedDrive finds the drive and the folder that a sharing link leads to.
+func sharedDrive(ctx context.Context, c *client, link string) (graph.Drive, graph.ItemID, error) {
+	item, err := c.SharedItem(ctx, link)
+	if err != nil {
+		return graph.Drive{}, "", err
+	}
+	if !item.Facets.Has(graph.Folder) {
+		return graph.Drive{}, "", &problem{code: "SPM0607", summary: "The sharing link does not lead to a folder",
+			detail: "A mirror needs a folder as its source. Nothing was changed."}
+	}
+	d, err := c.Drive(ctx, item.ParentDrive)
+	return d, item.ID, err
+}
+
+func siteDrive(ctx context.Context, c *client, src config.Source) (graph.Drive, error) {
 	site, err := findSite(ctx, c, src)
 	if err != nil {
 		return graph.Drive{}, err
@@ -132,9 +171,9 @@ func lastSegment(address string) string {
 	return strings.ReplaceAll(path.Base(address), "%20", " ")
 }
 
-// resolveFolder finds the item that is the root of a mirror in what was observed.
-func (s *session) resolveFolder(ctx context.Context, drive state.Drive, folder string) (state.ItemID, error) {
-	at := drive.Root
+// resolveFolder finds a folder below another in what was observed.
+func (s *session) resolveFolder(ctx context.Context, drive state.Drive, from state.ItemID, folder string) (state.ItemID, error) {
+	at := from
 	for _, name := range strings.Split(strings.Trim(folder, "/"), "/") {
 		if name == "" {
 			continue
