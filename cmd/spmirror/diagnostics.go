@@ -66,10 +66,17 @@ func explained(err error) *problem {
 		return sourceProblem(source)
 	}
 	if e, ok := graph.AsError(err); ok {
-		return &problem{code: "SPM0601", summary: "Microsoft Graph refused a request", err: e, detail: "Nothing was changed."}
+		return &problem{code: codeRefusedByGraph, summary: "Microsoft Graph refused a request", err: e, detail: "Nothing was changed."}
 	}
-	return &problem{code: "SPM0000", summary: err.Error()}
+	return &problem{code: codeUnexpected, summary: err.Error()}
 }
+
+// Codes of errors of which no more is known: nobody has foreseen them, or Microsoft
+// Graph gave them.
+const (
+	codeUnexpected     = "SPM0000"
+	codeRefusedByGraph = "SPM0601"
+)
 
 // sourceProblem says what keeps a drive from being read, in the words of the registry
 // of codes.

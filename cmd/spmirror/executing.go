@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -217,7 +218,7 @@ func (s *session) execute(ctx context.Context, c *cli.Command, h *plan.Header, l
 		return errors.Join(err, s.end(ctx, run, "error", exitError, nil))
 	}
 	if err != nil { // what stopped one mirror did not stop the others
-		return errors.Join(err, s.end(ctx, run, "error", exitError, report), s.report(context.WithoutCancel(ctx), c, report, file))
+		return errors.Join(stopped(err, report), s.end(ctx, run, "error", exitError, report), s.report(context.WithoutCancel(ctx), c, report, file))
 	}
 	code := reportStatus(report, h)
 	if err := s.end(ctx, run, resultOf(report), code, report); err != nil {
@@ -237,6 +238,20 @@ func (s *session) execute(ctx context.Context, c *cli.Command, h *plan.Header, l
 	}
 	s.endStreams("apply", err, report)
 	return err
+}
+
+// stopped is an error in the middle of a run: what other commands say of it, that
+// nothing was changed, need not be true.
+func stopped(err error, r *apply.Report) error {
+	p := *explained(err)
+	if p.code == codeUnexpected || p.code == codeRefusedByGraph { // apply knows more of it
+		p.summary, p.err = "The apply was stopped by an error", err
+		for _, m := range r.Mirrors {
+			p.code = cmp.Or(m.Code, p.code)
+		}
+	}
+	p.detail = "What was done until then is recorded. Run the same command again to go on."
+	return &p
 }
 
 func resultOf(r *apply.Report) string {

@@ -85,6 +85,10 @@ func TestARunThatAnErrorStoppedIsReported(t *testing.T) {
 	if !strings.Contains(out, "Apply incomplete.") || !strings.Contains(out, "/z.txt") {
 		t.Errorf("it says\n%s", out)
 	}
+	said, err := os.ReadFile(w.path("stderr.txt"))
+	if err != nil || !strings.Contains(string(said), "stopped by an error [SPM0506]") || strings.Contains(string(said), "Nothing was changed") {
+		t.Errorf("it says %v\n%s", err, said)
+	}
 	if data, err := os.ReadFile(w.path("r.json")); err != nil || !strings.Contains(string(data), "z.txt") {
 		t.Errorf("the report has %q, %v", data, err)
 	}
