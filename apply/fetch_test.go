@@ -22,7 +22,6 @@ import (
 // answer is one way in which a content host answers a request.
 type answer func(s *tenant, n *node, q graph.ContentRequest) (*graph.Content, error)
 
-
 // cut breaks the line after some bytes.
 func cut(after int) answer {
 	return func(_ *tenant, n *node, q graph.ContentRequest) (*graph.Content, error) {
