@@ -151,6 +151,11 @@ func mirrorActions(m *Mirror) (actions []string, reason string) {
 func totals(mirrors []*Mirror) Totals {
 	t := Totals{Actions: make(map[Action]Sum), Causes: make(map[Cause]int64)}
 	for _, m := range mirrors {
+		t.Observed += m.Observed
+		t.Compared += m.Compared
+		if !m.Planned() {
+			continue // what was found until it failed will not be applied
+		}
 		for a, s := range m.Summary {
 			sum := t.Actions[a]
 			sum.merge(s)
@@ -163,8 +168,6 @@ func totals(mirrors []*Mirror) Totals {
 		for c, n := range m.Causes {
 			t.Causes[c] += n
 		}
-		t.Observed += m.Observed
-		t.Compared += m.Compared
 	}
 	// One unit a download (T10); the pages of the crawl are paid already.
 	t.Requests, t.ResourceUnits = t.DownloadFiles, t.DownloadFiles
