@@ -53,6 +53,16 @@ type TopFolder struct {
 	Tracked, Deleted int64
 }
 
+// OverridableGuards are the guards about amounts, which a person may overrule with
+// a reason. The others are about identity, where going ahead cannot be right.
+var OverridableGuards = [...]string{
+	"max_change_percent", "max_delete_bytes", "max_delete_count", "max_delete_percent", "max_download_bytes",
+	"max_files", "max_folder_delete_percent", guardFreeSpace, "require_nonempty_source",
+}
+
+// IdentityGuards are the guards that nobody can overrule.
+var IdentityGuards = [...]string{"require_complete_listing", "require_marker", "require_same_source"}
+
 // guardFreeSpace is the one guard whose value other programs change.
 const guardFreeSpace = "min_free_space"
 

@@ -3,6 +3,7 @@ package plan
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"container/heap"
 	"encoding/binary"
 	"encoding/json"
@@ -103,15 +104,8 @@ func (s *Spool) spill() error {
 
 func sortSpooled(list []spooled) {
 	slices.SortFunc(list, func(a, b spooled) int {
-		return cmpOr(bytes.Compare(a.key, b.key), bytes.Compare(a.line, b.line))
+		return cmp.Or(bytes.Compare(a.key, b.key), bytes.Compare(a.line, b.line))
 	})
-}
-
-func cmpOr(a, b int) int {
-	if a != 0 {
-		return a
-	}
-	return b
 }
 
 // sort orders what is in memory, once for all readers.
@@ -210,7 +204,7 @@ type mergeHeap []*cursor
 
 func (h mergeHeap) Len() int { return len(h) }
 func (h mergeHeap) Less(i, j int) bool {
-	return cmpOr(bytes.Compare(h[i].at.key, h[j].at.key), bytes.Compare(h[i].at.line, h[j].at.line)) < 0
+	return cmp.Or(bytes.Compare(h[i].at.key, h[j].at.key), bytes.Compare(h[i].at.line, h[j].at.line)) < 0
 }
 func (h mergeHeap) Swap(i, j int) { h[i], h[j] = h[j], h[i] }
 

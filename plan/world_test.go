@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -162,7 +163,7 @@ func (w appliedWorld) Folders(context.Context) iter.Seq2[Entry, error] {
 func (w appliedWorld) ByParent(context.Context) iter.Seq2[Entry, error] {
 	list := slices.Collect(maps.Values(w.entries))
 	slices.SortFunc(list, func(a, b Entry) int {
-		return cmpOr(strings.Compare(string(a.Parent), string(b.Parent)), strings.Compare(a.Fold, b.Fold))
+		return cmp.Or(strings.Compare(string(a.Parent), string(b.Parent)), strings.Compare(a.Fold, b.Fold))
 	})
 	return values(list)
 }

@@ -60,6 +60,9 @@ func runApply(ctx context.Context, env *environment, c *cli.Command) (err error)
 	if err != nil {
 		return err
 	}
+	if err := checkOverrides(c); err != nil {
+		return err
+	}
 	if n := c.Int("parallelism"); n < 1 || n > maxParallelism {
 		return &problem{code: "SPM0002", summary: fmt.Sprintf("Invalid -parallelism=%d", n), detail: fmt.Sprintf("Allowed are 1 to %d.", maxParallelism)}
 	}
@@ -224,16 +227,32 @@ func (s *session) showFresh(p *plan.Plan, c *cli.Command, o planOptions) error {
 	})
 }
 
-// allow checks guards and approval rules. An override is named and reasoned.
-func (s *session) allow(c *cli.Command, h *plan.Header) error {
+// checkOverrides refuses an override without a reason, a reason without an
+// override, and a guard that does not exist.
+func checkOverrides(c *cli.Command) error {
 	overrides, reason := c.StringSlice("dangerous-override-guard"), strings.TrimSpace(c.String("reason"))
 	if len(overrides) > 0 && reason == "" {
 		return &problem{code: "SPM0302", summary: "-dangerous-override-guard needs -reason", detail: "The reason goes into the run's record. Nothing was done."}
 	}
+	if len(overrides) == 0 && reason != "" {
+		return &problem{code: "SPM0302", summary: "-reason goes with -dangerous-override-guard", detail: "Nothing was done."}
+	}
+	for _, name := range overrides {
+		if !slices.Contains(plan.OverridableGuards[:], name) && !slices.Contains(plan.IdentityGuards[:], name) {
+			return &problem{code: "SPM0302", summary: fmt.Sprintf("No guard is called %q", name),
+				detail: "These can be: " + strings.Join(plan.OverridableGuards[:], ", ") + ".\nNothing was done."}
+		}
+	}
+	return nil
+}
+
+// allow checks guards and approval rules. An override is named and reasoned.
+func (s *session) allow(c *cli.Command, h *plan.Header) error {
+	overrides, reason := c.StringSlice("dangerous-override-guard"), strings.TrimSpace(c.String("reason"))
 	var blocking []string
 	for i := range h.Guards {
 		g := &h.Guards[i]
-		if g.Blocks() && slices.Contains(overrides, g.Name) && overridable(g.Name) {
+		if g.Blocks() && slices.Contains(overrides, g.Name) && slices.Contains(plan.OverridableGuards[:], g.Name) {
 			g.Status, g.Reason = plan.GuardOverridden, reason
 			continue
 		}
@@ -253,12 +272,6 @@ func (s *session) allow(c *cli.Command, h *plan.Header) error {
 		}
 	}
 	return s.approvalRule(c, h)
-}
-
-// overridable guards are about amounts; the others are about identity, where going
-// ahead cannot be right.
-func overridable(name string) bool {
-	return strings.HasPrefix(name, "max_") || strings.HasPrefix(name, "min_") || name == "require_nonempty_source"
 }
 
 // approvalRule applies the `approval` setting and the grades of -auto-approve.
