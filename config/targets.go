@@ -44,8 +44,11 @@ func (s *session) protected(p string) string {
 // shown is a path as messages have it: relative when it belongs to the configuration.
 func (s *session) shown(p string) string {
 	if p == s.dir || within(p, s.dir) || within(s.dir, p) {
-		if rel, err := filepath.Rel(s.dir, p); err == nil {
-			if rel = filepath.ToSlash(rel); rel != "." && !strings.HasPrefix(rel, "..") {
+		rel, err := filepath.Rel(s.dir, p)
+		rel = filepath.ToSlash(rel)
+		// A climb of several steps says less than the path itself.
+		if err == nil && !strings.HasPrefix(rel, "../..") {
+			if rel != "." && rel != ".." {
 				rel = "./" + rel
 			}
 			return visible(rel)

@@ -220,7 +220,7 @@ func TestTheGitHubWorkflowsPlanCommentAndApply(t *testing.T) {
 	if step != "Apply" || code != exitRefused || !strings.Contains(out, "/2024/b.txt: delete was not reviewed") {
 		t.Errorf("an unreviewed delete: %s, exit %d\n%s", step, code, out)
 	}
-	p.host.unmerged = true
+	p.host.set(func(h *codeHost) { h.unmerged = true })
 	if step, out, code := p.github(apply); step != "Find the reviewed plan" || code != 1 {
 		t.Errorf("a push without review: %s, exit %d\n%s", step, code, out)
 	}
@@ -272,7 +272,7 @@ func TestTheGitLabPipelinePlansCommentsAndApplies(t *testing.T) {
 		}
 	}
 	p.host.wantOneComment("5 to add")
-	p.host.artefact = p.read("pr.spplan")
+	p.host.set(func(h *codeHost) { h.artefact = p.read("pr.spplan") })
 	if out, code := job("spmirror apply"); code != 0 || p.read("mirror/2025/d.txt") != "2025/d.txt" {
 		t.Fatalf("exit %d\n%s", code, out)
 	}
@@ -381,6 +381,13 @@ func newCodeHost(t *testing.T) *codeHost {
 	h.Server = httptest.NewServer(h)
 	t.Cleanup(h.Close)
 	return h
+}
+
+// set changes the host while it serves.
+func (h *codeHost) set(change func(*codeHost)) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	change(h)
 }
 
 // wantOneComment checks that the bot has one comment, and that nobody else's changed.

@@ -36,6 +36,8 @@ func (c *client) close() {
 
 // client returns the connection to a tenant, made on first use.
 func (s *session) client(address string) (*client, error) {
+	s.connect.Lock()
+	defer s.connect.Unlock()
 	if c := s.clients[address]; c != nil {
 		return c, nil
 	}

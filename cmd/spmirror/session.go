@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/spmirror/spmirror/config"
@@ -23,6 +24,7 @@ type session struct {
 	store   *state.Store
 	lock    *state.Lock
 	clients map[string]*client
+	connect sync.Mutex // several drives are read at once, and each asks for its client
 	out     view.Output
 	log     *slog.Logger
 	notice  *notices
