@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,8 +9,6 @@ import (
 	"iter"
 	"os"
 	"os/user"
-	"path/filepath"
-	"strings"
 
 	"github.com/urfave/cli/v3"
 
@@ -20,7 +17,6 @@ import (
 	"github.com/spmirror/spmirror/plan"
 	"github.com/spmirror/spmirror/state"
 	"github.com/spmirror/spmirror/target"
-	"github.com/spmirror/spmirror/view"
 )
 
 // recoverAll resolves what a killed run left open in all mirrors, before a plan is
@@ -81,97 +77,6 @@ func (s *session) targetOptions(address string) []target.Option {
 		opts = append(opts, target.WithTrash(target.RelPath(trashPath(m))))
 	}
 	return opts
-}
-
-// checkFresh decides whether a saved plan may still run (DESIGN section 5). It
-// returns the run that applied it already, if one did.
-func (s *session) checkFresh(ctx context.Context, h *plan.Header) (state.RunID, error) {
-	stale := func(code, format string, args ...any) error {
-		return &problem{code: code, summary: "Saved plan is stale", exit: exitRefused,
-			detail: fmt.Sprintf(format, args...) + "\nNothing was done. Make a new plan."}
-	}
-	switch {
-	case h.State.Lineage != s.store.Lineage():
-		return 0, stale("SPM0406", "It was made for another state (lineage %s, this one is %s).", h.State.Lineage, s.store.Lineage())
-	case h.Configuration.Digest != s.cfg.Digest:
-		return 0, stale("SPM0407", "The configuration changed since it was made.")
-	case s.env.now().After(h.Expires):
-		return 0, stale("SPM0408", "It expired at %s.", h.Expires.Format("2006-01-02 15:04 UTC"))
-	case h.Speculative:
-		return 0, stale("SPM0409", "It is speculative: it was made without the state.")
-	}
-	finished, gone := state.RunID(0), ""
-	for _, m := range h.Mirrors {
-		if cfg := s.mirror(m.Address); cfg != nil && m.Planned() && m.Target.Path != cfg.Target {
-			return 0, stale("SPM0407", "It has another target for %s than the configuration: %s.", m.Address, m.Target.Path)
-		}
-		row, ok, err := s.store.MirrorByAddress(ctx, m.Address)
-		if err != nil {
-			return 0, err
-		}
-		if m.Forgotten() && !ok {
-			gone = m.Address // an earlier run of this plan has done it, or somebody else
-			continue
-		}
-		base := int64(0)
-		if ok {
-			base = row.Generation
-		}
-		if base == m.Generation.Base {
-			continue
-		}
-		by, err := s.appliedBy(ctx, row.Key)
-		if err != nil {
-			return 0, err
-		}
-		if by.Plan != h.Digest || base != m.Generation.Base+1 {
-			return 0, stale("SPM0401", "%s was changed by run %d after this plan was created.", m.Address, by.Run)
-		}
-		if by.Done {
-			finished = by.Run
-		}
-	}
-	if gone == "" || finished != 0 {
-		return finished, nil
-	}
-	before, finished, err := s.runsOf(ctx, h.Digest)
-	if err == nil && !before {
-		err = stale("SPM0401", "%s left the state after this plan was created.", gone)
-	}
-	return finished, err
-}
-
-// runsOf reports whether a plan was applied before, and by which run it was carried out
-// to its end. A mirror that is forgotten has no row that would tell.
-func (s *session) runsOf(ctx context.Context, digest string) (before bool, finished state.RunID, err error) {
-	runs, err := s.store.Runs(ctx, 0)
-	for _, r := range runs {
-		if r.PlanDigest != digest {
-			continue
-		}
-		before = true
-		if r.Result == resultComplete {
-			finished = r.ID
-		}
-	}
-	return before, finished, err
-}
-
-// applied by which plan a mirror's generation was advanced last.
-type appliedPlan struct {
-	Plan string      `json:"plan"`
-	Run  state.RunID `json:"run"`
-	Done bool        `json:"done"`
-}
-
-func appliedKey(key state.MirrorKey) string { return fmt.Sprintf("applied:%d", key) }
-
-func (s *session) appliedBy(ctx context.Context, key state.MirrorKey) (a appliedPlan, err error) {
-	text, err := s.store.Meta(ctx, appliedKey(key))
-	if err != nil || text == "" {
-		return a, err
-	}
-	return a, json.Unmarshal([]byte(text), &a)
 }
 
 // changes is what a plan and a saved plan have in common.
@@ -238,49 +143,6 @@ func (s *session) execute(ctx context.Context, c *cli.Command, h *plan.Header, l
 	}
 	s.endStreams("apply", err, report)
 	return err
-}
-
-// stopped is an error in the middle of a run: what other commands say of it, that
-// nothing was changed, need not be true.
-func stopped(err error, r *apply.Report) error {
-	p := *explained(err)
-	if p.code == codeUnexpected || p.code == codeRefusedByGraph { // apply knows more of it
-		p.summary, p.err = "The apply was stopped by an error", err
-		for _, m := range r.Mirrors {
-			p.code = cmp.Or(m.Code, p.code)
-		}
-	}
-	p.detail = "What was done until then is recorded. Run the same command again to go on."
-	return &p
-}
-
-func resultOf(r *apply.Report) string {
-	switch {
-	case r.Interrupted:
-		return "interrupted"
-	case r.Counts.Incomplete():
-		return "incomplete"
-	}
-	return resultComplete
-}
-
-// resultComplete is the result of a run that has left nothing over.
-const resultComplete = "complete"
-
-func reportStatus(r *apply.Report, h *plan.Header) int {
-	code := exitOK
-	if r.Counts.Incomplete() {
-		code = exitIncomplete
-	}
-	for _, m := range h.Mirrors {
-		if !m.Planned() {
-			code = worse(code, exitIncomplete)
-		}
-	}
-	if r.Interrupted {
-		code = exitInterrupted
-	}
-	return code
 }
 
 // backup copies the state before a run that deletes (I-40).
@@ -432,52 +294,6 @@ func (s *session) begin(ctx context.Context, h *plan.Header, mirrors map[string]
 	return run.ID, err
 }
 
-// advance moves a mirror's generation on, once for each plan.
-func (s *session) advance(ctx context.Context, tx *state.Tx, m *apply.Mirror, digest string, run state.RunID) error {
-	if m.Key == 0 {
-		return nil // forgotten by an earlier run of this plan
-	}
-	by, err := s.appliedBy(ctx, m.Key)
-	if err != nil {
-		return err
-	}
-	if by.Plan == digest && !by.Done {
-		m.Since = by.Run // resumed
-		return nil
-	}
-	m.Since = run
-	if err := tx.AdvanceMirror(m.Key); err != nil {
-		return err
-	}
-	return putApplied(tx, m.Key, appliedPlan{Plan: digest, Run: run})
-}
-
-func putApplied(tx *state.Tx, key state.MirrorKey, a appliedPlan) error {
-	data, err := json.Marshal(a)
-	if err != nil {
-		return err
-	}
-	return tx.SetMeta(appliedKey(key), string(data))
-}
-
-// markApplied notes that a plan has nothing left to do.
-func (s *session) markApplied(ctx context.Context, h *plan.Header, mirrors map[string]*apply.Mirror, run state.RunID, r *apply.Report) error {
-	if r.Interrupted || r.Counts.Failed+r.Counts.Postponed > 0 {
-		return nil
-	}
-	return s.store.Tx(ctx, func(tx *state.Tx) error {
-		for _, m := range mirrors {
-			if m.Dir == nil {
-				continue
-			}
-			if err := putApplied(tx, m.Key, appliedPlan{Plan: h.Digest, Run: run, Done: true}); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-}
-
 // override is a guard that a run went ahead against, as the run's record keeps it.
 type override struct {
 	Guard  string `json:"guard"`
@@ -527,47 +343,4 @@ func (s *session) end(ctx context.Context, run state.RunID, result string, code 
 	return s.store.Tx(context.WithoutCancel(ctx), func(tx *state.Tx) error {
 		return tx.EndRun(run, state.RunEnd{Ended: s.env.now().UTC(), Result: result, ExitCode: code, Summary: summary})
 	})
-}
-
-// report says what was done, on the terminal and into the report file.
-func (s *session) report(ctx context.Context, c *cli.Command, r *apply.Report, file string) error {
-	if path := c.String("report"); path != "" {
-		if err := s.writeReport(ctx, path, r); err != nil {
-			return &problem{code: "SPM0009", summary: "The report was not written", err: err}
-		}
-	}
-	for _, e := range s.streams {
-		e.Report(r)
-	}
-	if s.events != nil {
-		return s.events.Error()
-	}
-	if err := s.out.ApplyReport(r, view.ReportOptions{PlanFile: file}); err != nil {
-		return err
-	}
-	return s.showOutputs(ctx)
-}
-
-func (s *session) writeReport(ctx context.Context, path string, r *apply.Report) error {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	format := strings.TrimPrefix(filepath.Ext(path), ".")
-	results := func(yield func(apply.Result, error) bool) {
-		for item, err := range s.store.RunItems(ctx, state.RunID(r.Run)) {
-			if !yield(resultFrom(item), err) {
-				return
-			}
-		}
-	}
-	return errors.Join(view.WriteReport(f, format, r, results, s.cfg.Names), f.Close())
-}
-
-func resultFrom(i state.RunItem) apply.Result {
-	return apply.Result{
-		Mirror: i.Mirror, Path: plan.RelPath(i.Path), ItemID: plan.ItemID(i.Item), Action: plan.Action(i.Action),
-		Outcome: apply.Outcome(i.Outcome), Code: i.Code, Message: i.Message, RequestID: i.RequestID, Verdict: string(i.Verdict),
-		Bytes: i.Bytes, Hash: i.Hash, SHA256: i.SHA256, ETag: i.ETag, Duration: i.Duration, At: i.At,
-	}
 }

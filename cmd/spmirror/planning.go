@@ -7,17 +7,12 @@ import (
 	"hash"
 	"io/fs"
 	"os"
-	"path/filepath"
-	"slices"
 	"strings"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/spmirror/spmirror/apply"
 	"github.com/spmirror/spmirror/config"
 	"github.com/spmirror/spmirror/crawl"
-	"github.com/spmirror/spmirror/graph"
 	"github.com/spmirror/spmirror/graph/quickxor"
 	"github.com/spmirror/spmirror/plan"
 	"github.com/spmirror/spmirror/state"
@@ -86,36 +81,6 @@ func (s *session) makePlan(ctx context.Context, o planOptions) (*plan.Plan, erro
 	return s.finish(ctx, draft, header, guards)
 }
 
-// knownAddresses refuses a -target, -exclude or -replace that names no mirror: a plan of
-// nothing would look like success.
-func (s *session) knownAddresses(o planOptions) error {
-	for _, pattern := range slices.Concat(o.Targets, o.Excludes, addresses(o.Replace)) {
-		if !slices.ContainsFunc(s.cfg.Mirrors, func(m config.Mirror) bool { return addressed(m.Address, []string{pattern}, false) }) {
-			var names []string
-			for _, m := range s.cfg.Mirrors {
-				names = append(names, m.Address)
-			}
-			return &problem{code: "SPM0012", summary: fmt.Sprintf("No mirror has the address %s.%s", pattern, didYouMean(pattern, "", names))}
-		}
-	}
-	return nil
-}
-
-// selected are the mirrors that -target and -exclude leave.
-func (s *session) selected(o planOptions) []*wanted {
-	var list []*wanted
-	for i := range s.cfg.Mirrors {
-		m := &s.cfg.Mirrors[i]
-		if !m.Lifecycle.Enabled || !addressed(m.Address, o.Targets, true) || addressed(m.Address, o.Excludes, false) {
-			continue
-		}
-		w := &wanted{cfg: m, header: mirrorHeader(m)}
-		w.err = s.imported(w)
-		list = append(list, w)
-	}
-	return list
-}
-
 // imported applies the import blocks of a mirror: its target is a tree that another
 // tool copied, and is taken over instead of downloaded.
 func (s *session) imported(w *wanted) error {
@@ -135,40 +100,6 @@ func (s *session) imported(w *wanted) error {
 	return nil
 }
 
-// addressed reports whether one of the patterns names an address; otherwise is the
-// answer when there are none.
-func addressed(address string, patterns []string, otherwise bool) bool {
-	if len(patterns) == 0 {
-		return otherwise
-	}
-	for _, p := range patterns {
-		if wildcard(p, address) || strings.HasPrefix(address, p+"[") {
-			return true
-		}
-	}
-	return false
-}
-
-// wildcard matches text against a pattern in which * stands for anything.
-func wildcard(pattern, text string) bool {
-	parts := strings.Split(pattern, "*")
-	if len(parts) == 1 {
-		return pattern == text
-	}
-	if !strings.HasPrefix(text, parts[0]) {
-		return false
-	}
-	text = text[len(parts[0]):]
-	for _, p := range parts[1 : len(parts)-1] {
-		i := strings.Index(text, p)
-		if i < 0 {
-			return false
-		}
-		text = text[i+len(p):]
-	}
-	return strings.HasSuffix(text, parts[len(parts)-1])
-}
-
 // refuseEmpty refuses a configuration without mirrors while the state knows some:
 // an emptied file must not look like a wish (UX row 49).
 func (s *session) refuseEmpty(ctx context.Context) error {
@@ -184,94 +115,6 @@ func (s *session) refuseEmpty(ctx context.Context) error {
 		detail: "Nothing was changed. Is this the right directory? To stop tracking everything, run `spmirror destroy`.",
 	}
 }
-
-// refresh brings the drives of all mirrors up to date, several at once. A drive
-// that cannot be read is a problem of its mirrors alone (Q78).
-func (s *session) refresh(ctx context.Context, mirrors []*wanted, o planOptions) error {
-	drives := make(map[state.DriveKey]*drive)
-	var order []*drive
-	for _, w := range mirrors {
-		if w.err != nil {
-			continue
-		}
-		if w.drive, w.err = s.resolveDrive(ctx, w.cfg); w.err != nil {
-			if ctx.Err() != nil {
-				return ctx.Err()
-			}
-			continue
-		}
-		d := drives[w.drive.Key]
-		if d == nil {
-			d = &drive{row: w.drive, tenant: w.cfg.Tenant}
-			drives[w.drive.Key] = d
-			order = append(order, d)
-			s.notice.label(w.drive.ID, w.cfg.Address)
-		}
-		d.mirrors = append(d.mirrors, w)
-	}
-	g, gctx := errgroup.WithContext(ctx)
-	g.SetLimit(drivesAtOnce)
-	for _, d := range order {
-		if o.NoRefresh {
-			d.report = crawl.Report{Mode: "recorded", AsOf: d.row.CrawledAt, Drive: d.row}
-			var err error
-			if d.bad, err = s.noteUnreadable(ctx, d, false); err != nil {
-				return err
-			}
-			continue
-		}
-		g.Go(func() error { return s.crawl(gctx, d, o.Full) })
-	}
-	if err := g.Wait(); err != nil {
-		return err
-	}
-	for _, d := range order {
-		for _, w := range d.mirrors {
-			w.listed, w.drive, w.bad, w.err = d.report, d.report.Drive, d.bad, d.err
-		}
-	}
-	return nil
-}
-
-// drivesAtOnce bounds the drives that are read at a time: their pages come one
-// after another, and the gate of the tenant paces them all.
-const drivesAtOnce = 4
-
-// drive is one drive being read for its mirrors.
-type drive struct {
-	row     state.Drive
-	tenant  string
-	mirrors []*wanted
-	report  crawl.Report
-	bad     []unreadable
-	err     error
-}
-
-func (s *session) crawl(ctx context.Context, d *drive, full bool) error {
-	c, err := s.client(d.tenant)
-	if err != nil {
-		d.err = err
-		return nil
-	}
-	crawler := crawl.Crawler{
-		Source: c.Client, Store: s.store, Query: graph.DeltaQuery{Select: graph.DeltaSelect(), Top: deltaPage},
-		Now: s.env.now, Log: s.log, Watch: s.notice,
-	}
-	if s.applies {
-		crawler.Seen = c.addresses.Keep
-	}
-	resumed := d.row.Round != nil
-	d.report, d.err = crawler.Refresh(ctx, d.row, full)
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	d.bad, err = s.noteUnreadable(ctx, d, d.err == nil && d.report.Mode == crawl.ModeFull && !resumed)
-	return err
-}
-
-// deltaPage is the page size that is wished for; another client of this kind has
-// asked for the same in production for years (D10).
-const deltaPage = 500
 
 // planMirror plans one mirror into the draft and evaluates its guards.
 func (s *session) planMirror(ctx context.Context, draft *plan.Draft, w *wanted, o planOptions) ([]plan.GuardResult, error) {
@@ -426,26 +269,6 @@ func (s *session) relocate(w *wanted, emit func(plan.Change) error) error {
 	})
 }
 
-// sourceChanged guards against another drive or folder under the same name
-// (require_same_source). -replace=ADDR accepts it: the mirror then becomes what
-// the new source is, through the plan and its guards.
-func sourceChanged(w *wanted, o planOptions) (guard plan.GuardResult, stop, replaced bool) {
-	was := w.row.Key != 0
-	same := w.row.Drive == w.drive.Key && string(w.row.Folder) == string(w.header.Source.FolderID)
-	if !was || same {
-		return plan.GuardResult{}, false, false
-	}
-	if !w.cfg.Guard.RequireSameSource || addressed(w.cfg.Address, addresses(o.Replace), false) {
-		w.row.Drive, w.row.Folder = w.drive.Key, state.ItemID(w.header.Source.FolderID)
-		return plan.GuardResult{}, false, true
-	}
-	return plan.GuardResult{
-		Name: "require_same_source", Mirror: w.cfg.Address, Status: plan.GuardBlocked,
-		Value: "another drive or folder", Limit: "the same as before",
-		Detail: "the configured source is not the one this mirror was made from; to accept it, use -replace=" + w.cfg.Address,
-	}, true, false
-}
-
 // openForPlan opens the target for reading. A target that does not exist yet is
 // none; one that existed and has lost its marker is an error (I-18).
 func (s *session) openForPlan(ctx context.Context, w *wanted) (*target.Dir, error) {
@@ -503,73 +326,6 @@ func (s *session) openUnmarked(w *wanted, opts []target.Option) (*target.Dir, er
 func readMarker(dir string) (target.Marker, bool) {
 	m, err := target.ReadMarker(dir)
 	return m, err == nil
-}
-
-// guard evaluates the guards of a planned mirror.
-func (s *session) guard(ctx context.Context, draft *plan.Draft, w *wanted, req plan.Request, dir *target.Dir) ([]plan.GuardResult, error) {
-	g := w.cfg.Guard
-	limits := plan.Limits{
-		MaxDeleteCount: g.MaxDeleteCount, MaxDeletePercent: g.MaxDeletePercent, MaxDeleteBytes: g.MaxDeleteBytes,
-		MaxFolderDeletePercent: g.MaxFolderDeletePercent, MaxChangePercent: g.MaxChangePercent,
-		MaxDownloadBytes: g.MaxDownloadBytes, MaxFiles: g.MaxFiles, MinFreeSpace: g.MinFreeSpace,
-		RequireNonemptySource: g.RequireNonemptySource,
-	}
-	tops, err := limits.TopFolders(ctx, draft.TopDeletes(w.cfg.Address), req.Store.Applied, req.Names)
-	if err != nil {
-		return nil, err
-	}
-	results := limits.Guard(w.header, tops, s.freeSpace(w.cfg.Target, dir))
-	if g.RequireCompleteListing && !w.header.Listing.Complete && w.header.Summary[plan.Delete].Items > 0 {
-		results = append(results, plan.GuardResult{
-			Name: "require_complete_listing", Mirror: w.cfg.Address, Status: plan.GuardBlocked,
-			Value: "incomplete", Limit: "complete", Detail: "the source was not read to its end",
-		})
-	}
-	for i := range results {
-		if r, ok := w.cfg.GuardRanges[results[i].Name]; ok {
-			results[i].Range = fmt.Sprintf("%s:%d", filepath.Base(r.Filename), r.Start.Line)
-		}
-	}
-	return results, nil
-}
-
-// freeSpace of the target, or of the directory in which it will be made.
-func (s *session) freeSpace(path string, dir *target.Dir) plan.Space {
-	if s.inventory {
-		return plan.Space{}
-	}
-	if dir != nil {
-		free, _, err := dir.Free()
-		return plan.Space{Known: err == nil, Free: free}
-	}
-	for {
-		free, err := target.FreeAt(path)
-		if err == nil {
-			return plan.Space{Known: true, Free: free}
-		}
-		up := filepath.Dir(path)
-		if up == path {
-			return plan.Space{}
-		}
-		path = up
-	}
-}
-
-// addresses are those of -replace that name mirrors; the others are path globs. A
-// glob is never taken for an address, whatever it would match there.
-func addresses(replace []string) []string {
-	return slices.DeleteFunc(slices.Clone(replace), func(r string) bool {
-		return !strings.HasPrefix(r, "mirror.") && !strings.HasPrefix(r, "module.")
-	})
-}
-
-// replacePaths turns -replace=ADDR and -replace=GLOB into path globs of a mirror.
-func replacePaths(list []string, address string) []string {
-	named := addresses(list)
-	if addressed(address, named, false) {
-		return []string{"**"}
-	}
-	return slices.DeleteFunc(slices.Clone(list), func(r string) bool { return slices.Contains(named, r) })
 }
 
 // planVanished plans to forget mirrors of the state that the configuration does

@@ -1,0 +1,81 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+
+	"github.com/spmirror/spmirror/plan"
+	"github.com/spmirror/spmirror/state"
+	"github.com/spmirror/spmirror/target"
+)
+
+// sourceChanged guards against another drive or folder under the same name
+// (require_same_source). -replace=ADDR accepts it: the mirror then becomes what
+// the new source is, through the plan and its guards.
+func sourceChanged(w *wanted, o planOptions) (guard plan.GuardResult, stop, replaced bool) {
+	was := w.row.Key != 0
+	same := w.row.Drive == w.drive.Key && string(w.row.Folder) == string(w.header.Source.FolderID)
+	if !was || same {
+		return plan.GuardResult{}, false, false
+	}
+	if !w.cfg.Guard.RequireSameSource || addressed(w.cfg.Address, addresses(o.Replace), false) {
+		w.row.Drive, w.row.Folder = w.drive.Key, state.ItemID(w.header.Source.FolderID)
+		return plan.GuardResult{}, false, true
+	}
+	return plan.GuardResult{
+		Name: "require_same_source", Mirror: w.cfg.Address, Status: plan.GuardBlocked,
+		Value: "another drive or folder", Limit: "the same as before",
+		Detail: "the configured source is not the one this mirror was made from; to accept it, use -replace=" + w.cfg.Address,
+	}, true, false
+}
+
+// guard evaluates the guards of a planned mirror.
+func (s *session) guard(ctx context.Context, draft *plan.Draft, w *wanted, req plan.Request, dir *target.Dir) ([]plan.GuardResult, error) {
+	g := w.cfg.Guard
+	limits := plan.Limits{
+		MaxDeleteCount: g.MaxDeleteCount, MaxDeletePercent: g.MaxDeletePercent, MaxDeleteBytes: g.MaxDeleteBytes,
+		MaxFolderDeletePercent: g.MaxFolderDeletePercent, MaxChangePercent: g.MaxChangePercent,
+		MaxDownloadBytes: g.MaxDownloadBytes, MaxFiles: g.MaxFiles, MinFreeSpace: g.MinFreeSpace,
+		RequireNonemptySource: g.RequireNonemptySource,
+	}
+	tops, err := limits.TopFolders(ctx, draft.TopDeletes(w.cfg.Address), req.Store.Applied, req.Names)
+	if err != nil {
+		return nil, err
+	}
+	results := limits.Guard(w.header, tops, s.freeSpace(w.cfg.Target, dir))
+	if g.RequireCompleteListing && !w.header.Listing.Complete && w.header.Summary[plan.Delete].Items > 0 {
+		results = append(results, plan.GuardResult{
+			Name: "require_complete_listing", Mirror: w.cfg.Address, Status: plan.GuardBlocked,
+			Value: "incomplete", Limit: "complete", Detail: "the source was not read to its end",
+		})
+	}
+	for i := range results {
+		if r, ok := w.cfg.GuardRanges[results[i].Name]; ok {
+			results[i].Range = fmt.Sprintf("%s:%d", filepath.Base(r.Filename), r.Start.Line)
+		}
+	}
+	return results, nil
+}
+
+// freeSpace of the target, or of the directory in which it will be made.
+func (s *session) freeSpace(path string, dir *target.Dir) plan.Space {
+	if s.inventory {
+		return plan.Space{}
+	}
+	if dir != nil {
+		free, _, err := dir.Free()
+		return plan.Space{Known: err == nil, Free: free}
+	}
+	for {
+		free, err := target.FreeAt(path)
+		if err == nil {
+			return plan.Space{Known: true, Free: free}
+		}
+		up := filepath.Dir(path)
+		if up == path {
+			return plan.Space{}
+		}
+		path = up
+	}
+}

@@ -1,0 +1,103 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/urfave/cli/v3"
+
+	"github.com/spmirror/spmirror/apply"
+	"github.com/spmirror/spmirror/plan"
+	"github.com/spmirror/spmirror/state"
+	"github.com/spmirror/spmirror/view"
+)
+
+// stopped is an error in the middle of a run: what other commands say of it, that
+// nothing was changed, need not be true.
+func stopped(err error, r *apply.Report) error {
+	p := *explained(err)
+	if p.code == codeUnexpected || p.code == codeRefusedByGraph { // apply knows more of it
+		p.summary, p.err = "The apply was stopped by an error", err
+		for _, m := range r.Mirrors {
+			p.code = cmp.Or(m.Code, p.code)
+		}
+	}
+	p.detail = "What was done until then is recorded. Run the same command again to go on."
+	return &p
+}
+
+func resultOf(r *apply.Report) string {
+	switch {
+	case r.Interrupted:
+		return "interrupted"
+	case r.Counts.Incomplete():
+		return "incomplete"
+	}
+	return resultComplete
+}
+
+// resultComplete is the result of a run that has left nothing over.
+const resultComplete = "complete"
+
+func reportStatus(r *apply.Report, h *plan.Header) int {
+	code := exitOK
+	if r.Counts.Incomplete() {
+		code = exitIncomplete
+	}
+	for _, m := range h.Mirrors {
+		if !m.Planned() {
+			code = worse(code, exitIncomplete)
+		}
+	}
+	if r.Interrupted {
+		code = exitInterrupted
+	}
+	return code
+}
+
+// report says what was done, on the terminal and into the report file.
+func (s *session) report(ctx context.Context, c *cli.Command, r *apply.Report, file string) error {
+	if path := c.String("report"); path != "" {
+		if err := s.writeReport(ctx, path, r); err != nil {
+			return &problem{code: "SPM0009", summary: "The report was not written", err: err}
+		}
+	}
+	for _, e := range s.streams {
+		e.Report(r)
+	}
+	if s.events != nil {
+		return s.events.Error()
+	}
+	if err := s.out.ApplyReport(r, view.ReportOptions{PlanFile: file}); err != nil {
+		return err
+	}
+	return s.showOutputs(ctx)
+}
+
+func (s *session) writeReport(ctx context.Context, path string, r *apply.Report) error {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	format := strings.TrimPrefix(filepath.Ext(path), ".")
+	results := func(yield func(apply.Result, error) bool) {
+		for item, err := range s.store.RunItems(ctx, state.RunID(r.Run)) {
+			if !yield(resultFrom(item), err) {
+				return
+			}
+		}
+	}
+	return errors.Join(view.WriteReport(f, format, r, results, s.cfg.Names), f.Close())
+}
+
+func resultFrom(i state.RunItem) apply.Result {
+	return apply.Result{
+		Mirror: i.Mirror, Path: plan.RelPath(i.Path), ItemID: plan.ItemID(i.Item), Action: plan.Action(i.Action),
+		Outcome: apply.Outcome(i.Outcome), Code: i.Code, Message: i.Message, RequestID: i.RequestID, Verdict: string(i.Verdict),
+		Bytes: i.Bytes, Hash: i.Hash, SHA256: i.SHA256, ETag: i.ETag, Duration: i.Duration, At: i.At,
+	}
+}
