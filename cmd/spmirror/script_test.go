@@ -48,6 +48,8 @@ func TestTheCommandLineBehavesAsTheScriptsSay(t *testing.T) {
 				return err
 			}
 			e.Setenv("EXAMPLES", examples)
+			// The race detector waits a second at the end of each of the many programs.
+			e.Setenv("GORACE", "atexit_sleep_ms=0")
 			return nil
 		},
 		Condition: func(name string) (bool, error) {
