@@ -204,7 +204,7 @@ func (sc *scope) build(blocks map[string]hcl.Blocks) *parts {
 		p.tenants = append(p.tenants, sc.tenants[name]...)
 	}
 	sc.buildMirrors(p, blocks["mirror"], base)
-	sc.buildRefactors(p, blocks)
+	sc.buildRefactors(p, blocks, base)
 	sc.buildChecks(p, blocks["check"])
 	sc.buildOutputs(p, blocks["output"])
 	return p

@@ -67,7 +67,8 @@ type Config struct {
 	// Sources are the parsed files by name, for printing diagnostics.
 	Sources map[string]*hcl.File
 
-	root *scope
+	declared map[string]bool // the addresses of Mirrors
+	root     *scope
 }
 
 // File is one configuration file as it was read.
@@ -302,5 +303,9 @@ type Moved struct {
 type Removed struct {
 	From    string
 	Destroy bool // true: its files are deleted through the plan and its guards
+	Trash   Trash
+	Guard   Guard
 	Range   hcl.Range
+
+	guardRanges map[string]hcl.Range
 }

@@ -82,7 +82,7 @@ var (
 	movedSpec  = &spec{name: "moved", args: []string{"from", "to"}}
 
 	removedLifecycleSpec = &spec{name: "lifecycle", args: []string{"destroy"}}
-	removedSpec          = &spec{name: "removed", args: []string{"from"}, blocks: []*spec{removedLifecycleSpec}}
+	removedSpec          = &spec{name: "removed", args: []string{"from"}, blocks: []*spec{removedLifecycleSpec, trashSpec, guardSpec}}
 
 	validationSpec = &spec{name: "validation", args: []string{"condition", "error_message"}}
 	variableSpec   = &spec{name: "variable", labels: []string{"name"},
