@@ -4,13 +4,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"os"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
+	"github.com/spmirror/spmirror/graph"
+	"github.com/spmirror/spmirror/plan"
+	"github.com/spmirror/spmirror/state"
 	"github.com/spmirror/spmirror/target"
 )
 
@@ -64,7 +69,6 @@ type scenario struct {
 	edit  func(w *world)
 	// policy changes the mirror's settings.
 	policy func(w *world)
-	flush  target.SyncPolicy
 }
 
 var scenarios = []scenario{
@@ -147,75 +151,148 @@ var scenarios = []scenario{
 			w.tenant.put("large", random(9, 9000))
 		},
 	},
+	{
+		name: "resumes",
+		setup: func(w *world) {
+			for _, p := range []string{"keep", "one", "two", "three", "four", "dir/x"} {
+				w.tenant.put(p, "first "+p)
+			}
+		},
+		edit: func(w *world) {
+			large := []string{"one", "two", "three", "four", "new"}
+			for i, p := range large {
+				w.tenant.put(p, random(20+i, 6000))
+			}
+			w.interrupt(len(large), 4000)
+			w.tenant.put("two", random(30, 6000)) // its partial is of another version now
+			w.tenant.remove("three")
+			w.tenant.move(w.tenant.find("four"), "dir/four")
+			w.tenant.put("dir/x", "second dir/x")
+		},
+	},
+}
+
+// interrupt applies until so many downloads have got so far, all at once, and stops.
+func (w *world) interrupt(downloads, after int) {
+	w.t.Helper()
+	workers := w.workers
+	w.workers = downloads
+	ctx, stop := context.WithCancel(context.Background())
+	var far sync.WaitGroup
+	far.Add(downloads)
+	w.tenant.onOpen = func(n *node, q graph.ContentRequest, _ int) (*graph.Content, error, bool) {
+		end := stopping{func() { far.Done(); far.Wait(); stop() }}
+		r := io.MultiReader(strings.NewReader(n.text[q.Offset:after]), end)
+		return &graph.Content{Body: io.NopCloser(r), Total: int64(len(n.text)), Length: -1}, nil, true
+	}
+	r, _, err := w.apply(ctx, w.plan(), 0)
+	if err != nil || !r.Interrupted {
+		w.t.Fatalf("%+v, %v", r, err)
+	}
+	partials := collect(w.t, w.store.Partials(context.Background(), w.key))
+	if len(partials) != downloads {
+		w.t.Fatalf("%d downloads were interrupted, %d partials are kept", downloads, len(partials))
+	}
+	w.tenant.onOpen, w.workers = nil, workers
+}
+
+// campaign is one way to kill the runs of a scenario and to go on after that.
+type campaign struct {
+	name    string
+	again   string // what the next process does: the same plan, or a fresh one
+	flush   target.SyncPolicy
+	workers int
+	more    int // further kills, of the runs that clean up
+	long    bool
+}
+
+var campaigns = []campaign{
+	{name: "same plan", again: "same plan", flush: target.SyncBatch, workers: 1},
+	{name: "fresh plan", again: "fresh plan", flush: target.SyncBatch, workers: 1},
+	{name: "killed four times", again: "same plan", flush: target.SyncBatch, workers: 1, more: 3},
+	{name: "each file flushed", again: "same plan", flush: target.SyncFile, workers: 1, long: true},
+	{name: "four workers", again: "fresh plan", flush: target.SyncBatch, workers: 4, long: true},
 }
 
 // TestAKilledApplyLosesNothingAndConverges kills a run at every effect it has, on
-// the disk or on the state, and lets a new process go on: with the same plan, or
-// with a fresh one.
+// the disk or on the state, and lets a new process go on. The long tier kills at
+// every single one, the other at some of each kind of run.
 func TestAKilledApplyLosesNothingAndConverges(t *testing.T) {
-	total := 0
-	list := slices.Clone(scenarios)
-	for i := range list {
-		list[i].flush = target.SyncNone
-	}
-	if os.Getenv("SPMIRROR_LONG") != "" { // every flush is a further point
-		for _, sc := range scenarios {
-			sc.name, sc.flush = sc.name+", flushed", target.SyncFile
-			list = append(list, sc)
+	inMemory(t)
+	every := os.Getenv("SPMIRROR_LONG") != ""
+	total, further, start := 0, 0, time.Now()
+	for _, c := range campaigns {
+		if c.long && !every {
+			continue
 		}
-	}
-	for _, sc := range list {
-		for _, again := range []string{"same plan", "fresh plan"} {
-			t.Run(sc.name+"/"+again, func(t *testing.T) {
-				ordinals := killAt(t, sc, again, &killer{})
+		for _, sc := range scenarios {
+			t.Run(sc.name+"/"+c.name, func(t *testing.T) {
+				ordinals := c.run(t, sc, &killer{}).effects
 				step := 1
-				if os.Getenv("SPMIRROR_LONG") == "" {
-					step = max(1, ordinals/14)
+				if !every {
+					step = max(1, ordinals/8)
 				}
 				for n := 1; n <= ordinals; n += step {
-					total++
-					if killAt(t, sc, again, &killer{at: n}); t.Failed() {
+					out := c.run(t, sc, &killer{at: n})
+					total, further = total+out.kills, further+max(0, out.kills-1)
+					if t.Failed() {
 						t.Fatalf("killed at effect %d of %d", n, ordinals)
 					}
 				}
 			})
 		}
 	}
-	t.Logf("%d kill points", total)
+	t.Logf("%d kill points in %s, %d of them in runs that cleaned up after another kill", total, time.Since(start).Round(time.Second), further)
+	if every && total < 1000 {
+		t.Errorf("only %d kill points: the campaign is to have 1,000", total)
+	}
 }
 
-// killAt runs a scenario and returns how many effects it had.
-func killAt(t *testing.T, sc scenario, again string, k *killer) int {
+// inMemory lets temporary directories be in memory: what is tested are kills, which
+// no flush of a disk survives better, and a disk would take most of the time.
+func inMemory(t *testing.T) {
+	t.Helper()
+	if dir, err := os.MkdirTemp("/dev/shm", "apply-test-"); err == nil {
+		t.Cleanup(func() { os.RemoveAll(dir) })
+		t.Setenv("TMPDIR", dir)
+	}
+}
+
+// outcome says how many effects the first run of a campaign had, and how many kills
+// hit.
+type outcome struct{ effects, kills int }
+
+// run prepares a scenario, kills the run of its plan, and wants the next process to
+// end well.
+func (c campaign) run(t *testing.T, sc scenario, k *killer) outcome {
 	t.Helper()
 	w := newWorld(t)
 	defer w.close()
-	w.workers, w.checkpoint, w.flush = 1, 1024, sc.flush
+	w.workers, w.checkpoint, w.flush = c.workers, 1024, c.flush
 	w.reopen()
-	if sc.policy != nil {
-		sc.policy(w)
-	}
-	if sc.setup != nil {
-		sc.setup(w)
-		w.sync()
-	}
-	before := w.tenant.tree()
-	sc.edit(w)
+	before := w.prepare(sc)
 	p := w.plan()
 	counting := k.at == 0 && k.next == ""
-	w.diskFaults, w.rowFaults = diskKiller{k}, rowKiller{k}
-	w.reopen()
-	_, since, err := w.apply(context.Background(), p, 0)
+	_, since, err := w.applyKilled(k, p, 0)
 	if !counting && !k.killed() {
-		return k.n // fewer effects than in the run that counted them
+		return outcome{effects: k.n} // fewer effects than in the run that counted them
 	}
 	if counting && err != nil {
 		t.Fatal(err)
 	}
-	w.diskFaults, w.rowFaults = nil, nil
-	w.reopen()
 	w.nothingLost(before)
-	ordinals := k.n
-	if since == 0 || again == "fresh plan" {
+	out := outcome{effects: k.n, kills: 1}
+	for i := range c.more {
+		next := &killer{at: 1 + (k.n*(i+3))%19}
+		if since != 0 {
+			_, _, _ = w.applyKilled(next, p, since) // killed, or at its end
+			w.nothingLost(before)
+		}
+		if next.killed() {
+			out.kills++
+		}
+	}
+	if since == 0 || c.again == "fresh plan" {
 		w.check(Recover(context.Background(), w.store, w.key, w.dir))
 		p, since = w.plan(), 0
 	}
@@ -231,14 +308,40 @@ func killAt(t *testing.T, sc scenario, again string, k *killer) int {
 	if t.Failed() {
 		t.Logf("killed at %q", k.last)
 	}
-	return ordinals
+	return out
+}
+
+// prepare makes a mirror, edits its source, and returns what was in the mirror.
+func (w *world) prepare(sc scenario) (before map[string]string) {
+	w.t.Helper()
+	if sc.policy != nil {
+		sc.policy(w)
+	}
+	if sc.setup != nil {
+		sc.setup(w)
+		w.sync()
+	}
+	before = w.tenant.tree()
+	sc.edit(w)
+	return before
+}
+
+// applyKilled applies in a process that is killed, and starts the next one.
+func (w *world) applyKilled(k *killer, p *plan.Plan, since state.RunID) (*Report, state.RunID, error) {
+	w.t.Helper()
+	w.diskFaults, w.rowFaults = diskKiller{k}, rowKiller{k}
+	w.reopen()
+	r, since, err := w.apply(context.Background(), p, since)
+	w.diskFaults, w.rowFaults = nil, nil
+	w.reopen()
+	return r, since, err
 }
 
 // TestAKillRightAfterAnEffectIsFoundOut aims where the journal matters most.
 func TestAKillRightAfterAnEffectIsFoundOut(t *testing.T) {
+	inMemory(t)
 	sc := scenario{
-		name:  "replaced",
-		flush: target.SyncFile,
+		name: "replaced",
 		setup: func(w *world) {
 			w.tenant.put("deleted", "old")
 			w.tenant.put("changed", "old too")
@@ -256,7 +359,8 @@ func TestAKillRightAfterAnEffectIsFoundOut(t *testing.T) {
 		"mkdir", "commit", "committed",
 	} {
 		for _, again := range []string{"same plan", "fresh plan"} {
-			t.Run(effect+"/"+again, func(t *testing.T) { killAt(t, sc, again, &killer{next: effect}) })
+			c := campaign{again: again, flush: target.SyncFile, workers: 1}
+			t.Run(effect+"/"+again, func(t *testing.T) { c.run(t, sc, &killer{next: effect}) })
 		}
 	}
 }
