@@ -181,3 +181,14 @@ func (n naming) guard(g plan.GuardResult) plan.GuardResult {
 	}
 	return g
 }
+
+// ShownPath is a path as text shows it: escaped for a terminal, and with the names that
+// the setting allows. A slash at its beginning and end stays.
+func (o Output) ShownPath(path string, folder bool) string {
+	trimmed := strings.Trim(path, "/")
+	if !o.names().hides() || trimmed == "" {
+		return Name(path)
+	}
+	before, after, _ := strings.Cut(path, trimmed)
+	return Name(before + string(o.names().path(plan.RelPath(trimmed), folder)) + after)
+}

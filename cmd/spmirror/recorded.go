@@ -46,12 +46,10 @@ func openRecorded(ctx context.Context, env *environment, c *cli.Command) (*sessi
 	if err != nil {
 		return nil, err
 	}
-	log, done, err := env.logger()
+	s, err := newSession(env, cfg, colorOf(c))
 	if err != nil {
-		return nil, &problem{code: "SPM0004", summary: "Cannot open the log file of SPMIRROR_LOG_PATH", err: err}
+		return nil, err
 	}
-	s := &session{env: env, cfg: cfg, clients: make(map[string]*client), out: env.output(colorOf(c)), log: log, closers: []func(){done}}
-	s.out.Names = cfg.Names
 	s.notify(false)
 	s.store, err = state.Open(ctx, cfg.Backend.Path, state.Options{Now: env.now, ReadOnly: true})
 	if err != nil {
@@ -69,6 +67,65 @@ func openEditing(ctx context.Context, env *environment, c *cli.Command, operatio
 	}
 	look.close()
 	return openSession(ctx, env, look.cfg, sessionOptions{operation: operation, lockTimeout: c.Duration("lock-timeout"), color: colorOf(c)})
+}
+
+// work is what a command does with an open state.
+type work func(ctx context.Context, s *session, c *cli.Command) error
+
+// takes says how many arguments a command has.
+type takes struct {
+	least, most int
+	sentence    string // what is said to anybody who gives more or fewer
+}
+
+func (t takes) check(c *cli.Command) error {
+	if n := c.Args().Len(); n < t.least || n > t.most {
+		return &problem{code: "SPM0002", summary: t.sentence}
+	}
+	return nil
+}
+
+// looking is the action of a command that looks at the state and changes nothing.
+func looking(env *environment, t takes, do work) cli.ActionFunc {
+	return func(ctx context.Context, c *cli.Command) error {
+		if err := t.check(c); err != nil {
+			return err
+		}
+		s, err := openRecorded(ctx, env, c)
+		if err != nil {
+			return err
+		}
+		defer s.close()
+		return do(ctx, s, c)
+	}
+}
+
+// editing is the action of a command that edits the state, under its lock.
+func editing(env *environment, operation string, t takes, do work) cli.ActionFunc {
+	return func(ctx context.Context, c *cli.Command) error {
+		if err := t.check(c); err != nil {
+			return err
+		}
+		s, err := openEditing(ctx, env, c, operation)
+		if err != nil {
+			return err
+		}
+		defer s.close()
+		return do(ctx, s, c)
+	}
+}
+
+// eachMirror does something for each mirror of the state that the first argument names, or all.
+func eachMirror(do func(ctx context.Context, s *session, c *cli.Command, row state.Mirror) error) work {
+	return func(ctx context.Context, s *session, c *cli.Command) error {
+		rows, err := s.recordedMirrors(ctx, c.Args().First())
+		for _, row := range rows {
+			if err == nil {
+				err = do(ctx, s, c, row)
+			}
+		}
+		return err
+	}
 }
 
 func noState(cfg *config.Config, err error) error {

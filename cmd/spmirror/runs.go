@@ -31,12 +31,7 @@ func runsListCommand(env *environment) *cli.Command {
 		Usage:       "list runs, newest first",
 		Description: "Lists applies and edits of the state with who made them and how they ended.",
 		Flags:       readFlags(&cli.IntFlag{Name: "limit", Value: 50, Usage: "list at most `N` runs; 0 lists all"}),
-		Action: func(ctx context.Context, c *cli.Command) error {
-			s, err := openRecorded(ctx, env, c)
-			if err != nil {
-				return err
-			}
-			defer s.close()
+		Action: looking(env, takes{sentence: "runs list takes no arguments"}, func(ctx context.Context, s *session, c *cli.Command) error {
 			runs, err := s.store.Runs(ctx, int(c.Int("limit")))
 			if err != nil {
 				return err
@@ -55,7 +50,7 @@ func runsListCommand(env *environment) *cli.Command {
 				}
 			}
 			return nil
-		},
+		}),
 	}
 }
 
@@ -135,15 +130,10 @@ func runsShowCommand(env *environment) *cli.Command {
 		ArgsUsage:   "ID",
 		Description: "Shows what a run did to each item, with codes, verdicts and hashes. -csv writes an audit list.",
 		Flags:       readFlags(&cli.BoolFlag{Name: "csv", Usage: "print the items as CSV"}),
-		Action: func(ctx context.Context, c *cli.Command) error {
-			if c.Args().Len() != 1 || c.Bool("csv") && c.Bool("json") {
-				return &problem{code: "SPM0002", summary: "runs show takes the number of one run, and -json or -csv"}
+		Action: looking(env, takes{1, 1, "runs show takes the number of one run"}, func(ctx context.Context, s *session, c *cli.Command) error {
+			if c.Bool("csv") && c.Bool("json") {
+				return &problem{code: "SPM0002", summary: "runs show prints -json or -csv, not both"}
 			}
-			s, err := openRecorded(ctx, env, c)
-			if err != nil {
-				return err
-			}
-			defer s.close()
 			run, err := s.run(ctx, c.Args().First())
 			switch {
 			case err != nil:
@@ -154,7 +144,7 @@ func runsShowCommand(env *environment) *cli.Command {
 				return s.runReport(ctx, run, view.ReportJSON)
 			}
 			return s.runText(ctx, run)
-		},
+		}),
 	}
 }
 
@@ -200,11 +190,11 @@ func (s *session) runText(ctx context.Context, run state.Run) error {
 		if err != nil {
 			return err
 		}
-		more := strings.TrimSpace(i.Code + " " + i.Message)
+		more := strings.TrimSpace(i.Code + " " + s.quoting(i.Message))
 		if more == "" {
 			more = string(i.Verdict)
 		}
-		_, err = fmt.Fprintf(s.env.stdout, "  %-9s %-10s %s  %s  %s\n", view.Message(i.Action), view.Message(i.Outcome), view.Name(i.Mirror), view.Name("/"+i.Path), view.Message(more))
+		_, err = fmt.Fprintf(s.env.stdout, "  %-9s %-10s %s  %s  %s\n", view.Message(i.Action), view.Message(i.Outcome), view.Name(i.Mirror), s.shown("/"+i.Path, false), view.Message(more))
 		if err != nil {
 			return err
 		}
@@ -220,15 +210,7 @@ func runsDiffCommand(env *environment) *cli.Command {
 		Description: "Lists the items to which the second run did something else than the first: - only in A, + only\n" +
 			"in B, ~ with another outcome.",
 		Flags: readFlags(),
-		Action: func(ctx context.Context, c *cli.Command) error {
-			if c.Args().Len() != 2 {
-				return &problem{code: "SPM0002", summary: "runs diff takes the numbers of two runs"}
-			}
-			s, err := openRecorded(ctx, env, c)
-			if err != nil {
-				return err
-			}
-			defer s.close()
+		Action: looking(env, takes{2, 2, "runs diff takes the numbers of two runs"}, func(ctx context.Context, s *session, c *cli.Command) error {
 			a, errA := s.run(ctx, c.Args().Get(0))
 			b, errB := s.run(ctx, c.Args().Get(1))
 			if err := errors.Join(errA, errB); err != nil {
@@ -249,7 +231,7 @@ func runsDiffCommand(env *environment) *cli.Command {
 				case d.B == "":
 					sign = "-"
 				}
-				_, err := fmt.Fprintf(env.stdout, "%s %s  %s  %s\n", sign, view.Name(d.Mirror), view.Name("/"+d.Path), view.Message(orDash(d.A)+" -> "+orDash(d.B)))
+				_, err := fmt.Fprintf(env.stdout, "%s %s  %s  %s\n", sign, view.Name(d.Mirror), s.shown("/"+d.Path, false), view.Message(orDash(d.A)+" -> "+orDash(d.B)))
 				if err != nil {
 					return err
 				}
@@ -258,7 +240,7 @@ func runsDiffCommand(env *environment) *cli.Command {
 				_, err = fmt.Fprintln(env.stdout, "No differences.")
 			}
 			return err
-		},
+		}),
 	}
 }
 

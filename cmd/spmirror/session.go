@@ -51,16 +51,14 @@ type sessionOptions struct {
 // openSession opens the state of a configuration and takes its lock. A state that
 // does not exist is made: it holds nothing that planning could harm.
 func openSession(ctx context.Context, env *environment, cfg *config.Config, o sessionOptions) (*session, error) {
-	log, done, err := env.logger()
+	s, err := newSession(env, cfg, o.color)
 	if err != nil {
-		return nil, &problem{code: "SPM0004", summary: "Cannot open the log file of SPMIRROR_LOG_PATH", err: err}
+		return nil, err
 	}
-	s := &session{env: env, cfg: cfg, clients: make(map[string]*client), out: env.output(o.color), log: log}
-	s.out.Names = cfg.Names
-	s.closers = append(s.closers, done)
 	if o.jsonInto != "" {
 		if err := s.streamInto(o.jsonInto); err != nil {
-			done()
+			s.notify(false)
+			s.close()
 			return nil, err
 		}
 	}
@@ -70,6 +68,17 @@ func openSession(ctx context.Context, env *environment, cfg *config.Config, o se
 		s.close()
 		return nil, err
 	}
+	return s, nil
+}
+
+// newSession is a session that has opened nothing but its log.
+func newSession(env *environment, cfg *config.Config, color string) (*session, error) {
+	log, done, err := env.logger()
+	if err != nil {
+		return nil, &problem{code: "SPM0004", summary: "Cannot open the log file of SPMIRROR_LOG_PATH", err: err}
+	}
+	s := &session{env: env, cfg: cfg, clients: make(map[string]*client), out: env.output(color), log: log, closers: []func(){done}}
+	s.out.Names = cfg.Names
 	return s, nil
 }
 

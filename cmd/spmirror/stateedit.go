@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -33,19 +34,11 @@ func stateRmCommand(env *environment) *cli.Command {
 		Description: "Removes what the state knows of mirrors. No file is touched. A mirror that is still declared is\n" +
 			"planned anew, and files with the right content are adopted without a download.",
 		Flags:  editFlags(),
-		Action: func(ctx context.Context, c *cli.Command) error { return runStateRm(ctx, env, c) },
+		Action: editing(env, "state rm", takes{1, math.MaxInt, "state rm takes the addresses of mirrors"}, runStateRm),
 	}
 }
 
-func runStateRm(ctx context.Context, env *environment, c *cli.Command) error {
-	if c.Args().Len() == 0 {
-		return &problem{code: "SPM0002", summary: "state rm takes the addresses of mirrors"}
-	}
-	s, err := openEditing(ctx, env, c, "state rm")
-	if err != nil {
-		return err
-	}
-	defer s.close()
+func runStateRm(ctx context.Context, s *session, c *cli.Command) error {
 	var rows []state.Mirror
 	for _, address := range c.Args().Slice() {
 		named, err := s.recordedMirrors(ctx, address)
@@ -75,10 +68,10 @@ func runStateRm(ctx context.Context, env *environment, c *cli.Command) error {
 		lines = append(lines, fmt.Sprintf("%s %s from the state (%d files, %s, stay in %s).\n", verb, view.Name(row.Address), files, bytesText(bytes), view.Name(row.Target)))
 	}
 	if c.Bool("dry-run") {
-		_, err = io.WriteString(env.stdout, strings.Join(lines, ""))
+		_, err := io.WriteString(s.env.stdout, strings.Join(lines, ""))
 		return err
 	}
-	err = s.edit(ctx, "state rm", map[string]any{"removed": addresses}, func(tx *state.Tx) error {
+	err := s.edit(ctx, "state rm", map[string]any{"removed": addresses}, func(tx *state.Tx) error {
 		for _, row := range rows {
 			if err := tx.ForgetMirror(row.Key); err != nil {
 				return err
@@ -89,7 +82,7 @@ func runStateRm(ctx context.Context, env *environment, c *cli.Command) error {
 	if err != nil {
 		return err
 	}
-	_, err = io.WriteString(env.stdout, strings.Join(lines, ""))
+	_, err = io.WriteString(s.env.stdout, strings.Join(lines, ""))
 	return err
 }
 
@@ -127,23 +120,15 @@ func stateMvCommand(env *environment) *cli.Command {
 		Description: "Tells the state that a mirror has another name in the configuration now. Nothing is moved on\n" +
 			"disk and nothing downloaded. A moved block in the configuration does the same through a plan.",
 		Flags:  editFlags(),
-		Action: func(ctx context.Context, c *cli.Command) error { return runStateMv(ctx, env, c) },
+		Action: editing(env, "state mv", takes{2, 2, "state mv takes two addresses"}, runStateMv),
 	}
 }
 
-func runStateMv(ctx context.Context, env *environment, c *cli.Command) error {
-	if c.Args().Len() != 2 {
-		return &problem{code: "SPM0002", summary: "state mv takes two addresses"}
-	}
+func runStateMv(ctx context.Context, s *session, c *cli.Command) error {
 	from, to := c.Args().Get(0), c.Args().Get(1)
 	if !mirrorAddress.MatchString(to) {
 		return &problem{code: "SPM0707", summary: fmt.Sprintf("%q is not the address of a mirror", to), detail: "Addresses are written as mirror.name or mirror.name[\"key\"]. Nothing was done."}
 	}
-	s, err := openEditing(ctx, env, c, "state mv")
-	if err != nil {
-		return err
-	}
-	defer s.close()
 	row, err := s.recordedMirror(ctx, from)
 	if err != nil {
 		return err
@@ -155,14 +140,14 @@ func runStateMv(ctx context.Context, env *environment, c *cli.Command) error {
 		return &problem{code: "SPM0707", summary: fmt.Sprintf("The state has a mirror %s already", to), detail: "Nothing was done."}
 	}
 	if c.Bool("dry-run") {
-		_, err := fmt.Fprintf(env.stdout, "Would move %s to %s.\n", view.Name(from), view.Name(to))
+		_, err := fmt.Fprintf(s.env.stdout, "Would move %s to %s.\n", view.Name(from), view.Name(to))
 		return err
 	}
 	err = s.edit(ctx, "state mv", map[string]any{"from": from, "to": to}, func(tx *state.Tx) error { return tx.RenameMirror(row.Key, to) })
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(env.stdout, "Moved %s to %s.\n", view.Name(from), view.Name(to))
+	_, err = fmt.Fprintf(s.env.stdout, "Moved %s to %s.\n", view.Name(from), view.Name(to))
 	return err
 }
 

@@ -38,15 +38,7 @@ func stateListCommand(env *environment) *cli.Command {
 		Description: "Prints one address a line. With -items it streams all that is tracked: one path a line, or\n" +
 			"with -json one object a line. ADDR may hold wildcards.",
 		Flags: readFlags(&cli.BoolFlag{Name: "items", Usage: "list files and folders instead of mirrors"}),
-		Action: func(ctx context.Context, c *cli.Command) error {
-			if c.Args().Len() > 1 {
-				return &problem{code: "SPM0002", summary: "state list takes one address"}
-			}
-			s, err := openRecorded(ctx, env, c)
-			if err != nil {
-				return err
-			}
-			defer s.close()
+		Action: looking(env, takes{0, 1, "state list takes one address"}, func(ctx context.Context, s *session, c *cli.Command) error {
 			rows, err := s.recordedMirrors(ctx, c.Args().First())
 			switch {
 			case err != nil:
@@ -62,7 +54,7 @@ func stateListCommand(env *environment) *cli.Command {
 				}
 			}
 			return nil
-		},
+		}),
 	}
 }
 
@@ -172,7 +164,7 @@ func (s *session) listItems(ctx context.Context, rows []state.Mirror, asJSON boo
 				if e.Folder {
 					name += "/"
 				}
-				_, err = fmt.Fprintf(s.env.stdout, "%s  %s\n", view.Name(row.Address), view.Name(name))
+				_, err = fmt.Fprintf(s.env.stdout, "%s  %s\n", view.Name(row.Address), s.shown(name, e.Folder))
 			}
 			if err != nil {
 				return err
@@ -235,15 +227,7 @@ func stateShowCommand(env *environment) *cli.Command {
 		Description: "Shows what the state holds: of a mirror its source, target and counts, of an item its ids,\n" +
 			"hashes and verdict, and what runs did to it. PATH is below the target.",
 		Flags: readFlags(),
-		Action: func(ctx context.Context, c *cli.Command) error {
-			if n := c.Args().Len(); n != 1 && n != 2 {
-				return &problem{code: "SPM0002", summary: "state show takes the address of a mirror, and maybe a path"}
-			}
-			s, err := openRecorded(ctx, env, c)
-			if err != nil {
-				return err
-			}
-			defer s.close()
+		Action: looking(env, takes{1, 2, "state show takes the address of a mirror, and maybe a path"}, func(ctx context.Context, s *session, c *cli.Command) error {
 			row, err := s.recordedMirror(ctx, c.Args().First())
 			if err != nil {
 				return err
@@ -263,7 +247,7 @@ func stateShowCommand(env *environment) *cli.Command {
 				{"Target", r.Target}, {"", "marker " + r.Marker}, {"Tracked", fmt.Sprintf("%d files, %d folders, %s", r.Files, r.Folders, bytesText(r.Bytes))},
 				{"Pending", fmt.Sprint(r.Pending)}, {"Generation", fmt.Sprint(r.Generation)}, {"Created", r.Created}, {"Crawled", orText(r.Crawled, "never")},
 			})
-		},
+		}),
 	}
 }
 
@@ -303,7 +287,7 @@ func (s *session) showItem(ctx context.Context, row state.Mirror, at string, asJ
 			History []itemEvent `json:"history"`
 		}{r, history})
 	}
-	rows := [][2]string{{"Path", "/" + r.Path}, {"Item", r.ItemID}, {"Size", sizeText(r.Size)}}
+	rows := [][2]string{{"Path", s.shown("/"+r.Path, r.Folder)}, {"Item", r.ItemID}, {"Size", sizeText(r.Size)}}
 	if !r.Folder {
 		rows = append(rows, [2]string{"Verdict", orDash(r.Verdict)}, [2]string{"SHA-256", orDash(r.SHA256)}, [2]string{"quickXor", orDash(r.QuickXorHash)},
 			[2]string{"Modified", orDash(r.MTime)}, [2]string{"eTag", orDash(r.ETag)}, [2]string{"cTag", orDash(r.CTag)})
@@ -313,7 +297,7 @@ func (s *session) showItem(ctx context.Context, row state.Mirror, at string, asJ
 		if i == 0 {
 			label = "History"
 		}
-		rows = append(rows, [2]string{label, strings.TrimSpace(fmt.Sprintf("run %d, %s: %s %s %s %s", h.Run, h.At, h.Action, h.Outcome, h.Code, h.Message))})
+		rows = append(rows, [2]string{label, strings.TrimSpace(fmt.Sprintf("run %d, %s: %s %s %s %s", h.Run, h.At, h.Action, h.Outcome, h.Code, s.quoting(h.Message)))})
 	}
 	return s.showRows(rows)
 }

@@ -22,7 +22,7 @@ func statusCommand(env *environment) *cli.Command {
 			"state, and tells how old the last reading of the source is. It asks no service. Coverage is the\n" +
 			"share of tracked and pending files that are on disk as they were left.",
 		Flags:  readFlags(),
-		Action: func(ctx context.Context, c *cli.Command) error { return runStatus(ctx, env, c) },
+		Action: looking(env, takes{0, 1, "status takes one address"}, runStatus),
 	}
 }
 
@@ -46,21 +46,13 @@ type mirrorStatus struct {
 	Problem      string  `json:"problem,omitempty"`
 }
 
-func runStatus(ctx context.Context, env *environment, c *cli.Command) error {
-	if c.Args().Len() > 1 {
-		return &problem{code: "SPM0002", summary: "status takes one address"}
-	}
-	s, err := openRecorded(ctx, env, c)
-	if err != nil {
-		return err
-	}
-	defer s.close()
+func runStatus(ctx context.Context, s *session, c *cli.Command) error {
 	list, err := s.statuses(ctx, c.Args().First())
 	if err != nil {
 		return err
 	}
 	if c.Bool("json") {
-		return writeJSON(env.stdout, map[string]any{"format_version": "1.0", "lineage": s.store.Lineage(), "mirrors": list})
+		return writeJSON(s.env.stdout, map[string]any{"format_version": "1.0", "lineage": s.store.Lineage(), "mirrors": list})
 	}
 	for i, m := range list {
 		if err := s.showStatus(m, i > 0); err != nil {
@@ -68,7 +60,7 @@ func runStatus(ctx context.Context, env *environment, c *cli.Command) error {
 		}
 	}
 	if len(list) == 0 {
-		_, err = fmt.Fprintln(env.stdout, "Nothing is declared and nothing is tracked.")
+		_, err = fmt.Fprintln(s.env.stdout, "Nothing is declared and nothing is tracked.")
 	}
 	return err
 }
@@ -77,7 +69,7 @@ func runStatus(ctx context.Context, env *environment, c *cli.Command) error {
 func (s *session) statuses(ctx context.Context, address string) ([]mirrorStatus, error) {
 	list := []mirrorStatus{}
 	for _, m := range s.cfg.Mirrors {
-		_, known, err := s.store.MirrorByAddress(ctx, m.Address)
+		_, known, err := s.rowOf(ctx, m.Address)
 		if err != nil {
 			return nil, err
 		}

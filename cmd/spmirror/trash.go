@@ -37,7 +37,7 @@ type trashRecord struct {
 
 // openTarget opens the target of a mirror of the state.
 func (s *session) openTarget(row state.Mirror, more ...target.Option) (*target.Dir, error) {
-	dir, err := target.Open(row.Target, target.Marker{UUID: row.Marker, Lineage: s.store.Lineage()}, append(s.targetOptions(row.Address), more...)...)
+	dir, err := target.Open(row.Target, target.Marker{UUID: row.Marker, Lineage: s.store.Lineage()}, append(s.targetOptions(row), more...)...)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", row.Address, err)
 	}
@@ -78,15 +78,7 @@ func trashListCommand(env *environment) *cli.Command {
 		ArgsUsage:   "[ADDR]",
 		Description: "Lists replaced and deleted files, oldest first, with why they went there.",
 		Flags:       readFlags(),
-		Action: func(ctx context.Context, c *cli.Command) error {
-			if c.Args().Len() > 1 {
-				return &problem{code: "SPM0002", summary: "trash list takes one address"}
-			}
-			s, err := openRecorded(ctx, env, c)
-			if err != nil {
-				return err
-			}
-			defer s.close()
+		Action: looking(env, takes{0, 1, "trash list takes one address"}, func(ctx context.Context, s *session, c *cli.Command) error {
 			list, err := s.allTrash(ctx, c.Args().First())
 			if err != nil {
 				return err
@@ -97,14 +89,14 @@ func trashListCommand(env *environment) *cli.Command {
 			var bytes int64
 			for _, t := range list {
 				bytes += t.Size
-				_, err := fmt.Fprintf(env.stdout, "%s  %s  %s  %s  %s  %s\n", t.At, view.Name(t.Mirror), view.Name("/"+t.Original), bytesText(t.Size), view.Message(orDash(t.Reason)), view.Name(t.Path))
+				_, err := fmt.Fprintf(env.stdout, "%s  %s  %s  %s  %s  %s\n", t.At, view.Name(t.Mirror), s.shown("/"+t.Original, false), bytesText(t.Size), view.Message(orDash(t.Reason)), s.shown(t.Path, false))
 				if err != nil {
 					return err
 				}
 			}
 			_, err = fmt.Fprintf(env.stdout, "%d files, %s.\n", len(list), bytesText(bytes))
 			return err
-		},
+		}),
 	}
 }
 
@@ -141,19 +133,11 @@ func trashRestoreCommand(env *environment) *cli.Command {
 			lockFlag(), &cli.StringFlag{Name: "mirror", Usage: "look only in the trash of `ADDR`"},
 			&cli.StringFlag{Name: "to", Usage: "restore to `PATH` below the target"},
 		}),
-		Action: func(ctx context.Context, c *cli.Command) error { return runTrashRestore(ctx, env, c) },
+		Action: editing(env, "trash restore", takes{1, 1, "trash restore takes one path"}, runTrashRestore),
 	}
 }
 
-func runTrashRestore(ctx context.Context, env *environment, c *cli.Command) error {
-	if c.Args().Len() != 1 {
-		return &problem{code: "SPM0002", summary: "trash restore takes one path"}
-	}
-	s, err := openEditing(ctx, env, c, "trash restore")
-	if err != nil {
-		return err
-	}
-	defer s.close()
+func runTrashRestore(ctx context.Context, s *session, c *cli.Command) error {
 	list, err := s.allTrash(ctx, c.String("mirror"))
 	if err != nil {
 		return err
@@ -183,7 +167,7 @@ func runTrashRestore(ctx context.Context, env *environment, c *cli.Command) erro
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(env.stdout, "Restored /%s of %s.\n", view.Name(to), view.Name(found.Mirror))
+	_, err = fmt.Fprintf(s.env.stdout, "Restored %s of %s.\n", s.shown("/"+to, false), view.Name(found.Mirror))
 	return err
 }
 
@@ -250,20 +234,15 @@ func trashEmptyCommand(env *environment) *cli.Command {
 		ArgsUsage: "[ADDR]",
 		Description: "Deletes what is in the trash for longer than the mirror's trash.retention, or than -older-than;\n" +
 			"-older-than=0s empties it. This cannot be undone.",
-		Flags: editFlags(&cli.StringFlag{Name: "older-than", Usage: "delete what is there for longer than `DURATION`, such as 7d"}),
-		Action: func(ctx context.Context, c *cli.Command) error {
-			if c.Args().Len() > 1 {
-				return &problem{code: "SPM0002", summary: "trash empty takes one address"}
-			}
-			return runTrashEmpty(ctx, env, c)
-		},
+		Flags:  editFlags(&cli.StringFlag{Name: "older-than", Usage: "delete what is there for longer than `DURATION`, such as 7d"}),
+		Action: editing(env, "trash empty", takes{0, 1, "trash empty takes one address"}, runTrashEmpty),
 	}
 }
 
 // defaultRetention is for mirrors that are not declared any more.
 const defaultRetention = 30 * 24 * time.Hour
 
-func runTrashEmpty(ctx context.Context, env *environment, c *cli.Command) error {
+func runTrashEmpty(ctx context.Context, s *session, c *cli.Command) error {
 	age := time.Duration(-1)
 	if text := c.String("older-than"); text != "" {
 		var err error
@@ -271,26 +250,14 @@ func runTrashEmpty(ctx context.Context, env *environment, c *cli.Command) error 
 			return &problem{code: "SPM0002", summary: fmt.Sprintf("Invalid -older-than=%s", text), err: err}
 		}
 	}
-	s, err := openEditing(ctx, env, c, "trash empty")
-	if err != nil {
-		return err
-	}
-	defer s.close()
-	rows, err := s.recordedMirrors(ctx, c.Args().First())
-	if err != nil {
-		return err
-	}
-	for _, row := range rows {
-		if err := s.emptyTrash(ctx, row, age, c.Bool("dry-run")); err != nil {
-			return err
-		}
-	}
-	return nil
+	return eachMirror(func(ctx context.Context, s *session, c *cli.Command, row state.Mirror) error {
+		return s.emptyTrash(ctx, row, age, c.Bool("dry-run"))
+	})(ctx, s, c)
 }
 
 // emptyTrash purges one trash; a negative age means the mirror's retention.
 func (s *session) emptyTrash(ctx context.Context, row state.Mirror, age time.Duration, dry bool) error {
-	if m := s.mirror(row.Address); age < 0 && m != nil {
+	if m := s.configOf(row); age < 0 && m != nil {
 		age = m.Trash.Retention
 	} else if age < 0 {
 		age = defaultRetention

@@ -22,33 +22,22 @@ func verifyCommand(env *environment) *cli.Command {
 			"asks no service. The next plan repairs what it finds if it runs with -verify=hash.\n\n" +
 			"Exit codes: 0 all is as it was left, 1 error, 4 something differs.",
 		Flags:  readFlags(),
-		Action: func(ctx context.Context, c *cli.Command) error { return runVerify(ctx, env, c) },
+		Action: looking(env, takes{0, 1, "verify takes one address"}, runVerify),
 	}
 }
 
-func runVerify(ctx context.Context, env *environment, c *cli.Command) error {
-	if c.Args().Len() > 1 {
-		return &problem{code: "SPM0002", summary: "verify takes one address"}
-	}
-	s, err := openRecorded(ctx, env, c)
-	if err != nil {
-		return err
-	}
-	defer s.close()
-	rows, err := s.recordedMirrors(ctx, c.Args().First())
-	if err != nil {
-		return err
-	}
+func runVerify(ctx context.Context, s *session, c *cli.Command) error {
 	var sum verified
-	for _, row := range rows {
-		if err := s.verify(ctx, row, c.Bool("json"), &sum); err != nil {
-			return err
-		}
-	}
-	if c.Bool("json") {
-		err = json.NewEncoder(env.stdout).Encode(map[string]any{"type": "summary", "format_version": "1.0", "files": sum.files, "bytes": sum.bytes, "differ": sum.differ})
-	} else {
-		_, err = fmt.Fprintf(env.stdout, "%d files (%s) are as they were left, %d differ.\n", sum.files, bytesText(sum.bytes), sum.differ)
+	err := eachMirror(func(ctx context.Context, s *session, c *cli.Command, row state.Mirror) error {
+		return s.verify(ctx, row, c.Bool("json"), &sum)
+	})(ctx, s, c)
+	switch {
+	case err != nil:
+		return err
+	case c.Bool("json"):
+		err = json.NewEncoder(s.env.stdout).Encode(map[string]any{"type": "summary", "format_version": "1.0", "files": sum.files, "bytes": sum.bytes, "differ": sum.differ})
+	default:
+		_, err = fmt.Fprintf(s.env.stdout, "%d files (%s) are as they were left, %d differ.\n", sum.files, bytesText(sum.bytes), sum.differ)
 	}
 	if err == nil && sum.differ > 0 {
 		return exitStatus(exitIncomplete)
@@ -75,7 +64,7 @@ func (s *session) verify(ctx context.Context, row state.Mirror, asJSON bool, sum
 				difference
 			}{"difference", d})
 		}
-		_, err := fmt.Fprintf(s.env.stdout, "%-10s  %s  %s  %s\n", d.Kind, view.Name(d.Mirror), view.Name("/"+d.Path), view.Message(d.Detail))
+		_, err := fmt.Fprintf(s.env.stdout, "%-10s  %s  %s  %s\n", d.Kind, view.Name(d.Mirror), s.shown("/"+d.Path, d.Folder), view.Message(d.Detail))
 		return err
 	})
 	walked := h.run(h.ctx, s, row)
