@@ -107,7 +107,7 @@ func needsRclone(t *testing.T) string {
 type served struct{ graph, login, tenant, proxy, drive string }
 
 // serve runs `spmirror sandbox serve` until the test ends.
-func serve(t *testing.T, bin string, args ...string) served {
+func serve(t testing.TB, bin string, args ...string) served {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	cmd := exec.CommandContext(ctx, bin, append([]string{"sandbox", "serve", "-listen=127.0.0.1:0"}, args...)...)

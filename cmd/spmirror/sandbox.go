@@ -27,6 +27,7 @@ func sandboxCommand(env *environment) *cli.Command {
 				&cli.BoolFlag{Name: "proxy", Usage: "also run a CONNECT proxy that leads every host here"},
 				&cli.StringFlag{Name: "directory", Usage: "serve a real `DIR` as the library Documents of /sites/people"},
 				&cli.IntFlag{Name: "files", Usage: "serve `N` generated files"},
+				&cli.StringFlag{Name: "size", Usage: "`SIZE` of each generated file, such as 1MiB"},
 				&cli.StringFlag{Name: "state-file", Usage: "keep edits in `FILE` between runs"},
 				&cli.StringFlag{Name: "script", Usage: "run a script of changes and faults from `FILE`"},
 				&cli.StringFlag{Name: "public-graph", Usage: "`URL` of Graph that links name"},
@@ -40,6 +41,13 @@ func sandboxCommand(env *environment) *cli.Command {
 
 func runSandbox(ctx context.Context, env *environment, c *cli.Command) error {
 	spec := &config.Sandbox{Seed: int64(c.Int("seed")), Directory: c.String("directory"), Files: int(c.Int("files")), Script: c.String("script")}
+	if text := c.String("size"); text != "" {
+		size, err := config.ParseSize(text)
+		if err != nil {
+			return &problem{code: "SPM0002", summary: fmt.Sprintf("Invalid -size=%q", text), err: err}
+		}
+		spec.Size = size
+	}
 	opts, err := sandboxOptions(&config.Tenant{Name: "sandbox", Sandbox: spec}, "")
 	if err != nil {
 		return err
