@@ -75,6 +75,7 @@ func (j Job) Execute(ctx context.Context) (*Report, error) {
 	if err != nil {
 		return nil, fmt.Errorf("apply: %w", err)
 	}
+	defer r.sections.close()
 	err = r.runAll(ctx, mirrors)
 	r.finish(mirrors)
 	r.report.Interrupted = ctx.Err() != nil
@@ -160,7 +161,7 @@ func (r *running) prepare() ([]*mirrorRun, error) {
 	}
 	for _, run := range list {
 		if err := run.findLeaving(); err != nil {
-			return nil, err
+			return nil, errors.Join(err, r.sections.close())
 		}
 	}
 	return list, nil
