@@ -18,6 +18,7 @@ import (
 type Source interface {
 	DeltaStart(graph.DriveID, graph.DeltaQuery) graph.Link
 	DeltaPage(context.Context, graph.Link, graph.DeltaQuery) (graph.DeltaPage, error)
+	Drive(context.Context, graph.DriveID) (graph.Drive, error)
 	Item(context.Context, graph.DriveID, graph.ItemID) (graph.Item, error)
 }
 

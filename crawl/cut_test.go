@@ -38,6 +38,10 @@ func (b *book) DeltaPage(_ context.Context, l graph.Link, _ graph.DeltaQuery) (g
 	return b.pages[n], nil
 }
 
+func (b *book) Drive(context.Context, graph.DriveID) (graph.Drive, error) {
+	return graph.Drive{}, errCut
+}
+
 func (b *book) Item(context.Context, graph.DriveID, graph.ItemID) (graph.Item, error) {
 	return graph.Item{}, errCut
 }

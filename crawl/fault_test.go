@@ -29,6 +29,13 @@ func (s *faultySource) DeltaPage(ctx context.Context, l graph.Link, q graph.Delt
 	return s.Source.DeltaPage(ctx, l, q)
 }
 
+func (s *faultySource) Drive(ctx context.Context, d graph.DriveID) (graph.Drive, error) {
+	if err := s.strike(); err != nil {
+		return graph.Drive{}, err
+	}
+	return s.Source.Drive(ctx, d)
+}
+
 func (s *faultySource) Item(ctx context.Context, d graph.DriveID, id graph.ItemID) (graph.Item, error) {
 	if err := s.strike(); err != nil {
 		return graph.Item{}, err

@@ -157,7 +157,8 @@ type library struct {
 	mu    sync.Mutex
 	pages map[string]answer // by delta token, "" for an enumeration from the start
 	items map[string]answer // by item id
-	asked []string          // tokens and "item:id", in order
+	drive answer            // the drive itself
+	asked []string          // tokens, "item:id" and "drive", in order
 	then  func(token string)
 	any   func(token string) (answer, bool)
 
@@ -177,8 +178,11 @@ type answer struct {
 func newLibrary(t testing.TB) *library {
 	l := &library{t: t, pages: map[string]answer{}, items: map[string]answer{}, store: newState(t), clock: newClock()}
 	l.items["root"] = answer{status: 200, body: rootJSON}
+	l.drive = answer{status: 200, body: driveJSON}
 	return l
 }
+
+const driveJSON = `{"id":"d","driveType":"documentLibrary","name":"Documents"}`
 
 const rootJSON = `{"id":"root","name":"root","root":{},"folder":{},"parentReference":{"driveId":"d","driveType":"documentLibrary"}}`
 
@@ -189,6 +193,10 @@ func (l *library) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if id, isItem := strings.CutPrefix(r.URL.Path, "/v1.0/drives/d/items/"); isItem {
 		key = "item:" + id
 		a, ok = l.items[id]
+	}
+	if r.URL.Path == "/v1.0/drives/d" {
+		key = "drive"
+		a, ok = l.drive, true
 	}
 	if !ok && l.any != nil {
 		a, ok = l.any(key)

@@ -102,7 +102,7 @@ func resyncName(e *graph.Error) string {
 // whether the link or the drive is at fault, and the same link is not tried again
 // (Q7).
 func (r *refresh) badLink(ctx context.Context, round state.Round, e *graph.Error) (state.Round, error) {
-	_, err := r.Source.Item(ctx, graph.DriveID(r.drive.ID), "root")
+	_, err := r.Source.Drive(ctx, graph.DriveID(r.drive.ID))
 	if probe, ok := graph.AsError(err); ok {
 		switch {
 		case probe.IsNotFound():

@@ -50,8 +50,8 @@ func TestADeadLinkLeadsToOneFullEnumeration(t *testing.T) {
 		{"the server lost state and its address", gone("resyncUploadDifferences", link("broken")), []string{"d1", "broken", "", "f2"}, true},
 		{"the server lost state, then its address is gone", gone("resyncUploadDifferences", link("gone")), []string{"d1", "gone", "", "f2"}, true},
 		{"the state of the token is unknown", refusal(400, "syncStateNotFound"), []string{"d1", "", "f2", "d2"}, false},
-		{"404", refusal(404, "itemNotFound"), []string{"d1", "item:root", "", "f2", "d2"}, false},
-		{"400", refusal(400, "invalidRequest"), []string{"d1", "item:root", "", "f2", "d2"}, false},
+		{"404", refusal(404, "itemNotFound"), []string{"d1", "drive", "", "f2", "d2"}, false},
+		{"400", refusal(400, "invalidRequest"), []string{"d1", "drive", "", "f2", "d2"}, false},
 		{"504 for ever", refusal(504, "generalException"), []string{"d1", "", "f2", "d2"}, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -147,24 +147,24 @@ func TestWhatAServiceThatLostStateDoesNotListSurvivesEveryInterruption(t *testin
 
 func TestADriveThatCannotBeReadIsAProblemOfTheDrive(t *testing.T) {
 	for _, c := range []struct {
-		name       string
-		page, item answer
-		code       string
+		name        string
+		page, drive answer
+		code        string
 	}{
 		{"denied", refusal(403, "accessDenied"), refusal(403, "accessDenied"), CodeDriveDenied},
 		{"locked", refusal(423, "notAllowed"), refusal(423, "notAllowed"), CodeDriveLocked},
 		{"gone", refusal(404, "itemNotFound"), refusal(404, "itemNotFound"), CodeDriveGone},
 		{"link refused, drive denied", refusal(404, "itemNotFound"), refusal(403, "accessDenied"), CodeDriveDenied},
 		{"link refused, drive locked", refusal(400, "invalidRequest"), refusal(423, "notAllowed"), CodeDriveLocked},
-		{"nothing but 410", refusal(410, "resyncRequired"), answer{status: 200, body: rootJSON}, CodeSourceBroken},
-		{"nothing but 404 from delta", refusal(404, "itemNotFound"), answer{status: 200, body: rootJSON}, CodeSourceBroken},
-		{"the root deleted", last("d2", tombstone("root")), answer{status: 200, body: rootJSON}, CodeSourceEmpty},
+		{"nothing but 410", refusal(410, "resyncRequired"), answer{status: 200, body: driveJSON}, CodeSourceBroken},
+		{"nothing but 404 from delta", refusal(404, "itemNotFound"), answer{status: 200, body: driveJSON}, CodeSourceBroken},
+		{"the root deleted", last("d2", tombstone("root")), answer{status: 200, body: driveJSON}, CodeSourceEmpty},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			scripted(t, func(l *library) {
 				l.crawled(c.page)
 				good := l.pages[""]
-				l.pages[""], l.items["root"] = c.page, c.item
+				l.pages[""], l.drive = c.page, c.drive
 				for range 2 {
 					_, err := l.try(false)
 					var typed *ErrSource
@@ -180,7 +180,7 @@ func TestADriveThatCannotBeReadIsAProblemOfTheDrive(t *testing.T) {
 					t.Errorf("the link is %s", l.row().DeltaLink)
 				}
 				l.pages["d1"], l.pages[""] = refusal(410, "resyncRequired"), good
-				l.items["root"] = answer{status: 200, body: rootJSON}
+				l.drive = answer{status: 200, body: driveJSON}
 				l.refresh(false) // everything heals by itself
 				l.wantIDs("root", "a")
 			})

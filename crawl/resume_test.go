@@ -207,7 +207,7 @@ func TestADeadNextLinkOfAnOldRoundLeadsBackToTheCommittedLink(t *testing.T) {
 			l.pages["d1"] = next("i2", file("b", "root"))
 			l.pages["i2"] = refused
 			l.then = func(token string) {
-				if token == "item:root" { // the service has recovered by the time it is looked at
+				if token == "drive" { // the service has recovered by the time it is looked at
 					l.mu.Lock()
 					defer l.mu.Unlock()
 					l.pages["i2"] = last("d2", file("c", "root"))
@@ -221,7 +221,7 @@ func TestADeadNextLinkOfAnOldRoundLeadsBackToTheCommittedLink(t *testing.T) {
 				t.Errorf("the mode is %s: a link in the middle is no reason for a full enumeration (Q8)", r.Mode)
 			}
 			asked := slices.Compact(l.requests()) // 400 is worth three tries to the client (Q70)
-			if want := []string{"d1", "i2", "item:root", "d1", "i2", "d2"}; !slices.Equal(asked, want) {
+			if want := []string{"d1", "i2", "drive", "d1", "i2", "d2"}; !slices.Equal(asked, want) {
 				t.Errorf("asked for %q, want %q", asked, want)
 			}
 		})
