@@ -105,7 +105,7 @@ func (c *Client) Close() {
 // Gate returns the gate of the client.
 func (c *Client) Gate() *Gate { return c.gate }
 
-// call is one read from Graph.
+// call is one exchange with Graph: a read, unless write says otherwise.
 type call struct {
 	op     string
 	url    *url.URL
@@ -113,8 +113,9 @@ type call struct {
 	header http.Header
 	list   bool                                   // a 400 may go away (Q70)
 	link   bool                                   // a stored delta link
-	read   func(body []byte, h http.Header) error // reads a 200; nil for a redirect
+	read   func(body []byte, h http.Header) error // reads the answer; nil for a redirect, or if there is nothing to read
 	moved  func(resp *http.Response) error        // takes a redirect, or whatever success came instead
+	write  *write
 }
 
 // path makes a call to a path below the version; the path is escaped already.
@@ -131,7 +132,7 @@ func (c *Client) do(ctx context.Context, k call) error {
 	if k.url == nil {
 		return k.read(nil, nil) // the address could not be built, see path
 	}
-	r := &retry{maxPause: c.gate.MaxPause(), list: k.list, link: k.link}
+	r := &retry{maxPause: c.gate.MaxPause(), list: k.list, link: k.link, once: k.write != nil && k.write.once}
 	err := r.do(ctx, func() error { return c.attempt(ctx, k) })
 	if _, answered := AsError(err); err != nil && !answered && !errors.Is(err, ErrProtocol) {
 		return fmt.Errorf("%s: %w", k.op, err)
@@ -145,6 +146,9 @@ func (c *Client) attempt(ctx context.Context, k call) error {
 	for name, values := range k.header {
 		req.Header[name] = values
 	}
+	if k.write != nil {
+		k.write.put(req)
+	}
 	resp, err := c.api.RoundTrip(withTrip(ctx, req, &trip{op: k.op, units: k.units}))
 	if err != nil {
 		return err
@@ -153,8 +157,11 @@ func (c *Client) attempt(ctx context.Context, k call) error {
 	if k.moved != nil && resp.StatusCode < http.StatusBadRequest {
 		return k.moved(resp)
 	}
-	if resp.StatusCode != http.StatusOK {
+	if resp.StatusCode != k.succeeded() {
 		return c.answerError(k.op, resp)
+	}
+	if k.read == nil {
+		return nil
 	}
 	buf := c.buffer()
 	defer c.keep(buf)

@@ -1,5 +1,5 @@
-// Package graph talks to Microsoft Graph: it finds sites and drives, reads delta pages and single items, and opens file
-// content on pre-authenticated addresses.
+// Package graph talks to Microsoft Graph: it finds sites and drives, reads delta pages and single items, opens file
+// content on pre-authenticated addresses, and keeps subscriptions to change notifications.
 //
 // What lives here: requests, the policy for addresses, the gate that paces every request of a tenant, retries, token
 // healing, and the strict reading of answers. What may not: state, disks, plans, configuration. Where tokens come from

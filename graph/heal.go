@@ -72,6 +72,13 @@ func tokenError(ctx context.Context, err error) error {
 func (h *healer) send(req *http.Request, token string) (*http.Response, error) {
 	req = req.Clone(req.Context())
 	req.Header.Set("Authorization", "Bearer "+token)
+	if req.GetBody != nil {
+		body, err := req.GetBody()
+		if err != nil {
+			return nil, err
+		}
+		req.Body = body
+	}
 	return h.next.RoundTrip(req)
 }
 

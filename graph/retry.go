@@ -29,6 +29,7 @@ type retry struct {
 	maxPause time.Duration // of the gate: a longer wish ends the call
 	list     bool          // a 400 may go away
 	link     bool          // the address is a stored delta link
+	once     bool          // not to be repeated unless the service refused to look at it
 	sleep    func(context.Context, time.Duration) error
 }
 
@@ -84,6 +85,8 @@ func (r *retry) verdict(t *tally, err error) (time.Duration, bool) {
 	switch {
 	case answered && e.IsThrottle():
 		return 0, r.throttle(t, e) // the gate holds the next attempt back
+	case r.once:
+		return 0, false
 	case answered && e.IsItemFault():
 		t.transient++
 		return r.delay(t, e.RetryAfter), t.transient < maxItemFaults
