@@ -56,8 +56,10 @@ func (m *mirrorRun) sort(c plan.Change) {
 	m.total.ItemsTotal++
 	m.total.BytesTotal += c.DownloadBytes()
 	switch {
-	case c.Reason == plan.TargetMoved:
-		m.note(m.result(&c, Done), "") // the target was moved before it was opened
+	case c.OfMirror():
+		res := m.result(&c, Done) // before the target was opened
+		res.Message = c.Detail
+		m.note(res, "")
 	case c.Folder && c.Action() == plan.Delete:
 		m.folders = append(m.folders, c)
 	case c.Folder && c.Action() == plan.Forget:

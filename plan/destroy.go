@@ -11,8 +11,9 @@ const DestroyRequested Reason = "destroy_requested"
 // DestroyMirror plans to delete all that a mirror has put on disk. It proposes only: guards judge the
 // deletes as those of any other plan, and each file is removed only while it is the one that spmirror
 // wrote. What lies in the target besides stays.
+//
+// The mirror is in the draft already, and its ActionReason is that of the deletes.
 func DestroyMirror(ctx context.Context, d *Draft, applied Applied, m *Mirror) error {
-	d.Mirror(m)
 	tree := newAppliedTree(applied)
 	if err := tree.preload(ctx); err != nil {
 		return fmt.Errorf("destroy %s: %w", m.Address, err)
@@ -27,7 +28,7 @@ func DestroyMirror(ctx context.Context, d *Draft, applied Applied, m *Mirror) er
 		}
 		c := Change{
 			Mirror: m.Address, Path: path, ItemID: e.Item, Folder: e.Folder, Actions: []Action{Delete},
-			Cause: ByConfig, Reason: DestroyRequested, Local: e.local(), Disposal: m.Policy.disposal(m.Policy.OnRemoteDelete),
+			Cause: ByConfig, Reason: Reason(m.ActionReason), Local: e.local(), Disposal: m.Policy.disposal(m.Policy.OnRemoteDelete),
 		}
 		if m.Policy.PreventDelete {
 			c.Actions, c.Wanted, c.Reason, c.Disposal = []Action{Blocked}, Delete, BlockedPreventDelete, ""

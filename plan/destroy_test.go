@@ -47,7 +47,9 @@ func destroyed(t *testing.T, policy Policy) (*Plan, []Change) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := DestroyMirror(t.Context(), d, fewEntries{}, &Mirror{Address: "mirror.m", Policy: policy}); err != nil {
+	m := &Mirror{Address: "mirror.m", Policy: policy, ActionReason: string(DestroyRequested)}
+	d.Mirror(m)
+	if err := DestroyMirror(t.Context(), d, fewEntries{}, m); err != nil {
 		t.Fatal(err)
 	}
 	p := d.Finish(time.Unix(0, 0), nil, nil)

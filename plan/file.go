@@ -398,7 +398,7 @@ func (c *Change) check() error {
 			return fmt.Errorf("%w: action %q", ErrAltered, a)
 		}
 	}
-	if c.Action() == Blocked || c.Reason == TargetMoved { // not carried out; the target's path, not one below it
+	if c.Action() == Blocked || c.OfMirror() { // not carried out, or no path below the target
 		return nil
 	}
 	for _, path := range []RelPath{c.Path, c.PreviousPath} {

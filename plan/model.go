@@ -65,6 +65,7 @@ const (
 	MirrorAdded       Reason = "mirror_added"
 	MirrorRemoved     Reason = "mirror_removed"
 	TargetMoved       Reason = "destination_moved"
+	AddressMoved      Reason = "address_moved"
 	ReplaceRequested  Reason = "replace_requested"
 
 	NewAtSource     Reason = "new"
@@ -153,6 +154,10 @@ func (c *Change) Action() Action { return c.Actions[len(c.Actions)-1] }
 
 // Moves reports whether the change takes the item from one place to another.
 func (c *Change) Moves() bool { return c.PreviousPath != "" && c.PreviousPath != c.Path }
+
+// OfMirror reports whether the change is about the mirror itself and no item of it: it
+// has no path below the target, and apply does it before all others.
+func (c *Change) OfMirror() bool { return c.Reason == TargetMoved || c.Reason == AddressMoved }
 
 // DownloadBytes is what the change fetches. An unknown size counts as zero.
 func (c *Change) DownloadBytes() int64 {

@@ -52,5 +52,9 @@ func ForgetMirror(ctx context.Context, d *Draft, applied Applied, g Gone) error 
 	return nil
 }
 
+// Ended reports whether the plan deletes all that the mirror wrote, and the mirror itself
+// once nothing of it is left.
+func (m *Mirror) Ended() bool { return slices.Equal(m.Actions, []string{"delete"}) }
+
 // Forgotten reports whether the plan ends the tracking of the whole mirror.
 func (m *Mirror) Forgotten() bool { return slices.Equal(m.Actions, []string{"forget"}) }

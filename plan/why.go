@@ -37,7 +37,7 @@ func (r Request) Why(ctx context.Context, path string) (x Explanation, ok bool, 
 		return x, false, err
 	}
 	whole, err := r.forOne(func(c Change) error {
-		if c.ItemID == id && c.Reason != TargetMoved {
+		if c.ItemID == id && !c.OfMirror() {
 			x.Change = &c
 		}
 		return nil

@@ -58,6 +58,8 @@ func (v *pageView) Mirrors() *pageTable {
 			what = "NOT PLANNED: " + Message(m.Problem.Summary) + " [" + Name(m.Problem.Code) + "]"
 		case what == "":
 			what = "no changes"
+		case m.PreviousAddress != "":
+			what += ", was " + Name(m.PreviousAddress)
 		}
 		out.Rows = append(out.Rows, []string{Name(m.Address), Name(sourceText(m)), Name(m.Target.Path), what,
 			size(m.Summary[plan.Add].Bytes + m.Summary[plan.Update].Bytes)})

@@ -209,6 +209,9 @@ func (m *markdown) samples(mirror *plan.Mirror, c *counts) {
 			if s.Moves() {
 				line = "- " + code(pathText(s.PreviousPath, s.Folder)) + " to " + code(pathText(s.Path, s.Folder))
 			}
+			if s.Reason == plan.AddressMoved {
+				line = "- the mirror itself, which was " + code(mirror.PreviousAddress)
+			}
 			if a != plan.Move {
 				line += ", " + size(s.Bytes())
 			}

@@ -84,6 +84,7 @@ func phrases() map[plan.Reason]string {
 		plan.MirrorRemoved:        "mirror removed from the configuration",
 		plan.DestroyRequested:     "destroy was asked for",
 		plan.TargetMoved:          "target directory changed",
+		plan.AddressMoved:         "moved block in the configuration",
 		plan.ReplaceRequested:     "replacement requested",
 		plan.NewAtSource:          "new in SharePoint",
 		plan.ContentChanged:       "new content in SharePoint",

@@ -73,7 +73,7 @@ func (s *session) makeDestroyPlan(ctx context.Context, o planOptions) (*plan.Pla
 	}
 	var guards []plan.GuardResult
 	for _, row := range rows {
-		cfg := s.mirror(row.Address)
+		cfg := s.configOf(row)
 		if cfg == nil || !o.DeleteFiles {
 			err := plan.ForgetMirror(ctx, draft, planStore(s.store, row).Applied, plan.Gone{
 				Address: row.Address, Target: row.Target, Generation: row.Generation, Reason: plan.DestroyRequested,
@@ -83,7 +83,7 @@ func (s *session) makeDestroyPlan(ctx context.Context, o planOptions) (*plan.Pla
 			}
 			continue
 		}
-		results, err := s.destroyMirror(ctx, draft, row, cfg, o)
+		results, err := s.planEnd(ctx, draft, &ending{row: row, cfg: cfg, reason: plan.DestroyRequested}, o)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", row.Address, err)
 		}
@@ -112,8 +112,17 @@ func (s *session) doomed(ctx context.Context, o planOptions) ([]state.Mirror, er
 	return list, nil
 }
 
-// destroyMirror plans the deletes of one mirror and evaluates its guards.
-func (s *session) destroyMirror(ctx context.Context, draft *plan.Draft, row state.Mirror, cfg *config.Mirror, o planOptions) ([]plan.GuardResult, error) {
+// ending is a mirror whose files are to be deleted.
+type ending struct {
+	row    state.Mirror
+	cfg    *config.Mirror
+	reason plan.Reason
+	header *plan.Mirror // set once the mirror is in the plan
+}
+
+// planEnd plans the deletes of one mirror and evaluates its guards.
+func (s *session) planEnd(ctx context.Context, draft *plan.Draft, e *ending, o planOptions) ([]plan.GuardResult, error) {
+	row, cfg := e.row, e.cfg
 	drive, err := s.driveOf(ctx, row)
 	if err != nil {
 		return nil, err
@@ -128,13 +137,16 @@ func (s *session) destroyMirror(ctx context.Context, draft *plan.Draft, row stat
 	judged.Guard.RequireNonemptySource, judged.Guard.MaxChangePercent, judged.Guard.MaxFolderDeletePercent = false, nil, nil
 	w := &wanted{cfg: &judged, drive: drive, row: row, header: mirrorHeader(cfg)}
 	h := w.header
-	h.ActionReason, h.Actions = string(plan.DestroyRequested), []string{"delete"}
+	h.Address = row.Address // it ends under the name by which it is known
+	h.ActionReason, h.Actions = string(e.reason), []string{"delete"}
 	h.Source.Tenant, h.Source.Drive, h.Source.DriveID = drive.Tenant, drive.Name, plan.DriveID(drive.ID)
 	h.Source.Folder, h.Source.FolderID = row.FolderPath, plan.ItemID(row.Folder)
 	h.Target.Path, h.Target.Marker, h.Observed = row.Target, row.Marker, drive.Items
 	h.Generation = plan.GenerationRef{Base: row.Generation, Observed: plan.Generation(drive.Generation)}
 	h.Listing = plan.Listing{Mode: "recorded", Complete: true, AsOf: drive.CrawledAt}
 	h.Tracked = plan.Sum{Items: files + folders, Files: files, Folders: folders, Bytes: bytes}
+	e.header = h
+	draft.Mirror(h)
 	dir, err := s.openForPlan(ctx, w)
 	if err != nil {
 		return nil, err
@@ -145,16 +157,18 @@ func (s *session) destroyMirror(ctx context.Context, draft *plan.Draft, row stat
 	if err := plan.DestroyMirror(ctx, draft, planStore(s.store, row).Applied, h); err != nil {
 		return nil, err
 	}
-	return s.guard(ctx, draft, w, s.request(w, o, dir), dir)
+	req := s.request(w, o, dir)
+	h.ConfigChanges = nil // what it would have been changed to is of no interest any more
+	return s.guard(ctx, draft, w, req, dir)
 }
 
-// forgetEmptied ends a destroy: mirrors that have nothing on disk any more leave the state. One
+// forgetEmptied ends what was to be deleted: mirrors that have nothing on disk any more leave the state. One
 // with files that could not be deleted stays, so that the next run can go on.
 func (s *session) forgetEmptied(ctx context.Context, h *plan.Header) error {
-	if h.Mode != plan.ModeDestroy {
-		return nil
-	}
 	for _, m := range h.Mirrors {
+		if !m.Ended() && !m.Forgotten() {
+			continue
+		}
 		row, known, err := s.store.MirrorByAddress(ctx, m.Address)
 		if err != nil {
 			return err

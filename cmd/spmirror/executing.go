@@ -38,8 +38,8 @@ func (s *session) recoverAll(ctx context.Context) error {
 		if !open {
 			continue
 		}
-		at := targetOf(row, s.mirror(row.Address))
-		dir, err := target.Open(at, target.Marker{UUID: row.Marker, Lineage: s.store.Lineage()}, s.targetOptions(row.Address)...)
+		at := targetOf(row, s.configOf(row))
+		dir, err := target.Open(at, target.Marker{UUID: row.Marker, Lineage: s.store.Lineage()}, s.targetOptions(row)...)
 		if err != nil {
 			return err
 		}
@@ -71,9 +71,9 @@ func (s *session) mirror(address string) *config.Mirror {
 	return nil
 }
 
-func (s *session) targetOptions(address string) []target.Option {
+func (s *session) targetOptions(row state.Mirror) []target.Option {
 	opts := []target.Option{target.WithQuickXor(newQuickXor), target.WithSync(target.SyncBatch)}
-	if m := s.mirror(address); m != nil {
+	if m := s.configOf(row); m != nil {
 		opts = append(opts, target.WithTrash(target.RelPath(trashPath(m))))
 	}
 	return opts
@@ -161,7 +161,7 @@ const stateBackups = 5
 
 // prepare makes sure that a mirror has its row, its marker and an open target.
 func (s *session) prepare(ctx context.Context, m *plan.Mirror) (*apply.Mirror, error) {
-	row, known, err := s.store.MirrorByAddress(ctx, m.Address)
+	row, known, err := s.plannedRow(ctx, m)
 	if err != nil {
 		return nil, err
 	}
@@ -169,15 +169,20 @@ func (s *session) prepare(ctx context.Context, m *plan.Mirror) (*apply.Mirror, e
 		return &apply.Mirror{Plan: m, Key: row.Key}, nil
 	}
 	marker := target.Marker{UUID: row.Marker, Lineage: s.store.Lineage()}
-	if !known {
+	switch {
+	case !known && m.Ended():
+		return &apply.Mirror{Plan: m}, nil // an earlier run of this plan ended it
+	case !known:
 		row, marker, err = s.establish(ctx, m)
-	} else {
-		err = s.reestablish(ctx, m, &row, marker)
+	default:
+		if err = s.carryRename(ctx, m, &row); err == nil {
+			err = s.reestablish(ctx, m, &row, marker)
+		}
 	}
 	if err != nil {
 		return nil, err
 	}
-	dir, err := target.Open(row.Target, marker, s.targetOptions(m.Address)...)
+	dir, err := target.Open(row.Target, marker, s.targetOptions(row)...)
 	if err != nil {
 		return nil, err
 	}
@@ -187,6 +192,9 @@ func (s *session) prepare(ctx context.Context, m *plan.Mirror) (*apply.Mirror, e
 		return nil, err
 	}
 	s.closers = append(s.closers, func() { _ = lock.Unlock() })
+	if m.Ended() { // nothing is read from a source that may not be declared any more
+		return &apply.Mirror{Plan: m, Key: row.Key, Dir: dir}, nil
+	}
 	c, err := s.client(m.Source.Tenant)
 	if err != nil {
 		dir.Close()
@@ -209,7 +217,7 @@ func (s *session) establish(ctx context.Context, m *plan.Mirror) (state.Mirror, 
 			marker = have
 		}
 	}
-	err := target.Init(m.Target.Path, marker, append(s.targetOptions(m.Address), target.AllowNonEmpty())...)
+	err := target.Init(m.Target.Path, marker, append(s.targetOptions(state.Mirror{Address: m.Address}), target.AllowNonEmpty())...)
 	if err != nil {
 		return state.Mirror{}, marker, err
 	}

@@ -32,11 +32,11 @@ func (s *session) checkFresh(ctx context.Context, h *plan.Header) (state.RunID, 
 		if cfg := s.mirror(m.Address); cfg != nil && m.Planned() && m.Target.Path != cfg.Target {
 			return 0, stale("SPM0407", "It has another target for %s than the configuration: %s.", m.Address, m.Target.Path)
 		}
-		row, ok, err := s.store.MirrorByAddress(ctx, m.Address)
+		row, ok, err := s.plannedRow(ctx, m)
 		if err != nil {
 			return 0, err
 		}
-		if m.Forgotten() && !ok {
+		if (m.Forgotten() || m.Ended()) && !ok {
 			gone = m.Address // an earlier run of this plan has done it, or somebody else
 			continue
 		}

@@ -58,7 +58,7 @@ func runInit(ctx context.Context, env *environment, c *cli.Command) error {
 // initTarget says how things stand with a target, and refuses one that belongs to
 // something else.
 func (s *session) initTarget(ctx context.Context, m *config.Mirror) error {
-	row, known, err := s.store.MirrorByAddress(ctx, m.Address)
+	row, known, err := s.rowOf(ctx, m.Address)
 	if err != nil {
 		return err
 	}

@@ -89,11 +89,6 @@ func refuseUnsupported(cfg *config.Config) error {
 			}
 		}
 	}
-	for _, r := range cfg.Removed {
-		if r.Destroy {
-			list = append(list, "removed "+r.From+": lifecycle.destroy = true")
-		}
-	}
 	if len(list) == 0 {
 		return nil
 	}

@@ -126,7 +126,7 @@ func printRaw(w io.Writer, name string, value json.RawMessage) error {
 func (s *session) mirrorFacts(ctx context.Context) (map[string]map[string]any, error) {
 	facts := make(map[string]map[string]any, len(s.cfg.Mirrors))
 	for _, m := range s.cfg.Mirrors {
-		row, known, err := s.store.MirrorByAddress(ctx, m.Address)
+		row, known, err := s.rowOf(ctx, m.Address)
 		if err != nil {
 			return nil, err
 		}

@@ -147,7 +147,7 @@ func (s *session) settleUnchanged(ctx context.Context, p *plan.Plan) error {
 		if err != nil {
 			return err
 		}
-		if !ok || !m.Planned() || m.Forgotten() || row.Settled == 0 ||
+		if !ok || !m.Planned() || m.Forgotten() || m.Ended() || row.Settled == 0 ||
 			m.Changes()+m.Summary[plan.Blocked].Items > 0 || row.Settled == state.Generation(m.Generation.Observed) && row.Select == apply.SettledOf(m).Encode() {
 			continue
 		}

@@ -145,7 +145,7 @@ func (s *session) hideNames(ctx context.Context) (state.Hide, error) {
 	}
 	portable := make(map[state.MirrorKey]bool)
 	for _, row := range rows {
-		m := s.mirror(row.Address)
+		m := s.configOf(row)
 		portable[row.Key] = m != nil && m.TargetNames == "portable"
 	}
 	remote := func(name string) string {

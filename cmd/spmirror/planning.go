@@ -46,7 +46,9 @@ func (s *session) makePlan(ctx context.Context, o planOptions) (*plan.Plan, erro
 	}
 	mirrors := s.selected(o)
 	if len(s.cfg.Mirrors) == 0 {
-		return nil, s.refuseEmpty(ctx)
+		if ended, err := s.allEnded(ctx); err != nil || !ended {
+			return nil, errors.Join(err, s.refuseEmpty(ctx))
+		}
 	}
 	if err := s.refresh(ctx, mirrors, o); err != nil {
 		return nil, err
@@ -75,10 +77,11 @@ func (s *session) makePlan(ctx context.Context, o planOptions) (*plan.Plan, erro
 			header.Diagnostics = append(header.Diagnostics, warnUnreadable(w.cfg.Address, w.bad))
 		}
 	}
-	if err := s.planVanished(ctx, draft, o); err != nil {
+	ended, err := s.planVanished(ctx, draft, header, o)
+	if err != nil {
 		return nil, err
 	}
-	return s.finish(ctx, draft, header, guards)
+	return s.finish(ctx, draft, header, append(guards, ended...))
 }
 
 // imported applies the import blocks of a mirror: its target is a tree that another
@@ -142,7 +145,7 @@ func (s *session) planMirror(ctx context.Context, draft *plan.Draft, w *wanted, 
 	if o.mode == plan.ModeRefreshOnly {
 		req.Emit = tellOnly(draft)
 	}
-	if err := s.relocate(w, req.Emit); err != nil {
+	if err := errors.Join(w.rename(req.Emit), s.relocate(w, req.Emit)); err != nil {
 		return nil, err
 	}
 	if err := req.Run(ctx); err != nil {
@@ -153,7 +156,7 @@ func (s *session) planMirror(ctx context.Context, draft *plan.Draft, w *wanted, 
 
 // describe fills the header of a mirror with what is known of its source.
 func (s *session) describe(ctx context.Context, w *wanted) error {
-	row, ok, err := s.store.MirrorByAddress(ctx, w.cfg.Address)
+	row, ok, err := s.rowOf(ctx, w.cfg.Address)
 	if err != nil {
 		return err
 	}
@@ -305,7 +308,7 @@ func (s *session) openForPlan(ctx context.Context, w *wanted) (*target.Dir, erro
 // targetOf is where the target of a known mirror is: where the configuration says if
 // its marker is there, because a relocation may have been cut short, or made by hand.
 func targetOf(row state.Mirror, cfg *config.Mirror) string {
-	if cfg != nil {
+	if cfg != nil && cfg.Target != row.Target {
 		if have, ok := readMarker(cfg.Target); ok && have.UUID == row.Marker {
 			return cfg.Target
 		}
@@ -326,34 +329,6 @@ func (s *session) openUnmarked(w *wanted, opts []target.Option) (*target.Dir, er
 func readMarker(dir string) (target.Marker, bool) {
 	m, err := target.ReadMarker(dir)
 	return m, err == nil
-}
-
-// planVanished plans to forget mirrors of the state that the configuration does
-// not declare any more. Their files stay: configuration that is gone never
-// deletes anything (I-28).
-func (s *session) planVanished(ctx context.Context, draft *plan.Draft, o planOptions) error {
-	if o.Narrowed() || o.mode == plan.ModeRefreshOnly {
-		return nil
-	}
-	rows, err := s.store.Mirrors(ctx)
-	if err != nil {
-		return err
-	}
-	declared := make(map[string]bool)
-	for _, m := range s.cfg.Mirrors {
-		declared[m.Address] = true
-	}
-	for _, row := range rows {
-		if declared[row.Address] {
-			continue
-		}
-		if err := plan.ForgetMirror(ctx, draft, planStore(s.store, row).Applied, plan.Gone{
-			Address: row.Address, Target: row.Target, Generation: row.Generation,
-		}); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // finish seals the plan's counts and judgement, and gives it the time of an

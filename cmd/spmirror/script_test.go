@@ -104,7 +104,7 @@ func addsUp(ts *testscript.TestScript, neg bool, args []string) {
 		if !m.Planned() {
 			continue
 		}
-		sum := m.Unchanged - m.Reasons[plan.Move][plan.TargetMoved] // that one is no item
+		sum := m.Unchanged - m.Reasons[plan.Move][plan.TargetMoved] - m.Reasons[plan.Move][plan.AddressMoved] // those are no items
 		for _, s := range m.Summary {
 			sum += s.Items
 		}

@@ -1,0 +1,79 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spmirror/spmirror/config"
+	"github.com/spmirror/spmirror/plan"
+	"github.com/spmirror/spmirror/state"
+)
+
+// rowOf finds the row of a declared mirror: under its address, or under one that moved
+// blocks lead from. Everything else follows from the row, so a renamed mirror keeps its
+// entries, its marker and its history of generations, and nothing is downloaded.
+func (s *session) rowOf(ctx context.Context, address string) (row state.Mirror, known bool, err error) {
+	row, known, err = s.store.MirrorByAddress(ctx, address)
+	if known || err != nil || len(s.cfg.Moved) == 0 {
+		return row, known, err
+	}
+	rows, err := s.store.Mirrors(ctx)
+	if err != nil {
+		return row, false, err
+	}
+	for _, r := range rows {
+		if s.cfg.Now(r.Address) == address {
+			return r, true, nil
+		}
+	}
+	return state.Mirror{}, false, nil
+}
+
+// plannedRow finds the row that a plan was made for. A plan that gives a mirror another
+// address was made for the row with the old one, until its apply has begun.
+func (s *session) plannedRow(ctx context.Context, m *plan.Mirror) (row state.Mirror, known bool, err error) {
+	row, known, err = s.store.MirrorByAddress(ctx, m.Address)
+	if known || err != nil || m.PreviousAddress == "" {
+		return row, known, err
+	}
+	return s.store.MirrorByAddress(ctx, m.PreviousAddress)
+}
+
+// rename plans to record a mirror under the address that it has now.
+func (w *wanted) rename(emit func(plan.Change) error) error {
+	if w.row.Key == 0 || w.row.Address == w.cfg.Address {
+		return nil
+	}
+	w.header.PreviousAddress = w.row.Address
+	return emit(plan.Change{
+		Mirror: w.cfg.Address, ItemID: w.header.Source.FolderID, Folder: true, Actions: []plan.Action{plan.Move},
+		Cause: plan.ByConfig, Reason: plan.AddressMoved,
+		Detail: "was " + w.row.Address,
+	})
+}
+
+// carryRename records a mirror under its new address.
+func (s *session) carryRename(ctx context.Context, m *plan.Mirror, row *state.Mirror) error {
+	if row.Address == m.Address {
+		return nil
+	}
+	err := s.store.Tx(ctx, func(tx *state.Tx) error { return tx.RenameMirror(row.Key, m.Address) })
+	if err != nil {
+		return fmt.Errorf("rename %s to %s: %w", row.Address, m.Address, err)
+	}
+	row.Address = m.Address
+	return nil
+}
+
+// configOf is what the configuration says of a mirror of the state: its block, the one
+// that moved blocks lead to, or the removed block that ends it. Nil: it says nothing.
+func (s *session) configOf(row state.Mirror) *config.Mirror {
+	if m := s.mirror(s.cfg.Now(row.Address)); m != nil {
+		return m
+	}
+	if m, ok := s.cfg.Ending(row.Address); ok {
+		m.Target = row.Target
+		return &m
+	}
+	return nil
+}

@@ -1,0 +1,88 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spmirror/spmirror/plan"
+	"github.com/spmirror/spmirror/state"
+)
+
+// planVanished plans the end of mirrors that the state knows and the configuration does
+// not declare any more. Their files stay: configuration that is gone never deletes
+// anything (I-28). Only a removed block that says so does, through the plan and its guards.
+func (s *session) planVanished(ctx context.Context, draft *plan.Draft, h *plan.Header, o planOptions) ([]plan.GuardResult, error) {
+	if o.Narrowed() || o.mode == plan.ModeRefreshOnly {
+		return nil, nil
+	}
+	rows, err := s.store.Mirrors(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var guards []plan.GuardResult
+	for _, row := range rows {
+		now := s.cfg.Now(row.Address)
+		if s.mirror(now) != nil {
+			kept, _, err := s.rowOf(ctx, now)
+			if err != nil {
+				return nil, err
+			}
+			if kept.Key == row.Key {
+				continue
+			}
+			h.Diagnostics = append(h.Diagnostics, movedOnto(row.Address, now))
+		} else if _, ok := s.cfg.Ending(row.Address); ok {
+			results, err := s.planRemoved(ctx, draft, h, row, o)
+			if err != nil {
+				return nil, err
+			}
+			guards = append(guards, results...)
+			continue
+		}
+		err := plan.ForgetMirror(ctx, draft, planStore(s.store, row).Applied, plan.Gone{
+			Address: row.Address, Target: row.Target, Generation: row.Generation,
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return guards, nil
+}
+
+// movedOnto warns that a moved block leads to a mirror that has a state of its own.
+func movedOnto(from, to string) plan.Diagnostic {
+	return plan.Diagnostic{
+		Severity: "warning", Code: "SPM0274", Address: from, Summary: fmt.Sprintf("%s cannot become %s", from, to),
+		Detail: fmt.Sprintf("The state knows both. %s is forgotten, its files stay. To keep it instead, remove the other one with\n`spmirror state rm %s` and plan again.", from, to),
+	}
+}
+
+// planRemoved plans to delete what was written for a mirror that a removed block ends.
+// What keeps it from being planned is a problem of this mirror alone.
+func (s *session) planRemoved(ctx context.Context, draft *plan.Draft, h *plan.Header, row state.Mirror, o planOptions) ([]plan.GuardResult, error) {
+	end := ending{row: row, cfg: s.configOf(row), reason: plan.MirrorRemoved}
+	guards, err := s.planEnd(ctx, draft, &end, o)
+	if err == nil || ctx.Err() != nil {
+		return guards, ctx.Err()
+	}
+	if end.header == nil {
+		return nil, err
+	}
+	end.header.Problem = asDiagnostic(err, row.Address)
+	h.Diagnostics = append(h.Diagnostics, *end.header.Problem)
+	return nil, nil
+}
+
+// allEnded reports whether removed blocks name all mirrors that the state knows.
+func (s *session) allEnded(ctx context.Context) (bool, error) {
+	rows, err := s.store.Mirrors(ctx)
+	if err != nil {
+		return false, err
+	}
+	for _, row := range rows {
+		if !s.cfg.Ends(row.Address) {
+			return false, nil
+		}
+	}
+	return len(rows) > 0, nil
+}
