@@ -39,7 +39,7 @@ func (s *session) recoverAll(ctx context.Context) error {
 			continue
 		}
 		at := targetOf(row, s.configOf(row))
-		dir, err := target.Open(at, target.Marker{UUID: row.Marker, Lineage: s.store.Lineage()}, s.targetOptions(row)...)
+		dir, err := target.Open(at, target.Marker{UUID: row.Marker, Lineage: s.store.Lineage()}, s.targetOptions(row.Address)...)
 		if err != nil {
 			return err
 		}
@@ -71,9 +71,9 @@ func (s *session) mirror(address string) *config.Mirror {
 	return nil
 }
 
-func (s *session) targetOptions(row state.Mirror) []target.Option {
+func (s *session) targetOptions(address string) []target.Option {
 	opts := []target.Option{target.WithQuickXor(newQuickXor), target.WithSync(target.SyncBatch)}
-	if m := s.configOf(row); m != nil {
+	if m := s.configOf(state.Mirror{Address: address}); m != nil {
 		opts = append(opts, target.WithTrash(target.RelPath(trashPath(m))))
 	}
 	return opts
@@ -182,7 +182,7 @@ func (s *session) prepare(ctx context.Context, m *plan.Mirror) (*apply.Mirror, e
 	if err != nil {
 		return nil, err
 	}
-	dir, err := target.Open(row.Target, marker, s.targetOptions(row)...)
+	dir, err := target.Open(row.Target, marker, s.targetOptions(row.Address)...)
 	if err != nil {
 		return nil, err
 	}
@@ -217,7 +217,7 @@ func (s *session) establish(ctx context.Context, m *plan.Mirror) (state.Mirror, 
 			marker = have
 		}
 	}
-	err := target.Init(m.Target.Path, marker, append(s.targetOptions(state.Mirror{Address: m.Address}), target.AllowNonEmpty())...)
+	err := target.Init(m.Target.Path, marker, append(s.targetOptions(m.Address), target.AllowNonEmpty())...)
 	if err != nil {
 		return state.Mirror{}, marker, err
 	}

@@ -37,7 +37,7 @@ type trashRecord struct {
 
 // openTarget opens the target of a mirror of the state.
 func (s *session) openTarget(row state.Mirror, more ...target.Option) (*target.Dir, error) {
-	dir, err := target.Open(row.Target, target.Marker{UUID: row.Marker, Lineage: s.store.Lineage()}, append(s.targetOptions(row), more...)...)
+	dir, err := target.Open(row.Target, target.Marker{UUID: row.Marker, Lineage: s.store.Lineage()}, append(s.targetOptions(row.Address), more...)...)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", row.Address, err)
 	}
