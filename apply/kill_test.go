@@ -365,6 +365,39 @@ func TestAKillRightAfterAnEffectIsFoundOut(t *testing.T) {
 	}
 }
 
+// TestARecoveryThatIsKilledIsRepeatedWhole kills a run when files were displaced and
+// nothing is committed, and the recovery of that at each of its effects.
+func TestARecoveryThatIsKilledIsRepeatedWhole(t *testing.T) {
+	inMemory(t)
+	for effects, n := 1, 1; n <= effects; n++ {
+		w := newWorld(t)
+		w.workers, w.flush = 1, target.SyncBatch
+		w.reopen()
+		before := w.prepare(scenarios[0])
+		p := w.plan()
+		_, since, _ := w.applyKilled(&killer{next: "fsyncdir .spmirror/trash"}, p, 0)
+		k := &killer{at: n}
+		w.diskFaults, w.rowFaults = diskKiller{k}, rowKiller{k}
+		w.reopen()
+		err := Recover(context.Background(), w.store, w.key, w.dir)
+		if err == nil && n < 4 || err != nil && !k.killed() {
+			t.Fatalf("killed at effect %d, the recovery ends with %v", n, err)
+		}
+		if err != nil {
+			effects++
+		}
+		w.diskFaults, w.rowFaults = nil, nil
+		w.reopen()
+		w.nothingLost(before)
+		_, _, err = w.apply(context.Background(), p, since)
+		w.check(err)
+		w.same()
+		if w.close(); t.Failed() {
+			t.Fatalf("the recovery was killed at effect %d, %q", n, k.last)
+		}
+	}
+}
+
 // nothingLost wants every local file to be whole, and every text of before to be
 // somewhere still, if there is a trash.
 func (w *world) nothingLost(before map[string]string) {

@@ -3,7 +3,10 @@ package apply
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/spmirror/spmirror/state"
 	"github.com/spmirror/spmirror/target"
@@ -12,6 +15,9 @@ import (
 // Recover resolves what a killed run left open in one mirror, by looking at the
 // disk: rows catch up with effects that happened, and intents of effects that did
 // not happen are dropped. Local bytes that were displaced go to the trash.
+//
+// The intents stay open until all of it is written: a recovery that is killed is
+// repeated from its beginning, and looking twice finds the same.
 func Recover(ctx context.Context, store *state.Store, key state.MirrorKey, dir *target.Dir) error {
 	r := &recovery{store: store, key: key, dir: dir, items: make(map[target.RelPath]state.ItemID)}
 	var open []state.Intent
@@ -26,13 +32,33 @@ func Recover(ctx context.Context, store *state.Store, key state.MirrorKey, dir *
 			return fmt.Errorf("recover %s of %q: %w", in.Kind, in.To+in.From, err)
 		}
 	}
-	if len(r.items) == 0 {
+	if len(open) == 0 {
 		return nil
 	}
-	if err := r.trashRows(ctx); err != nil {
+	if err := r.close(ctx, open); err != nil {
 		return fmt.Errorf("recover: %w", err)
 	}
 	return nil
+}
+
+// close forgets the intents, in one transaction with the rows of the trash that
+// their effects may have filled.
+func (r *recovery) close(ctx context.Context, open []state.Intent) error {
+	var found []state.Trashed
+	var gone []string
+	if len(r.items) > 0 {
+		var err error
+		if found, gone, err = r.trashRows(ctx); err != nil {
+			return err
+		}
+	}
+	ids := make([]state.ItemID, len(open))
+	for i := range open {
+		ids[i] = open[i].Item
+	}
+	return r.store.Tx(ctx, func(tx *state.Tx) error {
+		return errors.Join(tx.PutTrash(r.key, found), tx.DeleteTrash(r.key, gone), tx.ClearIntents(r.key, ids))
+	})
 }
 
 type recovery struct {
@@ -54,10 +80,10 @@ func (r *recovery) resolve(ctx context.Context, in state.Intent) error {
 		return r.publish(ctx, in, e)
 	case intentMove:
 		happened, err := r.moved(from, to, &e)
-		return r.settle(ctx, in, e, happened, err)
+		return r.settle(ctx, e, happened, err)
 	case intentMkdir:
 		fp, err := r.dir.Stat(to)
-		return r.settle(ctx, in, e, err == nil && fp.Kind == target.KindDir, ignoreAbsent(err))
+		return r.settle(ctx, e, err == nil && fp.Kind == target.KindDir, ignoreAbsent(err))
 	case intentTrash:
 		r.items[to] = in.Item
 		found, err := r.find(from, 0)
@@ -117,12 +143,10 @@ func (r *recovery) published(ctx context.Context, in state.Intent, e state.Entry
 				return err
 			}
 		}
-		if got != target.PublishStaged {
-			if err := tx.DeletePartials(r.key, []state.ItemID{in.Item}); err != nil {
-				return err
-			}
+		if got == target.PublishStaged {
+			return nil
 		}
-		return tx.ClearIntents(r.key, []state.ItemID{in.Item})
+		return tx.DeletePartials(r.key, []state.ItemID{in.Item})
 	})
 }
 
@@ -176,78 +200,58 @@ func (r *recovery) respelled(from, to target.RelPath) (bool, error) {
 // deleted ends a delete for good.
 func (r *recovery) deleted(ctx context.Context, in state.Intent, e *state.Entry) error {
 	from := target.RelPath(in.From)
+	r.items[target.RelPath(in.To)] = in.Item
 	gone, displaced, err := r.dir.RecoverRemove(from, target.Fingerprint{Kind: target.KindFile, Size: e.Size, MTime: e.MTime})
 	if err == nil && displaced.Path != "" {
-		r.items[target.RelPath(in.To)] = in.Item
 		_, err = r.dir.TrashAs(displaced.Path, target.RelPath(in.To), nil, target.Stamp(e.At, ""))
 	}
 	return r.removed(ctx, in, gone, err)
 }
 
-func (r *recovery) settle(ctx context.Context, in state.Intent, e state.Entry, happened bool, err error) error {
+func (r *recovery) settle(ctx context.Context, e state.Entry, happened bool, err error) error {
 	if err != nil {
 		return err
 	}
 	if err := r.dir.SyncDirs(); err != nil {
 		return err
 	}
-	return r.store.Tx(ctx, func(tx *state.Tx) error {
-		if happened {
-			if err := tx.PutEntries(r.key, []state.Entry{e}); err != nil {
-				return err
-			}
-		}
-		return tx.ClearIntents(r.key, []state.ItemID{in.Item})
-	})
+	if !happened {
+		return nil
+	}
+	return r.store.Tx(ctx, func(tx *state.Tx) error { return tx.PutEntries(r.key, []state.Entry{e}) })
 }
 
 func (r *recovery) removed(ctx context.Context, in state.Intent, happened bool, err error) error {
-	if err != nil {
+	if err != nil || !happened {
 		return err
 	}
-	return r.store.Tx(ctx, func(tx *state.Tx) error {
-		if happened {
-			if err := tx.DeleteEntries(r.key, []state.ItemID{in.Item}); err != nil {
-				return err
-			}
-		}
-		return tx.ClearIntents(r.key, []state.ItemID{in.Item})
-	})
+	return r.store.Tx(ctx, func(tx *state.Tx) error { return tx.DeleteEntries(r.key, []state.ItemID{in.Item}) })
 }
 
-// trashRows brings the rows of the trash to what is in it.
-func (r *recovery) trashRows(ctx context.Context) error {
-	gone := make(map[string]bool)
+// trashRows compares the rows of the trash with what is in it: found has no row yet,
+// gone are rows without a file.
+func (r *recovery) trashRows(ctx context.Context) (found []state.Trashed, gone []string, err error) {
+	rows := make(map[string]bool)
 	for t, err := range r.store.Trash(ctx, r.key) {
 		if err != nil {
-			return fmt.Errorf("read trash: %w", err)
+			return nil, nil, fmt.Errorf("read trash: %w", err)
 		}
-		gone[t.Path] = true
+		rows[t.Path] = true
 	}
-	var found []state.Trashed
 	for t, err := range r.dir.TrashDir().List(ctx) {
 		if err != nil {
-			return fmt.Errorf("list trash: %w", err)
+			return nil, nil, fmt.Errorf("list trash: %w", err)
 		}
 		if t.Kind != target.KindFile || t.At.IsZero() {
 			continue
 		}
-		if gone[string(t.Path)] {
-			delete(gone, string(t.Path))
+		if rows[string(t.Path)] {
+			delete(rows, string(t.Path))
 			continue
 		}
 		found = append(found, state.Trashed{
 			Path: string(t.Path), Original: string(t.Original), Item: r.items[t.Original], Size: t.Size, At: t.At, Reason: "recovered",
 		})
 	}
-	paths := make([]string, 0, len(gone))
-	for path := range gone {
-		paths = append(paths, path)
-	}
-	return r.store.Tx(ctx, func(tx *state.Tx) error {
-		if err := tx.PutTrash(r.key, found); err != nil {
-			return err
-		}
-		return tx.DeleteTrash(r.key, paths)
-	})
+	return found, slices.Sorted(maps.Keys(rows)), nil
 }

@@ -120,7 +120,7 @@ func (o *outage) strike(before map[string]edition, length time.Duration) {
 func (o *outage) blackout(length time.Duration) (ended bool) {
 	o.t.Helper()
 	cmd, out := o.command("apply", "-auto-approve")
-	after := time.Duration(o.rand.Int64N(int64(length)))
+	after := time.Duration(o.rand.Int64N(int64(length) * 5 / 4))
 	journal := dropJournal
 	if o.rand.IntN(3) == 0 {
 		journal = flushJournal
