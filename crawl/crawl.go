@@ -69,7 +69,7 @@ type Report struct {
 	Rounds int
 	Merged state.Merged
 	// Bad are items whose description broke the protocol. They keep what was known
-	// of them.
+	// of them, and the state remembers those that stayed unread (state.Unread).
 	// BadItems counts them all, Bad names the first of them.
 	Bad      []graph.BadItem
 	BadItems int64
@@ -91,7 +91,7 @@ var ErrLoop = graph.ErrLoop
 // one, merges it, and asks again until a round is quiet. full asks for a complete
 // enumeration.
 func (c *Crawler) Refresh(ctx context.Context, drive state.Drive, full bool) (Report, error) {
-	r := &refresh{Crawler: c, drive: drive, query: c.Query}
+	r := &refresh{Crawler: c, drive: drive, query: c.Query, asked: make(map[state.ItemID]bool)}
 	r.report.Mode = ModeDelta
 	err := r.run(ctx, full)
 	r.report.Drive, r.report.Done = r.drive, err == nil
@@ -119,6 +119,7 @@ type refresh struct {
 	// that this run has read of it.
 	resumed bool
 	pages   int64
+	asked   map[state.ItemID]bool // by id, once each
 }
 
 func (r *refresh) run(ctx context.Context, full bool) error {
@@ -226,9 +227,16 @@ func (r *refresh) whyFull(asked bool) string {
 		return "no enumeration has shown the root yet (D20)"
 	case r.now().Sub(r.drive.FullAt) > r.interval():
 		return fmt.Sprintf("last full enumeration is older than %s", r.interval())
+	case r.drive.UnnamedAt.After(r.drive.FullAt) && r.now().Sub(r.drive.FullAt) > r.interval()/unnamedShare:
+		return "an item came without an id that could be asked for"
 	}
 	return ""
 }
+
+// unnamedShare divides the interval of full enumerations where an item came without
+// an id: it cannot be asked for, and a source that names one badly each time must
+// not be enumerated each time.
+const unnamedShare = 7
 
 // fullRound enumerates everything from nothing; deltaRound asks for what changed
 // since the last complete round.
@@ -265,6 +273,9 @@ func (r *refresh) note(round state.Round) {
 
 // merge believes a complete round.
 func (r *refresh) merge(ctx context.Context, round state.Round, link graph.Link) (state.Merged, error) {
+	if err := r.reread(ctx, round); err != nil {
+		return state.Merged{}, err
+	}
 	if err := r.fetchLostParents(ctx, round); err != nil {
 		return state.Merged{}, err
 	}
@@ -301,7 +312,6 @@ func errNoRow(ok bool) error {
 // they are kept and reported. The root is not asked for: an enumeration without it
 // is refused, not repaired (I-25).
 func (r *refresh) fetchLostParents(ctx context.Context, round state.Round) error {
-	asked := make(map[state.ItemID]bool)
 	for {
 		ids, err := r.Store.StagedMissingParents(ctx, r.drive.Key)
 		if err != nil {
@@ -309,18 +319,17 @@ func (r *refresh) fetchLostParents(ctx context.Context, round state.Round) error
 		}
 		var found []state.Item
 		for _, id := range ids {
-			if id == r.drive.Root || asked[id] || len(asked) >= maxLostParents {
+			if id == r.drive.Root || r.asked[id] || len(r.asked) >= maxReread+maxLostParents {
 				continue
 			}
-			asked[id] = true
-			it, err := r.Source.Item(ctx, graph.DriveID(r.drive.ID), graph.ItemID(id))
-			if unreadable(err) {
-				continue
-			}
+			r.asked[id] = true
+			it, ok, err := r.ask(ctx, id)
 			if err != nil {
 				return fmt.Errorf("fetch parent %s: %w", id, err)
 			}
-			found = append(found, observed(&it))
+			if ok {
+				found = append(found, observed(&it))
+			}
 		}
 		if len(found) == 0 {
 			return nil

@@ -298,6 +298,23 @@ func (l *library) wantIDs(want ...string) {
 	}
 }
 
+// wantUnread wants exactly these items to be remembered as unread.
+func (l *library) wantUnread(want ...string) {
+	l.t.Helper()
+	list, err := l.store.Unread(context.Background(), l.row().Key, 1000)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	var got []string
+	for _, u := range list {
+		got = append(got, string(u.ID))
+	}
+	slices.Sort(want)
+	if slices.Sort(got); !slices.Equal(got, want) {
+		l.t.Errorf("unread are %q, want %q", got, want)
+	}
+}
+
 func (l *library) wantRequests(want ...string) {
 	l.t.Helper()
 	if got := l.requests(); !slices.Equal(got, want) {

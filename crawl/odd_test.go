@@ -166,45 +166,184 @@ func TestOrphansAreKeptAndFindTheirParentLater(t *testing.T) {
 	})
 }
 
-func TestBadItemsNeverCauseADeletion(t *testing.T) {
-	for name, bad := range map[string]string{
-		"a name that is a number": `{"id":"b","name":7,"file":{},"parentReference":{"id":"root"}}`,
-		"a size that is none":     `{"id":"b","name":"b","size":-1.5,"file":{},"parentReference":{"id":"root"}}`,
-		"an id twice":             `{"id":"b","id":"c","name":"b","file":{},"parentReference":{"id":"root"}}`,
-		"no id":                   `{"name":"b","file":{},"parentReference":{"id":"root"}}`,
-		"no object":               `17`,
-	} {
-		t.Run(name, func(t *testing.T) {
+// badForms are descriptions of item "b" that break the protocol; certain says that
+// they leave no doubt of its id.
+var badForms = []struct {
+	name, json string
+	certain    bool
+}{
+	{"a name that is a number", `{"id":"b","name":7,"file":{},"parentReference":{"id":"root"}}`, true},
+	{"a size that is none", `{"id":"b","name":"b","size":-1.5,"file":{},"parentReference":{"id":"root"}}`, true},
+	{"an id twice", `{"id":"b","id":"c","name":"b","file":{},"parentReference":{"id":"root"}}`, false},
+	{"no id", `{"name":"b","file":{},"parentReference":{"id":"root"}}`, false},
+	{"no object", `17`, false},
+}
+
+func TestABadItemKeepsItselfAndDoesNotHideLostTombstones(t *testing.T) {
+	for _, bad := range badForms {
+		t.Run(bad.name, func(t *testing.T) {
 			scripted(t, func(l *library) {
-				l.crawled(last("d1", rootJSON))
-				l.pages[""] = next("f2", rootJSON, bad)
+				l.pages[""] = last("d1", rootJSON, file("a", "root"), file("b", "root"), file("c", "root"))
+				l.settled()
+				l.refresh(false)
+				l.pages[""] = last("d1", rootJSON, bad.json, file("a", "root")) // the tombstone of c was lost (D32)
 				if r := l.refresh(true); r.BadItems != 1 || len(r.Bad) != 1 {
 					t.Errorf("the report has %d bad items", r.BadItems)
 				}
-				if !slices.Contains(l.ids(), "b") {
-					t.Error("an item that could not be read was taken for deleted")
+				if bad.certain {
+					l.wantIDs("root", "a", "b")
+				} else { // it may be any of them: absence proves nothing
+					l.wantIDs("root", "a", "b", "c")
 				}
 				// The next enumeration that can be read tells.
-				l.pages[""] = next("f2", rootJSON)
+				l.pages[""] = last("d1", rootJSON, file("a", "root"))
 				l.refresh(true)
 				l.wantIDs("root", "a")
+				l.wantUnread()
 			})
 		})
 	}
 }
 
+func TestABadItemIsAskedForByIDAtOnce(t *testing.T) {
+	for _, full := range []bool{false, true} {
+		scripted(t, func(l *library) {
+			l.crawled(last("d2", rootJSON, file("a", "root"), `{"id":"b","name":7}`, `{"id":"new","name":7}`))
+			l.pages[""] = l.pages["d1"]
+			l.pages["d2"] = last("d2", rootJSON)
+			l.items["b"] = answer{status: 200, body: fileAs("b", "root", "better", 2)}
+			l.items["new"] = answer{status: 200, body: file("new", "root")}
+			l.requests()
+			l.refresh(full)
+			l.wantIDs("root", "a", "b", "new")
+			l.wantUnread()
+			if name := observedItems(t, l.store, l.row())["b"].Name; name != "better" {
+				t.Errorf("b is called %s", name)
+			}
+			if asked := l.requests(); count(asked, "item:b") != 1 || count(asked, "item:new") != 1 {
+				t.Errorf("asked for %q", asked)
+			}
+		})
+	}
+}
+
+func TestABadItemIsAskedForAgainInEveryRefreshUntilItIsRead(t *testing.T) {
+	tombstoneByID := answer{status: 200, body: tombstone("b")}
+	another := answer{status: 200, body: file("c", "root")}
+	for name, refused := range map[string]answer{
+		"as bad as before": {status: 200, body: `{"id":"b","name":8}`}, "not found": refusal(404, "itemNotFound"), "shut": refusal(403, "accessDenied"),
+		"out of order": refusal(500, "generalException"), "a tombstone, which no round told": tombstoneByID, "another item": another,
+	} {
+		t.Run(name, func(t *testing.T) {
+			scripted(t, func(l *library) {
+				l.crawled(last("d2", rootJSON, `{"id":"b","name":7}`))
+				l.pages["d2"] = last("d2", rootJSON)
+				l.items["b"] = refused
+				for range 3 {
+					l.requests()
+					l.refresh(false)
+					l.wantIDs("root", "a", "b")
+					l.wantUnread("b")
+					if asked := l.requests(); count(asked, "item:b") == 0 {
+						t.Errorf("asked for %q", asked)
+					}
+				}
+				l.items["b"] = answer{status: 200, body: fileAs("b", "root", "better", 2)}
+				l.refresh(false)
+				l.wantUnread()
+				if name := observedItems(t, l.store, l.row())["b"].Name; name != "better" {
+					t.Errorf("b is called %s", name)
+				}
+				l.requests()
+				l.refresh(false)
+				l.wantRequests("d2") // and not any more
+			})
+		})
+	}
+}
+
+func TestABadItemThatTheSourceDeletesIsForgotten(t *testing.T) {
+	scripted(t, func(l *library) {
+		l.crawled(last("d2", rootJSON, `{"id":"b","name":7}`))
+		l.pages["d2"] = last("d2", rootJSON)
+		l.refresh(false)
+		l.wantUnread("b")
+		l.pages["d2"] = last("d3", tombstone("b"))
+		l.pages["d3"] = last("d3", rootJSON)
+		l.refresh(false)
+		l.wantIDs("root", "a")
+		l.wantUnread()
+	})
+}
+
+func TestABadItemWithoutIDIsLookedForByAnEnumerationOnceADay(t *testing.T) {
+	scripted(t, func(l *library) {
+		l.crawled(last("d2", rootJSON, `{"name":"b"}`))
+		l.pages["d2"] = last("d2", rootJSON)
+		l.pages[""] = last("d2", rootJSON, file("a", "root"), fileAs("b", "root", "better", 2))
+		if r := l.refresh(false); r.Mode != ModeDelta {
+			t.Errorf("mode %s (%s)", r.Mode, r.Reason)
+		}
+		l.wantUnread("")
+		if r := l.refresh(false); r.Mode != ModeDelta {
+			t.Errorf("mode %s (%s) at once", r.Mode, r.Reason)
+		}
+		l.clock.pass(25 * time.Hour)
+		if r := l.refresh(false); r.Mode != ModeFull {
+			t.Errorf("mode %s a day later", r.Mode)
+		}
+		l.wantUnread()
+		if name := observedItems(t, l.store, l.row())["b"].Name; name != "better" {
+			t.Errorf("b is called %s", name)
+		}
+		l.clock.pass(25 * time.Hour)
+		if r := l.refresh(false); r.Mode != ModeDelta {
+			t.Errorf("mode %s (%s) another day later", r.Mode, r.Reason)
+		}
+	})
+}
+
+func TestMoreBadItemsThanARefreshAsksForTakeTurns(t *testing.T) {
+	scripted(t, func(l *library) {
+		var bad []string
+		for i := range maxReread + 50 {
+			bad = append(bad, fmt.Sprintf(`{"id":"b%03d","name":7}`, i))
+		}
+		l.crawled(last("d2", bad...))
+		l.pages["d2"] = last("d2", rootJSON)
+		asked := map[string]bool{}
+		for range 2 {
+			l.requests()
+			l.refresh(false)
+			n := 0
+			for _, request := range l.requests() {
+				if strings.HasPrefix(request, "item:b") {
+					asked[request] = true
+					n++
+				}
+			}
+			if n > maxReread {
+				t.Errorf("%d items were asked for in one refresh", n)
+			}
+		}
+		if len(asked) != len(bad) {
+			t.Errorf("%d of %d items were asked for in two refreshes", len(asked), len(bad))
+		}
+	})
+}
+
 func TestABadItemIsRememberedWhenTheRoundIsCut(t *testing.T) {
 	scripted(t, func(l *library) {
 		l.crawled(last("d1", rootJSON))
-		l.pages[""] = next("f2", rootJSON, `{"id":"b","name":7}`)
-		good := l.pages["f2"]
+		l.pages[""] = next("f2", rootJSON, file("a", "root"), `{"id":"b","name":7}`)
 		l.pages["f2"] = refusal(500, "generalException")
 		if _, err := l.try(true); err == nil {
 			t.Fatal("succeeded")
 		}
-		l.pages["f2"] = good
+		l.pages["f2"] = last("d1", rootJSON)
 		l.refresh(true)
 		l.wantIDs("root", "a", "b")
+		l.wantUnread("b")
 	})
 }
 

@@ -85,10 +85,11 @@ func (r *refresh) stage(ctx context.Context, round *state.Round, pages <-chan gr
 				r.Seen(graph.DriveID(r.drive.ID), &page.Items[i])
 			}
 		}
-		waiting++
-		if err := r.tally(ctx, round, &page); err != nil {
-			return "", err
+		for _, bad := range page.Bad {
+			batch = append(batch, unread(bad))
 		}
+		waiting++
+		r.tally(&page)
 		if page.Delta != "" {
 			last = page.Delta // the link of this page stays, to be asked again should the merge not happen
 		} else {
@@ -108,25 +109,14 @@ func (r *refresh) stage(ctx context.Context, round *state.Round, pages <-chan gr
 	return last, ctx.Err()
 }
 
-// tally counts a page and takes note of its bad items. Where an item could not be
-// read, its absence from a full round proves nothing: the round then removes
-// nothing (H-43).
-func (r *refresh) tally(ctx context.Context, round *state.Round, page *graph.DeltaPage) error {
+// tally counts a page and takes note of its bad items.
+func (r *refresh) tally(page *graph.DeltaPage) {
 	r.pages++
 	r.report.Pages++
 	r.report.Items += int64(len(page.Items))
 	r.report.BadItems += int64(len(page.Bad))
 	r.report.Bad = append(r.report.Bad, page.Bad[:min(len(page.Bad), maxBad-len(r.report.Bad))]...)
 	r.watch(r)
-	if len(page.Bad) == 0 || !round.Full || round.Keep {
-		return nil
-	}
-	round.Keep = true
-	err := r.Store.Tx(ctx, func(tx *state.Tx) error { return tx.KeepAbsent(r.drive.Key) })
-	if err != nil {
-		return fmt.Errorf("mark round: %w", err)
-	}
-	return nil
 }
 
 // progressGuard finds paging that does not end: a link that comes again, pages

@@ -97,7 +97,7 @@ func (it *Item) Class() Class {
 
 // BadItem is an item whose description breaks the protocol. The page it came on is good.
 type BadItem struct {
-	ID     ItemID // "" if not even that could be read
+	ID     ItemID // "" if not even that could be read for certain
 	Reason string
 }
 
@@ -122,6 +122,8 @@ type itemReader struct {
 	sizeErr                  error
 	nameOdd                  string
 	hash                     string
+	ids                      int  // members that tell an id
+	idOdd                    bool // none of them can be relied on
 }
 
 // item reads one driveItem. An odd one is returned as bad, with as much of its id as could be read.
@@ -148,7 +150,7 @@ func (s *scanner) itemMember(r *itemReader, key []byte) {
 	it := &r.it
 	switch string(key) {
 	case "id":
-		it.ID = ItemID(s.text())
+		s.itemID(r)
 	case "name":
 		s.itemName(r)
 	case "size":
@@ -307,6 +309,18 @@ func (s *scanner) only(name string, into *string) func(key []byte) {
 	}
 }
 
+// itemID reads an id. Of one that comes twice, or is no valid text, nobody knows which item it means.
+func (s *scanner) itemID(r *itemReader) {
+	before := s.odd
+	s.odd = ""
+	r.it.ID = ItemID(s.text())
+	r.ids++
+	r.idOdd = r.ids > 1 || s.odd != ""
+	if before != "" {
+		s.odd = before
+	}
+}
+
 // itemName reads a name. That it is missing, null, empty, endless or no text matters only for live items.
 func (s *scanner) itemName(r *itemReader) {
 	if s.peek() != '"' {
@@ -402,6 +416,9 @@ func (r *itemReader) verdict(odd string) string {
 	}
 	if it.ID == "" {
 		return "it has no id"
+	}
+	if r.idOdd {
+		it.ID = ""
 	}
 	if odd != "" {
 		return odd

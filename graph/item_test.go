@@ -123,6 +123,24 @@ func TestOddItemsAreReportedAndTombstonesNeedOnlyAnID(t *testing.T) {
 	}
 }
 
+func TestTheIDOfABadItemIsToldOnlyIfItIsCertain(t *testing.T) {
+	for body, want := range map[string]ItemID{
+		`{"id":"1","name":7}`:                       "1",
+		`{"id":"1","name":"a","name":"b"}`:          "1",
+		`{"parentReference":"x","id":"1"}`:          "1",
+		`{"name":"a","name":"b","id":"1","id":"1"}`: "",
+		`{"id":"1","name":"a","id":"2"}`:            "",
+		`{"id":"\ud800","name":"a"}`:                "",
+		`{"name":"a","name":"b","id":"\ud800"}`:     "",
+		`{"id":7,"name":"a"}`:                       "",
+		`{"name":7}`:                                "",
+	} {
+		if _, bad := readItem(t, body); bad == nil || bad.ID != want {
+			t.Errorf("%s: %+v, want the id %q", body, bad, want)
+		}
+	}
+}
+
 func TestFacetsSayWhatAnItemIs(t *testing.T) {
 	for members, want := range map[string]Class{
 		`"file":{}`: ClassFile, `"folder":{}`: ClassFolder, `"folder":{},"root":{}`: ClassRoot, `"root":{}`: ClassRoot,

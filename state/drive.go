@@ -7,7 +7,7 @@ import (
 )
 
 const driveColumns = `d.key, d.tenant, d.id, d.name, d.type, d.web_url, d.site, d.root, d.delta_link, d.headers, d.generation, d.log_floor,
-	d.full_at, d.crawled_at, d.items`
+	d.full_at, d.crawled_at, d.items, coalesce((SELECT at FROM unread u WHERE u.drive = d.key AND u.id = ''), 0)`
 
 const roundColumns = `r.whole, r.keep, r.next, r.headers, r.pages, r.items, r.started, r.reason`
 
@@ -21,6 +21,7 @@ func scanDrive(row []driver.Value) (Drive, error) {
 		Key: DriveKey(u.int()), Tenant: u.text(), ID: DriveID(u.text()), Name: u.text(), Type: u.text(), WebURL: u.text(), Site: u.text(),
 		Root: ItemID(u.text()), DeltaLink: u.text(), Headers: u.text(), Generation: Generation(u.int()), LogFloor: Generation(u.int()),
 		FullAt: u.time(), CrawledAt: u.time(), Items: u.int(),
+		UnnamedAt: u.time(),
 	}
 	if err := u.end(); err != nil || row[1] == nil {
 		return d, err

@@ -114,6 +114,8 @@ func file(id, parent ItemID) Item {
 
 func tombstone(id ItemID) Item { return Item{ID: id, Deleted: true} }
 
+func unreadItem(id ItemID) Item { return Item{ID: id, Unread: true, Note: "odd"} }
+
 // entryOf is the entry of an item that was applied as it is.
 func entryOf(it Item) Entry {
 	parent := it.Parent

@@ -7,7 +7,7 @@ import (
 // roundTables are the scratch tables of a merge; they live in the writing connection's temporary database and are empty between merges.
 const roundTables = `
 PRAGMA temp.cache_size = -16384;
-CREATE TEMP TABLE final (id TEXT NOT NULL PRIMARY KEY, live INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TEMP TABLE final (id TEXT NOT NULL PRIMARY KEY, live INTEGER NOT NULL) WITHOUT ROWID; -- 1 alive, 0 deleted, 2 unread
 CREATE TEMP TABLE gone (id TEXT NOT NULL PRIMARY KEY) WITHOUT ROWID;
 CREATE TEMP TABLE changed (
 	id TEXT NOT NULL PRIMARY KEY, parent TEXT, name TEXT, class INTEGER, size INTEGER, modified INTEGER, created INTEGER, etag TEXT,
@@ -33,6 +33,7 @@ type merge struct {
 	round      Round
 	root       ItemID // the root that must survive, empty if none is known yet
 	tombstones int64
+	unread     int64
 	low, high  int64
 	result     Merged
 }
@@ -42,6 +43,9 @@ type merge struct {
 // The last occurrence of an id counts. A tombstone removes the item and whatever is below it, except items that the same round shows alive
 // (I-31); a tombstone of an unknown id is counted and changes nothing. After a full round everything that was not listed is removed as
 // well, unless Round.Keep. If the drive's root would go, nothing is merged and the error is ErrRootGone.
+//
+// An unread item is there, whatever it is: it keeps what was known of it, and is remembered (H-43). If one came without an id, absence
+// proves nothing, and a full round removes nothing but tombstones.
 //
 // Rows are written only if something in them differs. Material differences are logged under a new generation; tags of a file whose hash and
 // size are the same, sizes of folders, and who modified an item are stored without (D18, D34–D38, Q20). The first load of a drive is not
@@ -81,17 +85,25 @@ func (tx *Tx) newMerge(key DriveKey) (*merge, error) {
 	if d.Round == nil {
 		return nil, ErrNoRound
 	}
-	row, err := tx.c.first(tx.ctx, `SELECT tombstones, root FROM rounds WHERE drive = ?`, key)
+	row, err := tx.c.first(tx.ctx, `SELECT tombstones, root, unread FROM rounds WHERE drive = ?`, key)
 	if err != nil {
 		return nil, err
 	}
 	m := &merge{Tx: tx, drive: d, round: *d.Round, root: d.Root}
 	m.tombstones, _ = row[0].(int64)
+	m.unread, _ = row[2].(int64)
 	if seen, _ := row[1].(string); m.root == "" {
 		m.root = ItemID(seen)
 	}
 	m.low, m.high = span(key)
 	m.result = Merged{Generation: d.Generation, ItemsBefore: d.Items, ItemsAfter: d.Items}
+	if m.unread > 0 {
+		unnamed, err := m.exists(`SELECT 1 FROM staged WHERE seq >= ?1 AND seq < ?2 AND deleted = 2 AND id = ''`, m.low, m.high)
+		if err != nil {
+			return nil, err
+		}
+		m.round.Keep = m.round.Keep || unnamed
+	}
 	return m, nil
 }
 
@@ -159,7 +171,7 @@ func (m *merge) update() error {
 		return err
 	}
 	if _, err := m.do(`
-		INSERT INTO final (id, live) SELECT id, NOT deleted FROM (SELECT id, max(seq), deleted FROM staged WHERE seq >= ?2 AND seq < ?3
+		INSERT INTO final (id, live) SELECT id, CASE deleted WHEN 0 THEN 1 WHEN 1 THEN 0 ELSE 2 END FROM (SELECT id, max(seq), deleted FROM staged WHERE seq >= ?2 AND seq < ?3
 			GROUP BY id) WHERE ?1`); err != nil {
 		return fmt.Errorf("find last occurrences: %w", err)
 	}
@@ -194,7 +206,7 @@ func (m *merge) findGone() error {
 	if m.round.Full && !m.round.Keep {
 		// Both sides in id order by their keys. What is below a removed folder is either listed or removed in its own right.
 		_, err = m.do(`INSERT INTO gone (id) SELECT i.id FROM items i WHERE i.drive = ?1 AND ?2 AND ?3 AND
-			NOT EXISTS (SELECT 1 FROM final f WHERE f.id = i.id AND f.live = 1)`)
+			NOT EXISTS (SELECT 1 FROM final f WHERE f.id = i.id AND f.live <> 0)`)
 		return err
 	}
 	if m.tombstones == 0 {
@@ -208,7 +220,7 @@ func (m *merge) findGone() error {
 			SELECT f.id FROM final f WHERE f.live = 0 AND ?2 AND ?3
 			UNION
 			SELECT c.id FROM below CROSS JOIN children c ON c.drive = ?1 AND c.parent = below.id
-				WHERE NOT EXISTS (SELECT 1 FROM final f WHERE f.id = c.id AND f.live = 1)
+				WHERE NOT EXISTS (SELECT 1 FROM final f WHERE f.id = c.id AND f.live <> 0)
 		)
 		SELECT below.id FROM below CROSS JOIN items i ON i.drive = ?1 AND i.id = below.id`)
 	return err
@@ -224,7 +236,7 @@ func (m *merge) keepRoot() error {
 		return orElse(err, ErrRootGone)
 	}
 	if m.round.Full && !m.round.Keep {
-		listed, err := m.exists(`SELECT 1 FROM final WHERE id = ? AND live = 1`, m.drive.Root)
+		listed, err := m.exists(`SELECT 1 FROM final WHERE id = ? AND live <> 0`, m.drive.Root)
 		if err != nil || !listed {
 			return orElse(err, ErrRootGone)
 		}
@@ -317,6 +329,9 @@ func (m *merge) finish(end Merge) error {
 		m.drive.Key, end.DeltaLink, end.Headers, m.result.Generation, m.drive.LogFloor, full, at, m.result.ItemsAfter, m.root)
 	if err != nil {
 		return fmt.Errorf("store the delta link: %w", err)
+	}
+	if err := m.noteUnread(end.At); err != nil {
+		return err
 	}
 	return m.unstage(m.drive.Key)
 }

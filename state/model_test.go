@@ -22,6 +22,7 @@ type model struct {
 	link   string
 	staged []Item
 	round  *Round
+	unread map[ItemID]string
 }
 
 // merge applies the staged rows; it returns nil if the root would go.
@@ -33,22 +34,24 @@ func (m *model) merge() (Merged, error) {
 	r := Merged{Generation: m.gen, ItemsBefore: int64(len(m.items))}
 	first := len(m.items) == 0
 	gone := map[ItemID]bool{}
+	_, unnamed := last[""]
+	keep := m.round.Keep || unnamed
 	for id, it := range last {
 		gone[id] = it.Deleted
 		if _, known := m.items[id]; it.Deleted && !known {
 			r.UnknownTombstones++
 		}
 	}
-	live := func(id ItemID) bool { it, ok := last[id]; return ok && !it.Deleted }
-	if m.round.Full && !m.round.Keep {
+	there := func(id ItemID) bool { it, ok := last[id]; return ok && !it.Deleted }
+	if m.round.Full && !keep {
 		for id := range m.items {
-			gone[id] = !live(id)
+			gone[id] = !there(id)
 		}
 	} else {
 		for again := true; again; {
 			again = false
 			for id, it := range m.items {
-				if gone[it.Parent] && !gone[id] && !live(id) {
+				if gone[it.Parent] && !gone[id] && !there(id) {
 					gone[id], again = true, true
 				}
 			}
@@ -56,7 +59,7 @@ func (m *model) merge() (Merged, error) {
 	}
 	maps.DeleteFunc(gone, func(id ItemID, yes bool) bool { _, known := m.items[id]; return !yes || !known })
 	rootTold := last["root"]
-	if gone["root"] || rootTold.Deleted && !first || !live("root") && (first || m.round.Full && !m.round.Keep) {
+	if gone["root"] || rootTold.Deleted && !first || first && (!there("root") || rootTold.Unread) || !there("root") && m.round.Full && !keep {
 		return r, ErrRootGone
 	}
 	var logged []ItemID
@@ -66,7 +69,7 @@ func (m *model) merge() (Merged, error) {
 		logged = append(logged, id)
 	}
 	for id, it := range last {
-		if it.Deleted {
+		if it.Deleted || it.Unread {
 			continue
 		}
 		old, known := m.items[id]
@@ -96,7 +99,21 @@ func (m *model) merge() (Merged, error) {
 	}
 	r.ItemsAfter = int64(len(next))
 	m.items, m.gen = next, r.Generation
+	m.note(last, keep)
 	return r, nil
+}
+
+// note keeps the unread items.
+func (m *model) note(last map[ItemID]Item, keep bool) {
+	maps.DeleteFunc(m.unread, func(id ItemID, _ string) bool {
+		_, told := last[id]
+		return told || m.round.Full && (!keep || id == "")
+	})
+	for id, it := range last {
+		if it.Unread {
+			m.unread[id] = it.Note
+		}
+	}
 }
 
 func effective(it, old Item, known bool) Item {
@@ -129,6 +146,12 @@ func anyItem(t *rapid.T) Item {
 	}
 	if rapid.IntRange(0, 3).Draw(t, "tombstone") == 0 {
 		return Item{ID: id, Deleted: true}
+	}
+	switch rapid.IntRange(0, 20).Draw(t, "unread") {
+	case 0, 1:
+		return Item{ID: id, Unread: true, Note: "odd " + rapid.SampledFrom([]string{"name", "size"}).Draw(t, "what")}
+	case 2:
+		return Item{Unread: true, Note: "no id"}
 	}
 	if id == "root" {
 		return rootItem()
@@ -178,7 +201,7 @@ func TestRoundsAgreeWithTheModelForAnyPagesCrashesAndRestarts(t *testing.T) {
 			}
 			return tx.StagePage(other, []Item{rootItem(), file("a", "root"), tombstone("b")}, "other")
 		})
-		m := &model{items: map[ItemID]Item{}, log: map[Generation][]ItemID{}}
+		m := &model{items: map[ItemID]Item{}, log: map[Generation][]ItemID{}, unread: map[ItemID]string{}}
 		t.Repeat(map[string]func(*rapid.T){
 			"begin": func(t *rapid.T) {
 				r := Round{Full: rapid.Bool().Draw(t, "full"), Keep: rapid.IntRange(0, 3).Draw(t, "keep") == 0, Next: "first", Headers: "h",
@@ -302,6 +325,20 @@ func compare(t *rapid.T, s *Store, drive DriveKey, m *model) {
 		if !slices.Equal(want, children) {
 			t.Fatalf("children of %s are %v, want %v", parent, children, want)
 		}
+	}
+	unread := map[ItemID]string{}
+	list, err := s.Unread(ctx, drive, 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, u := range list {
+		unread[u.ID] = u.Reason
+	}
+	if diff := cmp.Diff(m.unread, unread); diff != "" {
+		t.Fatal("unread: ", diff)
+	}
+	if _, unnamed := unread[""]; unnamed == d.UnnamedAt.IsZero() {
+		t.Fatalf("unnamed at %s, unread are %v", d.UnnamedAt, unread)
 	}
 	compareLog(t, s, drive, m)
 }

@@ -295,7 +295,7 @@ func TestBackupsAreStatesAndTheOldestGo(t *testing.T) {
 func TestAnOlderFormatIsMigratedAfterABackup(t *testing.T) {
 	path := closedState(t)
 	next := append(append([]migration(nil), migrations...), migration{sql: "ALTER TABLE drives ADD COLUMN colour TEXT NOT NULL DEFAULT ''"})
-	next[1].digest = digestAfter(t, next)
+	next[len(next)-1].digest = digestAfter(t, next)
 
 	if _, err := Open(t.Context(), path, Options{ReadOnly: true, formats: next}); !errors.Is(err, ErrOlder) {
 		t.Error(err)

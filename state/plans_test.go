@@ -27,7 +27,7 @@ var wideByNature = []string{
 	"UNION SELECT item FROM pending",                        // PairsSince offers everything that is pending
 	"INSERT INTO children (drive, parent, id) SELECT drive", // first load
 	"DELETE FROM staged",
-	"NOT EXISTS (SELECT 1 FROM final f WHERE f.id = i.id AND f.live = 1)", // full round
+	"NOT EXISTS (SELECT 1 FROM final f WHERE f.id = i.id AND f.live <> 0)", // full round
 }
 
 func TestStatementsReachTheirRowsByIndex(t *testing.T) {
@@ -43,7 +43,7 @@ func TestStatementsReachTheirRowsByIndex(t *testing.T) {
 	})
 	for _, r := range []Round{{}, {Full: true}, {Full: true, Keep: true}} {
 		a.Name += "x"
-		round(t, s, drive, r, rootItem(), a, tombstone("b"), tombstone("c"))
+		round(t, s, drive, r, rootItem(), a, tombstone("b"), tombstone("c"), unreadItem("u"))
 	}
 	all(t, s.PairsAll(ctx, m))
 	all(t, s.PairsDiffering(ctx, m))
@@ -61,7 +61,9 @@ func TestStatementsReachTheirRowsByIndex(t *testing.T) {
 	_, _, err2 := s.Entry(ctx, m.Key, "a")
 	_, _, err3 := s.EntryAt(ctx, m.Key, "", a.Name)
 	_, _, err4 := s.Item(ctx, drive, "a")
-	if err := errors.Join(err1, err2, err3, err4); err != nil {
+	_, err5 := s.Unread(ctx, drive, 1)
+	_, err6 := s.StagedUnread(ctx, drive, 1)
+	if err := errors.Join(err1, err2, err3, err4, err5, err6); err != nil {
 		t.Fatal(err)
 	}
 	must(t, s, func(tx *Tx) error {

@@ -14,19 +14,6 @@ func span(drive DriveKey) (low, high int64) {
 	return int64(drive) << seqBits, (int64(drive) + 1) << seqBits
 }
 
-// KeepAbsent marks the unfinished round of a drive: what it does not list is not removed. It is for a full round in which an item could
-// not be read, so that absence proves nothing (H-43).
-func (tx *Tx) KeepAbsent(drive DriveKey) error {
-	n, err := tx.exec(`UPDATE rounds SET keep = 1 WHERE drive = ?`, drive)
-	if err == nil && n == 0 {
-		err = ErrNoRound
-	}
-	if err != nil {
-		return fmt.Errorf("mark round of drive %d: %w", drive, err)
-	}
-	return nil
-}
-
 // BeginRound starts a round. An unfinished round of the drive is dropped: its rows were never part of the observed side.
 func (tx *Tx) BeginRound(drive DriveKey, r Round) error {
 	if drive <= 0 || drive >= 1<<(63-seqBits) {
@@ -104,7 +91,7 @@ func (tx *Tx) stagePages(drive DriveKey, pages []Page) error {
 	low, _ := span(drive)
 	seq := low + staged
 	in := tx.c.inserter(`INSERT INTO staged (`+stagedColumns+`)`, 15, ``)
-	var tombstones int64
+	var tombstones, unread int64
 	var root ItemID
 	for _, p := range pages {
 		if err := tx.ctx.Err(); err != nil {
@@ -112,7 +99,7 @@ func (tx *Tx) stagePages(drive DriveKey, pages []Page) error {
 		}
 		for i := range p.Items {
 			it := &p.Items[i]
-			if it.ID == "" {
+			if it.ID == "" && !it.Unread {
 				return fmt.Errorf("an item has no id")
 			}
 			seq++
@@ -120,6 +107,8 @@ func (tx *Tx) stagePages(drive DriveKey, pages []Page) error {
 				return err
 			}
 			switch {
+			case it.Unread:
+				unread++
 			case it.Deleted:
 				tombstones++
 			case it.Class == Root && root == "":
@@ -131,15 +120,20 @@ func (tx *Tx) stagePages(drive DriveKey, pages []Page) error {
 		return err
 	}
 	_, err = tx.exec(`UPDATE rounds SET next = ?2, pages = pages + ?3, items = ?4, tombstones = tombstones + ?5,
-			root = CASE WHEN root = '' THEN ?6 ELSE root END
-		WHERE drive = ?1`, drive, pages[len(pages)-1].Next, len(pages), seq-low, tombstones, root)
+			unread = unread + ?6, root = CASE WHEN root = '' THEN ?7 ELSE root END
+		WHERE drive = ?1`, drive, pages[len(pages)-1].Next, len(pages), seq-low, tombstones, unread, root)
 	return err
 }
 
-// stage queues one row. What a tombstone says besides its id is not believed (D27, D28), and a root has no parent (D20).
+// stage queues one row. What a tombstone says besides its id is not believed (D27, D28), no more than what an unread item says, and a root
+// has no parent (D20).
 func stage(in *inserter, seq int64, it *Item) error {
-	if it.Deleted {
-		return in.add(seq, int64(1), bounded(string(it.ID)), "", "", int64(Unknown), int64(-1), int64(0), int64(0), "", "", "", "", "", "")
+	switch {
+	case it.Unread:
+		return in.add(seq, int64(stagedUnread), bounded(string(it.ID)), "", "", int64(Unknown), int64(-1), toUnix(it.Modified), int64(0), "", "", "", "",
+			"", bounded(it.Note))
+	case it.Deleted:
+		return in.add(seq, int64(stagedTombstone), bounded(string(it.ID)), "", "", int64(Unknown), int64(-1), int64(0), int64(0), "", "", "", "", "", "")
 	}
 	parent := it.Parent
 	if it.Class == Root {
@@ -149,7 +143,7 @@ func stage(in *inserter, seq int64, it *Item) error {
 	if class > Malware {
 		class = Unknown
 	}
-	return in.add(seq, int64(0), bounded(string(it.ID)), bounded(string(parent)), bounded(it.Name), int64(class), max(it.Size, -1),
+	return in.add(seq, int64(stagedLive), bounded(string(it.ID)), bounded(string(parent)), bounded(it.Name), int64(class), max(it.Size, -1),
 		toUnix(it.Modified), toUnix(it.Created), bounded(it.ETag), bounded(it.CTag), bounded(it.Hash), bounded(it.MimeType),
 		bounded(it.ModifiedBy), bounded(it.Note))
 }

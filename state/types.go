@@ -57,8 +57,9 @@ type Item struct {
 	Hash              string // base64 quickXorHash, empty when the service gives none
 	MimeType          string
 	ModifiedBy        string
-	Note              string // malware text, package type, or remote drive|item
+	Note              string // malware text, package type, or remote drive|item; of an unread item why
 	Deleted           bool   // a tombstone; staged rows only
+	Unread            bool   // its description broke the protocol; staged rows only. Modified is when it was asked for
 }
 
 // Drive is a document library or personal drive with its crawl progress.
@@ -72,6 +73,7 @@ type Drive struct {
 	DeltaLink, Headers   string // the link of the last complete round and the header set it belongs to (D46)
 	Generation, LogFloor Generation
 	FullAt, CrawledAt    time.Time
+	UnnamedAt            time.Time // when a round last brought an item without an id, zero once a full round brings none
 	Items                int64
 	Round                *Round // the unfinished round, nil if none
 }

@@ -32,7 +32,7 @@ type wanted struct {
 	row    state.Mirror
 	header *plan.Mirror
 	listed crawl.Report
-	bad    []unreadable // items of the drive that no plan can know
+	bad    []state.Unread // items of the drive that no plan can know
 	err    error
 }
 

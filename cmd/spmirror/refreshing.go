@@ -40,7 +40,7 @@ func (s *session) refresh(ctx context.Context, mirrors []*wanted, o planOptions)
 		if o.NoRefresh {
 			d.report = crawl.Report{Mode: "recorded", AsOf: d.row.CrawledAt, Drive: d.row}
 			var err error
-			if d.bad, err = s.noteUnreadable(ctx, d, false); err != nil {
+			if d.bad, err = s.unread(ctx, d); err != nil {
 				return err
 			}
 			continue
@@ -68,7 +68,7 @@ type drive struct {
 	tenant  string
 	mirrors []*wanted
 	report  crawl.Report
-	bad     []unreadable
+	bad     []state.Unread
 	err     error
 }
 
@@ -85,12 +85,11 @@ func (s *session) crawl(ctx context.Context, d *drive, full bool) error {
 	if s.applies {
 		crawler.Seen = c.addresses.Keep
 	}
-	resumed := d.row.Round != nil
 	d.report, d.err = crawler.Refresh(ctx, d.row, full)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	d.bad, err = s.noteUnreadable(ctx, d, d.err == nil && d.report.Mode == crawl.ModeFull && !resumed)
+	d.bad, err = s.unread(ctx, d)
 	return err
 }
 
