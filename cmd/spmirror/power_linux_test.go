@@ -80,6 +80,7 @@ func (o *outage) run(cuts int) {
 		o.edit()
 		if i%5 == 4 { // the first apply of all, from nothing
 			o.restart()
+			o.disk.sync()
 			o.strike(nil, first)
 		} else {
 			o.strike(before, later)
