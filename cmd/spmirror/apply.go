@@ -1,12 +1,10 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/urfave/cli/v3"
 
@@ -227,93 +225,12 @@ func (s *session) showFresh(p *plan.Plan, c *cli.Command, o planOptions) error {
 	})
 }
 
-// checkOverrides refuses an override without a reason, a reason without an
-// override, and a guard that does not exist.
-func checkOverrides(c *cli.Command) error {
-	overrides, reason := c.StringSlice("dangerous-override-guard"), strings.TrimSpace(c.String("reason"))
-	if len(overrides) > 0 && reason == "" {
-		return &problem{code: "SPM0302", summary: "-dangerous-override-guard needs -reason", detail: "The reason goes into the run's record. Nothing was done."}
-	}
-	if len(overrides) == 0 && reason != "" {
-		return &problem{code: "SPM0302", summary: "-reason goes with -dangerous-override-guard", detail: "Nothing was done."}
-	}
-	for _, name := range overrides {
-		if !slices.Contains(plan.OverridableGuards[:], name) && !slices.Contains(plan.IdentityGuards[:], name) {
-			return &problem{code: "SPM0302", summary: fmt.Sprintf("No guard is called %q", name),
-				detail: "These can be: " + strings.Join(plan.OverridableGuards[:], ", ") + ".\nNothing was done."}
-		}
-	}
-	return nil
-}
-
-// allow checks guards and approval rules. An override is named and reasoned.
-func (s *session) allow(c *cli.Command, h *plan.Header) error {
-	overrides, reason := c.StringSlice("dangerous-override-guard"), strings.TrimSpace(c.String("reason"))
-	var blocking []string
-	for i := range h.Guards {
-		g := &h.Guards[i]
-		if g.Blocks() && slices.Contains(overrides, g.Name) && slices.Contains(plan.OverridableGuards[:], g.Name) {
-			g.Status, g.Reason = plan.GuardOverridden, reason
-			continue
-		}
-		if g.Blocks() {
-			blocking = append(blocking, fmt.Sprintf("%s of %s: %s, limit %s. %s", g.Name, g.Mirror, g.Value, g.Limit, g.Detail))
-		}
-	}
-	for _, check := range h.Checks {
-		if check.Blocks() {
-			blocking = append(blocking, fmt.Sprintf("check %s: %s", check.Name, strings.Join(check.Messages, "; ")))
-		}
-	}
-	if len(blocking) > 0 {
-		return &problem{
-			code: "SPM0301", summary: "Plan blocked", exit: exitBlocked,
-			detail: strings.Join(blocking, "\n") + "\n\nNothing was changed. If this is intended, raise the limit in the configuration, or apply with\n-dangerous-override-guard=NAME -reason=\"...\".",
-		}
-	}
-	return s.approvalRule(c, h)
-}
-
-// approvalRule applies the `approval` setting and the grades of -auto-approve.
-func (s *session) approvalRule(c *cli.Command, h *plan.Header) error {
-	deletes := h.Totals.Count(plan.Delete)
-	saved := reviewedBefore(c)
-	grade := c.String("auto-approve")
-	refuse := func(why string) error {
-		return &problem{code: "SPM0303", summary: "A reviewed plan is needed", exit: exitBlocked,
-			detail: why + "\nNothing was changed. Save a plan with -out, have it reviewed, and apply the file."}
-	}
-	switch {
-	case saved || !approves(grade):
-		return nil
-	case s.cfg.Approval == "always":
-		return refuse(`approval = "always" does not take -auto-approve.`)
-	case s.cfg.Approval == "on_delete" && deletes > 0:
-		return refuse(fmt.Sprintf(`The plan deletes %d items, and approval is "on_delete".`, deletes))
-	case grade == "no-delete" && deletes > 0:
-		return refuse(fmt.Sprintf("The plan deletes %d items, and -auto-approve=no-delete was given.", deletes))
-	case grade == "add-only" && h.Totals.Changes() != h.Totals.Count(plan.Add)+h.Totals.Count(plan.Adopt):
-		return refuse("The plan does more than add, and -auto-approve=add-only was given.")
-	}
-	return nil
-}
-
 // approve asks the question, unless it is answered already.
 func (s *session) approve(c *cli.Command, h *plan.Header) error {
 	if reviewedBefore(c) || approves(c.String("auto-approve")) {
 		return nil
 	}
-	fmt.Fprint(s.env.stdout, "\nDo you want to perform these actions?\n  spmirror will perform the actions described above.\n  Only 'yes' will be accepted to approve.\n\n  Enter a value: ")
-	line, err := bufio.NewReader(s.env.stdin).ReadString('\n')
-	fmt.Fprintln(s.env.stdout)
-	if strings.TrimSpace(line) != "yes" {
-		if err != nil && line == "" {
-			return &problem{code: "SPM0008", summary: "Approval needed", detail: "Nobody answered. Use a saved plan or -auto-approve. Nothing was done.", exit: exitDeclined}
-		}
-		fmt.Fprintln(s.env.stdout, "Apply cancelled.")
-		return exitStatus(exitDeclined)
-	}
-	return nil
+	return s.confirm("Do you want to perform these actions?\n  spmirror will perform the actions described above.", "Apply cancelled.")
 }
 
 // trashPath is where a mirror's trash is below its target.
