@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql/driver"
 	"fmt"
+	"strconv"
 )
 
 var mirrorQuery = `SELECT ` + joined(`key, address, drive, folder, folder_path, target, marker, generation, settled, selection, created`) +
@@ -48,8 +49,11 @@ func (tx *Tx) PutMirror(m Mirror) (MirrorKey, error) {
 	return MirrorKey(key), err
 }
 
-// RenameMirror gives a mirror another address.
+// RenameMirror gives a mirror another address. Its old one has left the state.
 func (tx *Tx) RenameMirror(key MirrorKey, address string) error {
+	if err := tx.leave(key); err != nil {
+		return err
+	}
 	return tx.updateMirror("rename", key, `UPDATE mirrors SET address = ?2 WHERE key = ?1`, address)
 }
 
@@ -77,13 +81,58 @@ func (tx *Tx) updateMirror(what string, key MirrorKey, query string, args ...any
 
 // ForgetMirror removes a mirror's rows; nothing on the target changes (I-28). Its runs stay in the log.
 func (tx *Tx) ForgetMirror(key MirrorKey) error {
-	tx.applied = true
+	if err := tx.leave(key); err != nil {
+		return err
+	}
+	if err := tx.SetApplied(key, ""); err != nil {
+		return err
+	}
 	for _, table := range []string{"entries", "pending", "partials", "intents", "trash"} {
 		if _, err := tx.exec(`DELETE FROM `+table+` WHERE mirror = ?`, key); err != nil { // each by its primary key
 			return fmt.Errorf("forget mirror %d: %w", key, err)
 		}
 	}
 	return tx.updateMirror("forget", key, `DELETE FROM mirrors WHERE key = ?`)
+}
+
+// leave notes when an address left the state: a mirror that has it later is another one, whose generations start anew.
+func (tx *Tx) leave(key MirrorKey) error {
+	tx.applied = true
+	_, err := tx.exec(`
+		INSERT OR REPLACE INTO meta (key, value)
+		SELECT '`+leftKey+`' || m.address, s.serial + 1 FROM mirrors m, store s WHERE m.key = ?`, key) // serial + 1: that of this transaction
+	if err != nil {
+		return fmt.Errorf("note the end of mirror %d: %w", key, err)
+	}
+	return nil
+}
+
+const (
+	leftKey    = "left:"    // and an address
+	appliedKey = "applied:" // and the key of a mirror
+)
+
+// SetApplied notes by what a mirror was applied last; the note goes with the mirror.
+func (tx *Tx) SetApplied(key MirrorKey, text string) error {
+	return tx.SetMeta(appliedKey+strconv.FormatInt(int64(key), 10), text)
+}
+
+// Applied returns the note of SetApplied, empty if there is none.
+func (s *Store) Applied(ctx context.Context, key MirrorKey) (string, error) {
+	return s.Meta(ctx, appliedKey+strconv.FormatInt(int64(key), 10))
+}
+
+// LeftAt returns the serial with which a mirror of this address was last forgotten or renamed, 0 if none ever was.
+func (s *Store) LeftAt(ctx context.Context, address string) (int64, error) {
+	text, err := s.Meta(ctx, leftKey+address)
+	if err != nil || text == "" {
+		return 0, err
+	}
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil {
+		return 0, damaged("when %s left is not a number", address)
+	}
+	return n, nil
 }
 
 // TrimLog removes logged changes that no mirror needs: those up to the generation that every mirror of the drive has settled. A mirror that

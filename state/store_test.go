@@ -195,3 +195,29 @@ func TestSubtreesFollowChildrenAndEndInCycles(t *testing.T) {
 		t.Error(folders)
 	}
 }
+
+func TestAMirrorThatLeavesTakesItsNoteAndLeavesAMark(t *testing.T) {
+	s := newState(t)
+	ctx := t.Context()
+	m := newMirror(t, s, newDrive(t, s, "d"), "a")
+	must(t, s, func(tx *Tx) error { return tx.SetApplied(m.Key, "by a plan") })
+	if left, err := s.LeftAt(ctx, "a"); left != 0 || err != nil {
+		t.Error("it is there and has left:", left, err)
+	}
+	must(t, s, func(tx *Tx) error { return tx.RenameMirror(m.Key, "b") })
+	serial, err := s.Serial(ctx)
+	if left, e := s.LeftAt(ctx, "a"); left != serial || errors.Join(err, e) != nil {
+		t.Errorf("renamed with serial %d, noted %d (%v, %v)", serial, left, err, e)
+	}
+	if note, err := s.Applied(ctx, m.Key); note != "by a plan" || err != nil {
+		t.Errorf("a renamed mirror lost its note: %q %v", note, err)
+	}
+	must(t, s, func(tx *Tx) error { return tx.ForgetMirror(m.Key) })
+	serial, err = s.Serial(ctx)
+	if left, e := s.LeftAt(ctx, "b"); left != serial || errors.Join(err, e) != nil {
+		t.Errorf("forgotten with serial %d, noted %d (%v, %v)", serial, left, err, e)
+	}
+	if note, err := s.Applied(ctx, m.Key); note != "" || err != nil {
+		t.Errorf("the note %q outlived its mirror, %v", note, err)
+	}
+}

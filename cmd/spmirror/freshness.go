@@ -40,6 +40,13 @@ func (s *session) checkFresh(ctx context.Context, h *plan.Header) (state.RunID, 
 			gone = m.Address // an earlier run of this plan has done it, or somebody else
 			continue
 		}
+		left, err := s.store.LeftAt(ctx, m.Address)
+		if err != nil {
+			return 0, err
+		}
+		if left > h.State.Serial {
+			return 0, stale("SPM0401", "%s left the state after this plan was created: it was forgotten or renamed.", m.Address)
+		}
 		base := int64(0)
 		if ok {
 			base = row.Generation
@@ -91,10 +98,8 @@ type appliedPlan struct {
 	Done bool        `json:"done"`
 }
 
-func appliedKey(key state.MirrorKey) string { return fmt.Sprintf("applied:%d", key) }
-
 func (s *session) appliedBy(ctx context.Context, key state.MirrorKey) (a appliedPlan, err error) {
-	text, err := s.store.Meta(ctx, appliedKey(key))
+	text, err := s.store.Applied(ctx, key)
 	if err != nil || text == "" {
 		return a, err
 	}
@@ -126,7 +131,7 @@ func putApplied(tx *state.Tx, key state.MirrorKey, a appliedPlan) error {
 	if err != nil {
 		return err
 	}
-	return tx.SetMeta(appliedKey(key), string(data))
+	return tx.SetApplied(key, string(data))
 }
 
 // markApplied notes that a plan has nothing left to do.
