@@ -103,7 +103,12 @@ func TestAFaultAtAnyOperationLosesNothing(t *testing.T) {
 // strikeAt reports whether there was an n-th operation.
 func strikeAt(t *testing.T, n int, forGood bool, opts ...Option) bool {
 	t.Helper()
-	dir := memoryDir(t) + "/t"
+	return strikeIn(t, memoryDir(t), n, forGood, opts...)
+}
+
+func strikeIn(t *testing.T, base string, n int, forGood bool, opts ...Option) bool {
+	t.Helper()
+	dir := base + "/t"
 	must(t, Init(dir, testMarker))
 	d := reopen(t, dir, opts...)
 	defer d.Close()
