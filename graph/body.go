@@ -35,7 +35,7 @@ func (c *Client) readJSON(buf *bytes.Buffer, op string, resp *http.Response) err
 	case n > c.maxPage:
 		return fmt.Errorf("%w: more than %d bytes", ErrTooLarge, c.maxPage)
 	case err != nil:
-		return fmt.Errorf("read the answer: %w", &connError{err})
+		return fmt.Errorf("read the answer: %w", &connError{cause: err})
 	case n == 0:
 		return bad("the answer is empty")
 	case !utf8.Valid(buf.Bytes()):

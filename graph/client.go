@@ -84,7 +84,7 @@ func New(o Options) (*Client, error) {
 
 // assemble builds the two chains upon their transports.
 func (c *Client) assemble(o Options, api, content http.RoundTripper) {
-	c.api = &healer{tokens: o.Tokens, next: chain(o, &deadline{after: callTimeout, next: &wire{api}})}
+	c.api = &healer{tokens: &signIn{o.Tokens, o.Gate}, gate: o.Gate, next: chain(o, &deadline{after: callTimeout, next: &wire{api}})}
 	c.content = chain(o, &wire{content})
 }
 
@@ -132,7 +132,7 @@ func (c *Client) do(ctx context.Context, k call) error {
 	if k.url == nil {
 		return k.read(nil, nil) // the address could not be built, see path
 	}
-	r := &retry{maxPause: c.gate.MaxPause(), list: k.list, link: k.link, once: k.write != nil && k.write.once}
+	r := &retry{gate: c.gate, list: k.list, link: k.link, once: k.write != nil && k.write.once}
 	err := r.do(ctx, func() error { return c.attempt(ctx, k) })
 	if _, answered := AsError(err); err != nil && !answered && !errors.Is(err, ErrProtocol) {
 		return fmt.Errorf("%s: %w", k.op, err)

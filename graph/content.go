@@ -52,7 +52,7 @@ func (c *Client) Open(ctx context.Context, q ContentRequest) (*Content, error) {
 		return nil, opError(opContent, ErrRange)
 	}
 	var opened *Content
-	r := &retry{maxPause: c.gate.MaxPause()}
+	r := &retry{gate: c.gate}
 	err = r.do(ctx, func() error {
 		opened, err = c.openOnce(ctx, u, q)
 		return err

@@ -18,6 +18,11 @@ var (
 	ErrNoDrive = errors.New("no drive")
 	// ErrThrottled: the service asked for a longer pause than this run may take.
 	ErrThrottled = errors.New("throttled by the service")
+	// ErrOffline: nothing could be reached for longer than a run waits for the network.
+	ErrOffline = errors.New("the network is gone")
+	// ErrGaveUp: the gate of the tenant lets nothing through any more, because of one of the two above. It is nobody's
+	// own failure: the run ends in order, and the next one goes on.
+	ErrGaveUp = errors.New("given up")
 	// ErrRange: the requested range is not there: the file is shorter, or complete (C14).
 	ErrRange = errors.New("range not satisfiable")
 	// ErrProtocol: an answer that breaks the protocol: not JSON, no links, another range than asked for.

@@ -17,6 +17,8 @@ const (
 	defaultInFlight = 16               // more parallel streams get an app blocked (quirk Q73)
 	startInFlight   = 4                // start low and grow (T21)
 	defaultMaxPause = 10 * time.Minute // a longer wish ends the run instead (I-53)
+	maxInARow       = 20               // throttles without a success between them; more is a block (T1, T3)
+	maxThrottledFor = time.Hour        // the same in time
 	firstBackOff    = 30 * time.Second // when the service throttles without a word (T3, Q65)
 	bandwidthBurst  = 256 << 10        // bytes handed out at once
 	slowBelow       = 0.2              // share of the limit at which RateLimit headers slow us down (T6)
@@ -24,36 +26,17 @@ const (
 
 // GateConfig sets the limits of a gate. The zero value is a sensible gate without budget, bandwidth or quiet hours.
 type GateConfig struct {
-	Tenant     string          // named in events
-	InFlight   int             // most requests at once, 0 for the default
-	PerMinute  int             // resource units a minute (T10, T11), 0 for no budget
-	Bandwidth  int64           // bytes a second of all bodies together, 0 for no limit
-	QuietHours QuietHours      // times of day with one request at a time
-	MaxPause   time.Duration   // longest pause that is waited for, 0 for the default
-	Observer   func(GateEvent) // told in order, one event at a time; must return soon and must not call Pause
-}
+	Tenant     string        // named in events
+	InFlight   int           // most requests at once, 0 for the default
+	PerMinute  int           // resource units a minute (T10, T11), 0 for no budget
+	Bandwidth  int64         // bytes a second of all bodies together, 0 for no limit
+	QuietHours QuietHours    // times of day with one request at a time
+	MaxPause   time.Duration // longest pause that is waited for, 0 for the default
+	// NetworkWait is how long the gate waits for a network that is gone; 0 for the defaults.
+	NetworkWait time.Duration
+	Observer    func(GateEvent) // told in order, one event at a time; must return soon and must not call Pause
 
-// GateEvent tells that all work of a tenant pauses, or goes on.
-type GateEvent struct {
-	Tenant string
-	Paused bool      // false: the pause is over
-	Until  time.Time // end of the pause
-	Reason string    // why, in words fit for a progress line
-	At     time.Time
-}
-
-// GateStats are the counters of a gate.
-type GateStats struct {
-	Requests  int64         // requests let through
-	Units     int64         // resource units they cost
-	Throttled int64         // answers that asked for a pause
-	Pauses    int64         // pauses begun
-	PausedFor time.Duration // time spent in pauses that are over
-	Bytes     int64         // bytes of bodies
-	InFlight  int           // requests under way
-	Limit     int           // how many may be under way now
-	Waiting   int           // requests that wait
-	Until     time.Time     // end of the present pause, zero if there is none
+	firstWait time.Duration // NetworkWait as long as nothing has answered
 }
 
 // Gate paces every request of one (tenant, app) pair: limits belong to the pair, not to a connection (T5, Q66), so there
@@ -72,10 +55,15 @@ type Gate struct {
 	until    time.Time // end of the pause
 	began    time.Time // of the pause
 	backOff  int       // pauses in a row that had no wish to follow
+	answers  int64     // other than throttles
 	halfOpen bool      // the pause is over or not, and no success has come since
 	probe    *Ticket   // the one request on its way while half open
 	slowed   time.Time // until when headers slow the budget
 	wake     *time.Timer
+	inARow   int       // throttles since the last success
+	rowBegan time.Time // when the first of them came
+	outage   outage
+	stopped  error // why nothing is let through any more
 	stats    GateStats
 	moved    atomic.Int64 // bytes of bodies
 
@@ -104,6 +92,7 @@ func NewGate(cfg GateConfig) *Gate {
 	if cfg.MaxPause <= 0 {
 		cfg.MaxPause = defaultMaxPause
 	}
+	cfg.NetworkWait, cfg.firstWait = networkWaits(cfg.NetworkWait)
 	g := &Gate{cfg: cfg, normal: rate.Inf, limit: float64(min(startInFlight, cfg.InFlight))}
 	burst := 16 // a few requests may start together; more would be a burst (T21)
 	if cfg.PerMinute > 0 {
@@ -118,8 +107,11 @@ func NewGate(cfg GateConfig) *Gate {
 }
 
 // Acquire waits until a request of this many resource units may start. The ticket must be told of the answer and be
-// closed, in this order.
+// closed, in this order. A gate that has given up lets nothing through: the error is an ErrGaveUp.
 func (g *Gate) Acquire(ctx context.Context, units int) (*Ticket, error) {
+	if err := g.Stopped(); err != nil {
+		return nil, err
+	}
 	g.restoreBudget()
 	if err := g.units.WaitN(ctx, min(units, g.units.Burst())); err != nil {
 		return nil, waitError(ctx, err)
@@ -135,6 +127,9 @@ func (g *Gate) Acquire(ctx context.Context, units int) (*Ticket, error) {
 	case <-ctx.Done():
 		g.leave(w)
 		return nil, waitError(ctx, ctx.Err())
+	}
+	if w.ticket == nil {
+		return nil, g.Stopped()
 	}
 	if err := ctx.Err(); err != nil {
 		w.ticket.Close()
@@ -166,13 +161,17 @@ func (g *Gate) leave(w *waiter) {
 		g.waiting = slices.Delete(g.waiting, at, at+1)
 	}
 	g.mu.Unlock()
-	if at < 0 {
+	if at < 0 && w.ticket != nil {
 		w.ticket.Close()
 	}
 }
 
 // dispatch lets through as many waiters as may start now. The lock is held.
 func (g *Gate) dispatch() {
+	if g.stopped != nil {
+		g.turnAway()
+		return
+	}
 	now := time.Now()
 	if !g.until.IsZero() {
 		if now.Before(g.until) {
@@ -227,9 +226,14 @@ func (g *Gate) pause(now, until time.Time, reason string) {
 		g.began = now
 		g.stats.Pauses++
 	}
+	g.events = append(g.events, GateEvent{Tenant: g.cfg.Tenant, Kind: PauseAsked, Paused: true, Until: until, Reason: reason, At: now})
+	g.hold(now, until)
+}
+
+// hold lets nothing start until a time, and then one request. The lock is held.
+func (g *Gate) hold(now, until time.Time) {
 	g.until = until
 	g.halfOpen, g.probe = true, nil
-	g.events = append(g.events, GateEvent{Tenant: g.cfg.Tenant, Paused: true, Until: until, Reason: reason, At: now})
 	if g.wake != nil {
 		g.wake.Stop()
 	}
@@ -241,11 +245,13 @@ func (g *Gate) pause(now, until time.Time, reason string) {
 	})
 }
 
-// resume ends the pause; the gate stays half open. The lock is held.
+// resume ends the pause; the gate stays half open. An outage goes on until something answers. The lock is held.
 func (g *Gate) resume(now time.Time) {
-	g.stats.PausedFor += now.Sub(g.began)
 	g.until = time.Time{}
-	g.events = append(g.events, GateEvent{Tenant: g.cfg.Tenant, At: now})
+	if g.outage.began.IsZero() {
+		g.stats.PausedFor += now.Sub(g.began)
+		g.events = append(g.events, GateEvent{Tenant: g.cfg.Tenant, Kind: PauseAsked, At: now})
+	}
 }
 
 // throttled takes note of an answer that asks for a pause. wish is the pause asked for; told is false when the answer
@@ -256,11 +262,15 @@ func (t *Ticket) throttled(wish time.Duration, told bool, reason string) {
 	now := time.Now()
 	t.told = true
 	g.stats.Throttled++
+	g.hear(now)
 	// Requests that were under way when the pause began often come back throttled as well. They are the same
 	// throttle: concurrency is halved once for all of them.
 	fresh := g.until.IsZero() && !t.started.Before(g.began)
 	if fresh {
 		g.limit = max(1, g.limit/2)
+		if g.inARow++; g.inARow == 1 {
+			g.rowBegan = now
+		}
 		if told {
 			g.backOff = 0
 		} else {
@@ -272,13 +282,37 @@ func (t *Ticket) throttled(wish time.Duration, told bool, reason string) {
 	} else if !told {
 		wish = backOff(firstBackOff, max(0, g.backOff-1), g.cfg.MaxPause)
 	}
-	g.pause(now, now.Add(min(max(wish, minPause), g.cfg.MaxPause)), reason)
 	if g.probe == t {
 		g.probe = nil
+	}
+	if err := g.tooMuch(now, wish, reason); err != nil {
+		g.stop(now, err)
+	} else {
+		g.pause(now, now.Add(max(wish, minPause)), reason)
 	}
 	g.dispatch()
 	g.mu.Unlock()
 	g.tell()
+}
+
+// tooMuch tells whether throttling has gone so far that waiting is no help: the run ends in order instead of failing one
+// item after the other (I-53, T3, T4). The lock is held.
+func (g *Gate) tooMuch(now time.Time, wish time.Duration, reason string) error {
+	switch lasted := now.Sub(g.rowBegan); {
+	case wish > g.cfg.MaxPause:
+		return &gaveUp{kind: ErrThrottled, reason: fmt.Sprintf("%s and asked for a pause of %s, longer than the %s that a run waits", reason, pauseWords(wish), g.cfg.MaxPause)}
+	case g.inARow >= maxInARow || g.inARow > 1 && lasted > maxThrottledFor:
+		return &gaveUp{kind: ErrThrottled, reason: fmt.Sprintf("%s, %d times in a row within %s", reason, g.inARow, lasted.Round(time.Second))}
+	}
+	return nil
+}
+
+// pauseWords names a wish, however absurd.
+func pauseWords(wish time.Duration) string {
+	if wish >= endless {
+		return "more than a lifetime"
+	}
+	return wish.Round(time.Second).String()
 }
 
 // answered takes note of an answer that is no throttle. Any such answer opens a half-open gate; concurrency grows only
@@ -286,8 +320,14 @@ func (t *Ticket) throttled(wish time.Duration, told bool, reason string) {
 func (t *Ticket) answered(early rateLimit, warned, healthy bool) {
 	g := t.gate
 	g.mu.Lock()
+	now := time.Now()
 	if !t.told {
 		t.told = true
+		g.hear(now)
+		g.answers++
+		if !t.started.Before(g.began) {
+			g.inARow = 0
+		}
 		if g.halfOpen && t == g.probe {
 			g.halfOpen, g.probe, g.backOff = false, nil, 0
 		}
@@ -350,42 +390,6 @@ func (g *Gate) spend(ctx context.Context, n int) error {
 		n -= part
 	}
 	return nil
-}
-
-// Stats returns the counters as they stand.
-func (g *Gate) Stats() GateStats {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	s := g.stats
-	s.Bytes = g.moved.Load()
-	s.InFlight, s.Waiting, s.Until = g.inFlight, len(g.waiting), g.until
-	s.Limit = g.allowed(time.Now())
-	return s
-}
-
-// MaxPause is the longest pause the gate waits for.
-func (g *Gate) MaxPause() time.Duration { return g.cfg.MaxPause }
-
-// tell hands events to the observer, in order and without the lock, so that an observer may ask the gate.
-func (g *Gate) tell() {
-	if g.cfg.Observer == nil {
-		return
-	}
-	g.mu.Lock()
-	nothing := len(g.events) == 0
-	g.mu.Unlock()
-	if nothing {
-		return
-	}
-	g.telling.Lock()
-	defer g.telling.Unlock()
-	g.mu.Lock()
-	events := g.events
-	g.events = nil
-	g.mu.Unlock()
-	for _, e := range events {
-		g.cfg.Observer(e)
-	}
 }
 
 // backOff doubles a delay n times, up to a limit, and adds up to a half so that programs do not come back together.

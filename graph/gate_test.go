@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -205,14 +206,86 @@ func TestAThrottleWithoutAWordBacksOffFromThirtySecondsAndGrows(t *testing.T) {
 	})
 }
 
-func TestAnAbsurdWishIsClampedToTheLongestPause(t *testing.T) {
+func TestAPauseLongerThanARunWaitsEndsTheRunForAllAtOnce(t *testing.T) {
+	for name, wish := range map[string]time.Duration{"an hour": time.Hour, "absurd": endless} {
+		synctest.Test(t, func(t *testing.T) {
+			var events []GateEvent
+			g := NewGate(GateConfig{MaxPause: 2 * time.Minute, Observer: func(e GateEvent) { events = append(events, e) }})
+			var held []*Ticket
+			for range startInFlight {
+				ticket, _ := g.Acquire(t.Context(), 1)
+				held = append(held, ticket)
+			}
+			var wg sync.WaitGroup
+			for range 20 {
+				wg.Go(func() {
+					if _, err := g.Acquire(t.Context(), 1); !errors.Is(err, ErrGaveUp) || !errors.Is(err, ErrThrottled) || errors.Is(err, ErrOffline) {
+						t.Errorf("%s: one who waits: %v", name, err)
+					}
+				})
+			}
+			synctest.Wait()
+			began := time.Now()
+			held[0].throttled(wish, true, "Microsoft Graph answered 429 to get item")
+			wg.Wait()
+			_, err := g.Acquire(t.Context(), 1)
+			if !errors.Is(err, ErrGaveUp) || !strings.Contains(err.Error(), "longer than the 2m0s that a run waits") {
+				t.Errorf("%s: one who comes: %v", name, err)
+			}
+			for _, ticket := range held {
+				ticket.Close()
+			}
+			if s := g.Stats(); !time.Now().Equal(began) || s.Waiting != 0 || s.InFlight != 0 || s.Pauses != 0 || len(events) != 0 {
+				t.Errorf("%s: after %s: %+v, events %+v", name, time.Since(began), s, events)
+			}
+		})
+	}
+}
+
+func TestThrottlesWithoutASuccessBetweenThemEndTheRun(t *testing.T) {
+	for name, test := range map[string]struct {
+		wish  time.Duration
+		times int
+	}{
+		"many short ones": {5 * time.Second, maxInARow},
+		"few long ones":   {9 * time.Minute, 8}, // an hour
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			g := NewGate(GateConfig{})
+			tries := 0
+			for {
+				ticket, err := g.Acquire(t.Context(), 1)
+				if err != nil {
+					if !errors.Is(err, ErrThrottled) || !errors.Is(err, ErrGaveUp) || tries != test.times {
+						t.Errorf("%s: %v after %d tries", name, err, tries)
+					}
+					return
+				}
+				tries++
+				ticket.throttled(test.wish, true, "test")
+				ticket.Close()
+				if tries == 100 {
+					t.Fatalf("%s: it never ends", name)
+				}
+			}
+		})
+	}
+}
+
+func TestASuccessBetweenThrottlesForgivesThem(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g := NewGate(GateConfig{MaxPause: 2 * time.Minute})
-		ticket, _ := g.Acquire(t.Context(), 1)
-		ticket.throttled(endless, true, "test")
-		ticket.Close()
-		if wait := time.Until(g.Stats().Until); wait != 2*time.Minute {
-			t.Errorf("pause %s", wait)
+		g := NewGate(GateConfig{})
+		for i := range 200 { // hours of a tenant that throttles every second request
+			ticket, err := g.Acquire(t.Context(), 1)
+			if err != nil {
+				t.Fatalf("request %d: %v", i, err)
+			}
+			if i%2 == 0 {
+				ticket.throttled(3*time.Minute, true, "test")
+			} else {
+				ticket.answered(rateLimit{}, false, true)
+			}
+			ticket.Close()
 		}
 	})
 }

@@ -24,9 +24,14 @@ func (l *gateLink) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	resp, err := l.next.RoundTrip(req)
 	if err != nil {
+		l.gate.count(func(s *GateStats) { s.Answers[0]++ })
+		if isUnreachable(err) {
+			ticket.unreachable(lossReason(req.URL.Hostname(), err))
+		}
 		ticket.Close()
 		return nil, err
 	}
+	l.gate.count(func(s *GateStats) { s.Answers[statusClass(resp.StatusCode)]++ })
 	if trip.asksForPause(resp) {
 		wish, told := pauseAsked(resp.Header, time.Now())
 		ticket.throttled(wish, told, throttleReason(trip, resp.StatusCode))
@@ -36,6 +41,14 @@ func (l *gateLink) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	resp.Body = &gatedBody{ReadCloser: resp.Body, ctx: req.Context(), ticket: ticket}
 	return resp, nil
+}
+
+// statusClass is the first digit of a status, 0 for what is none.
+func statusClass(status int) int {
+	if class := status / 100; class >= 1 && class <= 5 {
+		return class
+	}
+	return 0
 }
 
 func throttleReason(t *trip, status int) string {

@@ -7,10 +7,11 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"sync"
 )
 
-// TokenSource gives access tokens. It caches them; it is asked before every request.
+// TokenSource gives access tokens. It caches them; it is asked before every request, by many goroutines at once. Any
+// number of callers that report the same token as rejected cause one sign-in between them, and share its token or its
+// error (I-55).
 type TokenSource interface {
 	Token(ctx context.Context, req TokenRequest) (string, error)
 }
@@ -21,24 +22,11 @@ type TokenRequest struct {
 	Rejected string // a token that a 401 refused: it must not be returned again, "" for none (Q76)
 }
 
-// healer puts the token on each request and, when Graph refuses it, has it renewed once, for all callers together
-// (I-55). A second 401 is passed on.
+// healer puts the token on each request and, when Graph refuses it, has it renewed. A second 401 is passed on.
 type healer struct {
 	tokens TokenSource
+	gate   *Gate
 	next   http.RoundTripper
-
-	mu      sync.Mutex
-	renewal *renewal // under way
-	old     string   // the last token that was replaced
-	fresh   string   // and what replaced it
-}
-
-// renewal is one request for a new token, waited for by everyone whose token it replaces.
-type renewal struct {
-	old   string
-	done  chan struct{}
-	token string
-	err   error
 }
 
 // RoundTrip implements http.RoundTripper.
@@ -54,14 +42,18 @@ func (h *healer) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	claims := claimsChallenge(resp.Header)
 	_ = resp.Body.Close()
-	if token, err = h.renew(ctx, token, claims); err != nil {
+	h.gate.count(func(s *GateStats) { s.Renewals++ })
+	if token, err = h.tokens.Token(ctx, TokenRequest{Claims: claims, Rejected: token}); err != nil {
 		return nil, tokenError(ctx, err)
 	}
 	return h.send(req, token)
 }
 
-// tokenError marks a failure to sign in, unless it is the caller who gave up.
+// tokenError marks a failure to sign in, unless it is the caller or the gate who gave up.
 func tokenError(ctx context.Context, err error) error {
+	if errors.Is(err, ErrGaveUp) {
+		return err
+	}
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
@@ -100,48 +92,4 @@ func (h *healer) refused(resp *http.Response) bool {
 type replayed struct {
 	io.Reader
 	io.Closer
-}
-
-// renew replaces a refused token. Any number of callers with the same token cause one request.
-func (h *healer) renew(ctx context.Context, refused, claims string) (string, error) {
-	for {
-		h.mu.Lock()
-		if h.fresh != "" && h.old == refused {
-			defer h.mu.Unlock()
-			return h.fresh, nil
-		}
-		r := h.renewal
-		if r == nil {
-			r = &renewal{old: refused, done: make(chan struct{})}
-			h.renewal = r
-			h.mu.Unlock()
-			h.lead(ctx, r, claims)
-			return r.token, r.err
-		}
-		h.mu.Unlock()
-		select {
-		case <-r.done:
-		case <-ctx.Done():
-			return "", ctx.Err()
-		}
-		// A leader that was called off says nothing about the token: the next one tries.
-		if r.old == refused && r.err != nil && !errors.Is(r.err, context.Canceled) && !errors.Is(r.err, context.DeadlineExceeded) {
-			return "", r.err
-		}
-	}
-}
-
-// lead asks for the new token and publishes the answer.
-func (h *healer) lead(ctx context.Context, r *renewal, claims string) {
-	r.token, r.err = h.tokens.Token(ctx, TokenRequest{Claims: claims, Rejected: r.old})
-	if r.err == nil && r.token == r.old {
-		r.err = errors.New("the sign-in gave the refused token again")
-	}
-	h.mu.Lock()
-	if r.err == nil {
-		h.old, h.fresh = r.old, r.token
-	}
-	h.renewal = nil
-	h.mu.Unlock()
-	close(r.done)
 }

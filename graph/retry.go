@@ -3,6 +3,7 @@ package graph
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -11,12 +12,11 @@ import (
 
 // Limits of retrying (I-54). A call makes at most maxTransient + maxThrottled attempts.
 const (
-	maxTransient     = 5 // attempts that fail for a reason of the moment
-	maxBadRequest    = 3 // 400 on lists sometimes goes away (Q70)
-	maxLinkTimeouts  = 3 // a delta link that times out this often will not answer (Q100)
-	maxItemFaults    = 3 // 503 of an item that fails for good (C26)
-	maxThrottled     = 20
-	maxThrottledFor  = time.Hour // all pauses of one call together
+	maxTransient     = 5  // attempts that fail for a reason of the moment
+	maxBadRequest    = 3  // 400 on lists sometimes goes away (Q70)
+	maxLinkTimeouts  = 3  // a delta link that times out this often will not answer (Q100)
+	maxItemFaults    = 3  // 503 of an item that fails for good (C26)
+	maxThrottled     = 20 // while other calls get through; what all are refused is the gate's affair
 	firstRetryDelay  = time.Second
 	maxRetryDelay    = 30 * time.Second
 	maxRetryFollowed = 2 * time.Minute // longest Retry-After followed on an answer that is no throttle
@@ -26,17 +26,25 @@ const (
 // whether a 200 was cut short or is a proxy's page shows only when its body is read (Q69), so sending and reading are
 // repeated together.
 type retry struct {
-	maxPause time.Duration // of the gate: a longer wish ends the call
-	list     bool          // a 400 may go away
-	link     bool          // the address is a stored delta link
-	once     bool          // not to be repeated unless the service refused to look at it
-	sleep    func(context.Context, time.Duration) error
+	gate *Gate
+	list bool // a 400 may go away
+	link bool // the address is a stored delta link
+	once bool // not to be repeated unless the service refused to look at it
 }
 
 // tally counts what went wrong so far.
 type tally struct {
 	attempts, transient, badRequest, timeouts, throttled int
-	throttledAt                                          time.Time
+	seen                                                 int64 // answers that others had got at the last failure that all may share
+}
+
+// alone tells whether others got through since this call was last refused, or kept from connecting. What everyone
+// suffers is waited out at the gate and wears out nobody's patience.
+func (t *tally) alone(g *Gate) bool {
+	n := g.answersSoFar()
+	moved := n != t.seen || t.attempts == 1
+	t.seen = n
+	return moved
 }
 
 // do runs attempts. Each gets its number, from 1.
@@ -51,6 +59,9 @@ func (r *retry) do(ctx context.Context, attempt func() error) error {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
+		if stop := r.gate.Stopped(); stop != nil && !errors.Is(err, ErrGaveUp) && mayShare(err) {
+			return fmt.Errorf("%w: %w", stop, err)
+		}
 		wait, again := r.verdict(&t, err)
 		if e, ok := AsError(err); ok {
 			e.Attempts = t.attempts
@@ -58,10 +69,20 @@ func (r *retry) do(ctx context.Context, attempt func() error) error {
 		if !again {
 			return r.final(&t, err)
 		}
-		if err := r.pause(ctx, wait); err != nil {
+		r.gate.count(func(s *GateStats) { s.Retries++ })
+		if wait <= 0 {
+			continue
+		}
+		if err := sleep(ctx, wait); err != nil {
 			return err
 		}
 	}
+}
+
+// mayShare tells whether a failure is of the kind that stops everyone.
+func mayShare(err error) bool {
+	e, answered := AsError(err)
+	return answered && e.IsThrottle() || isUnreachable(err)
 }
 
 // final gives the error its name once trying is over.
@@ -84,7 +105,15 @@ func (r *retry) verdict(t *tally, err error) (time.Duration, bool) {
 	e, answered := AsError(err)
 	switch {
 	case answered && e.IsThrottle():
-		return 0, r.throttle(t, e) // the gate holds the next attempt back
+		if t.alone(r.gate) {
+			t.throttled++
+		}
+		return 0, t.throttled < maxThrottled // the gate holds the next attempt back
+	case isUnreachable(err):
+		if t.alone(r.gate) {
+			t.transient++
+		}
+		return r.delay(t, 0), t.transient < maxTransient
 	case r.once:
 		return 0, false
 	case answered && e.IsItemFault():
@@ -110,37 +139,10 @@ func (r *retry) verdict(t *tally, err error) (time.Duration, bool) {
 	return 0, false
 }
 
-// throttle tells whether a throttled call may wait once more.
-func (r *retry) throttle(t *tally, e *Error) bool {
-	t.throttled++
-	if t.throttledAt.IsZero() {
-		t.throttledAt = time.Now()
-	}
-	return e.RetryAfter <= r.maxPause && t.throttled < maxThrottled && time.Since(t.throttledAt) < maxThrottledFor
-}
-
 // delay grows with each failure; a wish of the server is followed if it is longer and reasonable.
 func (r *retry) delay(t *tally, wish time.Duration) time.Duration {
 	n := max(0, t.transient+t.badRequest-1)
 	return max(backOff(firstRetryDelay, n, maxRetryDelay), min(wish, maxRetryFollowed))
-}
-
-// pause waits, or ends with the context.
-func (r *retry) pause(ctx context.Context, d time.Duration) error {
-	if d <= 0 {
-		return nil
-	}
-	if r.sleep != nil {
-		return r.sleep(ctx, d)
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
 }
 
 // isTransient tells whether a failure without an answer may go away: a connection that broke or never came about, a body
@@ -150,7 +152,7 @@ func isTransient(err error) bool {
 	if errors.As(err, &p) {
 		return p.transient
 	}
-	if errors.Is(err, ErrAddress) || errors.Is(err, ErrToken) || errors.Is(err, ErrTooLarge) {
+	if errors.Is(err, ErrGaveUp) || errors.Is(err, ErrAddress) || errors.Is(err, ErrToken) || errors.Is(err, ErrTooLarge) {
 		return false
 	}
 	if errors.Is(err, errCallTimeout) || errors.Is(err, ErrStalled) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
@@ -158,6 +160,10 @@ func isTransient(err error) bool {
 	}
 	if isCertificate(err) {
 		return false
+	}
+	var proxy *proxyError
+	if errors.As(err, &proxy) {
+		return proxy.status >= http.StatusInternalServerError
 	}
 	var broken *connError
 	var network net.Error

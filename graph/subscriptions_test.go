@@ -62,14 +62,16 @@ func TestACallWhoseOutcomeIsUnknownIsNotRepeatedWhenItMakesSomething(t *testing.
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			attempts := 0
-			c := over(t, func(*http.Request) (*http.Response, error) {
+			send := func(*http.Request) (*http.Response, error) {
 				attempts++
 				return jsonAnswer(test.status, "", "Retry-After", "1"), nil
-			})
+			}
+			c := over(t, send)
 			if _, err := c.Subscribe(t.Context(), NewSubscription{Drive: "d"}); err == nil || attempts != test.make {
 				t.Errorf("%s: subscribe was tried %d times, %v", name, attempts, err)
 			}
 			attempts = 0
+			c = over(t, send) // the gate of the first has given up
 			if _, err := c.RenewSubscription(t.Context(), "s", time.Now()); err == nil || attempts != test.renew {
 				t.Errorf("%s: renew was tried %d times, %v", name, attempts, err)
 			}
