@@ -77,11 +77,16 @@ func (m loopMount) cutAt(t *testing.T, n, journal int, policy SyncPolicy) bool {
 	cut := &powerCut{t: t, dir: m.dir, n: n, journal: journal}
 	d.faults = cut
 	fp, err := update(d, old)
-	d.Close()
+	if err == nil {
+		err = d.SyncDirs()
+	}
 	if cut.seen < n {
 		must(t, err)
+		d.Close()
+		m.cutAfter(t, dir, cut)
 		return false
 	}
+	d.Close()
 	if err == nil {
 		t.Fatalf("operation %d: the update went on without power", n)
 	}
@@ -104,6 +109,20 @@ func (m loopMount) cutAt(t *testing.T, n, journal int, policy SyncPolicy) bool {
 		t.Fatalf("operation %d: recovery ended with %q", n, text)
 	}
 	return true
+}
+
+// cutAfter cuts the power after the end of an update, all of which is there then.
+func (m loopMount) cutAfter(t *testing.T, dir string, cut *powerCut) {
+	t.Helper()
+	cut.n = cut.seen + 1
+	if err := cut.Before("", ""); !errors.Is(err, syscall.EIO) {
+		t.Fatal(err)
+	}
+	m.restart(t)
+	trash := filepath.Join(dir, controlDir, "trash")
+	if text := read(t, filepath.Join(dir, "f")); text != "new content" || !holds(t, trash, "old content") {
+		t.Fatalf("the update ended, but after a restart f holds %q, the trash %v", text, texts(t, trash))
+	}
 }
 
 // restart mounts the file system as after a power cut.

@@ -253,15 +253,16 @@ func (o *outage) rowsHold() {
 	}
 }
 
-// unsettled reports whether an item or a folder above it has an open intent.
+// unsettled reports whether an item or a folder above it has an open intent, or is
+// parked.
 func unsettled(t *testing.T, store *state.Store, key state.MirrorKey, e state.Entry, open map[state.ItemID]bool) bool {
 	t.Helper()
 	for {
 		if open[e.Item] {
 			return true
 		}
-		if e.Parent == "" {
-			return false
+		if e.Parent == "" || e.Parent == state.Parked {
+			return e.Parent != ""
 		}
 		up, ok, err := store.Entry(context.Background(), key, e.Parent)
 		if err != nil || !ok {
