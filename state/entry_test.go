@@ -254,3 +254,41 @@ func inStep(it Item, e Entry) bool {
 	}
 	return it.CTag != "" && it.CTag == e.CTag
 }
+
+func TestClearMirrorForgetsTheFilesAndKeepsTheMirror(t *testing.T) {
+	s := newState(t)
+	drive := newDrive(t, s, "d")
+	m, other := newMirror(t, s, drive, "m"), newMirror(t, s, drive, "other")
+	must(t, s, func(tx *Tx) error {
+		for _, key := range []MirrorKey{m.Key, other.Key} {
+			if err := tx.PutEntries(key, []Entry{{Item: "f", Name: "f", Fold: "f", Size: 3}, {Item: "d", Name: "d", Fold: "d", Folder: true}}); err != nil {
+				return err
+			}
+			if err := tx.PutPending(key, []Pending{{Item: "p", Action: "add"}}); err != nil {
+				return err
+			}
+		}
+		return tx.AdvanceMirror(m.Key)
+	})
+	must(t, s, func(tx *Tx) error { return tx.ClearMirror(m.Key) })
+	for _, want := range []struct {
+		mirror                         MirrorKey
+		files, folders, bytes, pending int64
+	}{{m.Key, 0, 0, 0, 0}, {other.Key, 1, 1, 3, 1}} {
+		files, folders, bytes, err := s.EntryCount(t.Context(), want.mirror)
+		var pending int64
+		for range s.PendingItems(t.Context(), want.mirror) {
+			pending++
+		}
+		if err != nil || files != want.files || folders != want.folders || bytes != want.bytes || pending != want.pending {
+			t.Errorf("mirror %d has %d files, %d folders, %d bytes, %d pending: %v", want.mirror, files, folders, bytes, pending, err)
+		}
+	}
+	row, ok, err := s.MirrorByAddress(t.Context(), m.Address)
+	if err != nil || !ok || row.Generation != 1 || row.Settled != 0 || row.Select != "" {
+		t.Errorf("the mirror is %+v, %v, %v", row, ok, err)
+	}
+	if err := s.Check(t.Context(), true); err != nil {
+		t.Error(err)
+	}
+}

@@ -79,6 +79,17 @@ func (tx *Tx) updateMirror(what string, key MirrorKey, query string, args ...any
 	return nil
 }
 
+// ClearMirror removes what is recorded of a mirror's files and lets it be unsettled; the mirror itself, its generation and the record of
+// its trash stay. Nothing on the target changes.
+func (tx *Tx) ClearMirror(key MirrorKey) error {
+	for _, table := range []string{"entries", "pending", "partials", "intents"} {
+		if _, err := tx.exec(`DELETE FROM `+table+` WHERE mirror = ?`, key); err != nil { // each by its primary key
+			return fmt.Errorf("clear mirror %d: %w", key, err)
+		}
+	}
+	return tx.updateMirror("clear", key, `UPDATE mirrors SET files = 0, folders = 0, bytes = 0, settled = 0, selection = '' WHERE key = ?1`)
+}
+
 // ForgetMirror removes a mirror's rows; nothing on the target changes (I-28). Its runs stay in the log.
 func (tx *Tx) ForgetMirror(key MirrorKey) error {
 	if err := tx.leave(key); err != nil {

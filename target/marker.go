@@ -166,23 +166,8 @@ func writeControl(root *handle, m Marker) error {
 
 // writeMarker makes the marker appear whole or not at all.
 func writeMarker(control *handle, m Marker) error {
-	text, err := json.MarshalIndent(m, "", "  ")
+	temp, err := writeMarkerTemp(control, m)
 	if err != nil {
-		return err
-	}
-	temp := "marker-" + m.UUID[:min(len(m.UUID), 36)] + ".tmp"
-	if err := checkComponent(temp); err != nil {
-		return err
-	}
-	if err := control.unlink(temp); err != nil && !isMissing(err) {
-		return err
-	}
-	f, err := control.openFile(temp, openExclusive, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(append(text, '\n'))
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return err
 	}
 	err = control.rename(temp, control, markerName, renameNoReplace)
@@ -195,6 +180,27 @@ func writeMarker(control *handle, m Marker) error {
 		}
 	}
 	return err
+}
+
+// writeMarkerTemp writes a marker under a name of its own, durably.
+func writeMarkerTemp(control *handle, m Marker) (temp string, err error) {
+	text, err := json.MarshalIndent(m, "", "  ")
+	if err != nil {
+		return "", err
+	}
+	temp = "marker-" + m.UUID[:min(len(m.UUID), 36)] + ".tmp"
+	if err := checkComponent(temp); err != nil {
+		return "", err
+	}
+	if err := control.unlink(temp); err != nil && !isMissing(err) {
+		return "", err
+	}
+	f, err := control.openFile(temp, openExclusive, 0o600)
+	if err != nil {
+		return "", err
+	}
+	_, err = f.Write(append(text, '\n'))
+	return temp, errors.Join(err, f.Sync(), f.Close())
 }
 
 func readMarker(control *handle) (Marker, error) {

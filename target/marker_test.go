@@ -282,3 +282,81 @@ func FuzzMarker(f *testing.F) {
 		}
 	})
 }
+
+func TestAdoptWritesTheMarkerAndNothingElse(t *testing.T) {
+	dir := t.TempDir()
+	must(t, Init(dir, NewMarker("lost", "mirror.x", "drive", longAgo)))
+	write(t, dir+"/file", "bytes")
+	d, err := Open(dir, Marker{}, WithReadOnly())
+	must(t, err)
+	defer d.Close()
+	next := d.Marker()
+	next.Lineage, next.Mirror = "found", "mirror.y"
+
+	if err := d.Adopt(Marker{}); !errors.Is(err, ErrBadMarker) {
+		t.Errorf("a marker without uuid: %v", err)
+	}
+	other, err := Open(dir, Marker{})
+	must(t, err)
+	lock, err := other.Lock(t.Context())
+	must(t, err)
+	if err := d.Adopt(next); !errors.Is(err, ErrLocked) {
+		t.Errorf("a target in use was taken over: %v", err)
+	}
+	must(t, lock.Unlock())
+	other.Close()
+	before := controlFiles(t, dir)
+	must(t, d.Adopt(next))
+	must(t, d.Adopt(next)) // again, after a kill
+	if got, err := ReadMarker(dir); err != nil || got != next || d.Marker() != next {
+		t.Errorf("the marker is %+v, %v", got, err)
+	}
+	if after := controlFiles(t, dir); after != before {
+		t.Errorf("there is %s now, was %s", after, before)
+	}
+	if read(t, dir+"/file") != "bytes" {
+		t.Error("a file was touched")
+	}
+	if info, err := os.Stat(dir + "/.spmirror/marker.json"); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("the marker's mode is %v, %v", info.Mode(), err)
+	}
+}
+
+func TestAdoptRefusesATargetThatIsNotTheOneThatWasOpened(t *testing.T) {
+	dir := t.TempDir() + "/target"
+	must(t, Init(dir, NewMarker("lost", "mirror.x", "drive", longAgo)))
+	d, err := Open(dir, Marker{}, WithReadOnly())
+	must(t, err)
+	defer d.Close()
+	next := d.Marker()
+	next.Lineage = "found"
+
+	must(t, os.Rename(dir, dir+"-away"))
+	must(t, Init(dir, NewMarker("lost", "mirror.x", "drive", longAgo)))
+	if err := d.Adopt(next); !errors.Is(err, ErrReplaced) {
+		t.Errorf("another directory was taken over: %v", err)
+	}
+	must(t, os.Rename(dir, dir+"-other"))
+	must(t, os.Rename(dir+"-away", dir))
+	rival := d.Marker()
+	rival.Lineage = "rival"
+	second, err := Open(dir, Marker{}, WithReadOnly())
+	must(t, err)
+	defer second.Close()
+	must(t, second.Adopt(rival))
+	if err := d.Adopt(next); !errors.Is(err, ErrForeignMarker) {
+		t.Errorf("a target that somebody else took over was taken over: %v", err)
+	}
+}
+
+// controlFiles are the names in the control directory of a target.
+func controlFiles(t *testing.T, dir string) string {
+	t.Helper()
+	entries, err := os.ReadDir(dir + "/.spmirror")
+	must(t, err)
+	var names []string
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	return strings.Join(names, " ")
+}

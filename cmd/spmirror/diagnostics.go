@@ -53,7 +53,7 @@ func explained(err error) *problem {
 		return &problem{code: "SPM0702", summary: "The state was written by a newer spmirror", err: err, detail: "Nothing was changed. Use that version or a later one."}
 	case errors.Is(err, state.ErrDamaged), errors.Is(err, state.ErrNotState):
 		return &problem{code: "SPM0703", summary: "The state cannot be used", err: err,
-			detail: "Nothing was changed. Restore a backup from beside the state file, or move the file away;\nthe next plan then adopts local files that have the right content without downloading them."}
+			detail: "Nothing was changed. Restore a backup from beside the state file, or run `spmirror state rebuild`:\nit keeps the file and makes a new state from the targets, without downloading what is there."}
 	case errors.Is(err, target.ErrForeignMarker):
 		return &problem{code: "SPM0802", summary: "The target belongs to another mirror or another state", err: err,
 			detail: "Nothing was changed. Check the target path and the state path of the configuration."}

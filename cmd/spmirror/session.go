@@ -101,17 +101,10 @@ func (s *session) open(ctx context.Context, o sessionOptions) error {
 		return s.openInventory(ctx, o.inventory)
 	}
 	path := s.cfg.Backend.Path
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return fmt.Errorf("directory of the state: %w", err)
-	}
-	who := state.Owner{PID: os.Getpid(), Operation: o.operation, Since: s.env.now().UTC(), Version: version}
-	lock, err := state.Acquire(ctx, path, who, o.lockTimeout, func(state.Owner) {
-		s.notice.line("Acquiring state lock. This may take a few moments...")
-	})
+	err := s.acquire(ctx, o)
 	if err != nil {
 		return err
 	}
-	s.lock = lock
 	s.store, err = state.Open(ctx, path, state.Options{Now: s.env.now})
 	if errors.Is(err, state.ErrMissing) {
 		if err := s.stateMayBeMade(); err != nil {
@@ -125,6 +118,20 @@ func (s *session) open(ctx context.Context, o sessionOptions) error {
 	return s.notInventory(ctx)
 }
 
+// acquire takes the lock of the state.
+func (s *session) acquire(ctx context.Context, o sessionOptions) error {
+	path := s.cfg.Backend.Path
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return fmt.Errorf("directory of the state: %w", err)
+	}
+	who := state.Owner{PID: os.Getpid(), Operation: o.operation, Since: s.env.now().UTC(), Version: version}
+	lock, err := state.Acquire(ctx, path, who, o.lockTimeout, func(state.Owner) {
+		s.notice.line("Acquiring state lock. This may take a few moments...")
+	})
+	s.lock = lock
+	return err
+}
+
 // stateMayBeMade refuses to start with an empty state beside targets that belong
 // to one: that is a lost or mistyped state, not a new mirror (I-37).
 func (s *session) stateMayBeMade() error {
@@ -132,8 +139,8 @@ func (s *session) stateMayBeMade() error {
 		if marker, ok := readMarker(m.Target); ok {
 			return &problem{
 				code: "SPM0704", summary: fmt.Sprintf("The state %q is missing", s.cfg.Backend.Path),
-				detail: fmt.Sprintf("The target %q of %s belongs to the state with lineage %s.\nNothing was changed. Restore that state, or correct the path of the backend. To start anew with the\nfiles that are there, remove %s/.spmirror/marker.json; files with the right content are then adopted.",
-					m.Target, m.Address, marker.Lineage, m.Target),
+				detail: fmt.Sprintf("The target %q of %s belongs to the state with lineage %s.\nNothing was changed. Restore that state, or correct the path of the backend. If it is lost for good,\nmake a new one from the files that are there, without downloading them:\nspmirror state rebuild -adopt=%s",
+					m.Target, m.Address, marker.Lineage, marker.Lineage),
 			}
 		}
 	}

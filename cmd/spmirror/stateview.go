@@ -21,6 +21,7 @@ func stateCommand(env *environment) *cli.Command {
 		Usage: "look at the state and edit it",
 		Commands: []*cli.Command{
 			stateListCommand(env), stateShowCommand(env), stateRmCommand(env), stateMvCommand(env), stateExportCommand(env),
+			stateRebuildCommand(env),
 		},
 	}
 }
