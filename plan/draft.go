@@ -12,13 +12,9 @@ import (
 // Draft is a plan in the making: it takes changes in any order, counts them, and
 // keeps them sorted. Finish turns it into a Plan.
 type Draft struct {
-	header  *Header
-	items   *Spool
-	drift   *Spool
-	folders map[string]*folderCounts
-	samples map[string]*sampler
-	mirrors map[string]*Mirror
-	deletes map[string]map[string]int64 // files deleted, by mirror and top folder
+	ledger
+	header       *Header
+	items, drift *Spool
 }
 
 // samplesPerAction is how many of the largest items of an action are kept to be
@@ -36,51 +32,21 @@ func NewDraft(h *Header, dir string) (*Draft, error) {
 		items.Close()
 		return nil, err
 	}
-	d := &Draft{
-		header: h, items: items, drift: drift,
-		folders: make(map[string]*folderCounts),
-		samples: make(map[string]*sampler),
-		mirrors: make(map[string]*Mirror),
-		deletes: make(map[string]map[string]int64),
-	}
-	return d, nil
+	return &Draft{ledger: newLedger(), header: h, items: items, drift: drift}, nil
 }
 
 // Mirror adds a mirror to the plan; its changes follow.
 func (d *Draft) Mirror(m *Mirror) {
-	m.Summary = make(map[Action]Sum)
-	m.Causes = make(map[Cause]int64)
-	m.Reasons = make(map[Action]ReasonSum)
 	d.header.Mirrors = append(d.header.Mirrors, m)
-	d.mirrors[m.Address] = m
-	d.folders[m.Address] = newFolderCounts()
-	d.samples[m.Address] = newSampler(samplesPerAction)
+	d.open(m)
 }
 
 // Add takes one change of a mirror that was added before.
 func (d *Draft) Add(c Change) error {
-	m := d.mirrors[c.Mirror]
-	if m == nil {
-		return fmt.Errorf("change of unknown mirror %q", c.Mirror)
+	if err := d.count(&c); err != nil {
+		return err
 	}
-	action := c.Action()
-	sum := m.Summary[action]
-	sum.add(&c)
-	m.Summary[action] = sum
-	if action != Blocked { // what is held back is no change
-		m.Causes[c.Cause]++
-	}
-	if m.Reasons[action] == nil {
-		m.Reasons[action] = make(ReasonSum)
-	}
-	m.Reasons[action][c.Reason]++
-	if c.Reason == MissingOnDisk && action == Add && !c.Folder {
-		m.restored++
-	}
-	d.folders[c.Mirror].add(&c)
-	d.samples[c.Mirror].add(&c)
-	d.countTop(&c)
-	return d.items.Add(sortKey(c.Mirror, string(action), string(c.Path), c.Folder), &c)
+	return d.items.Add(sortKey(c.Mirror, string(c.Action()), string(c.Path), c.Folder), &c)
 }
 
 // AddDrift takes one difference found on disk.
@@ -103,23 +69,28 @@ func sortKey(mirror, action, path string, folder bool) []byte {
 	return key
 }
 
+// drop takes back all that was found of a mirror until planning it failed: half a
+// comparison is none, and nobody must take its lines for a plan.
+func (d *Draft) drop(m *Mirror) {
+	d.open(m)
+	m.Skipped, m.Unchanged, m.Compared = nil, 0, 0
+	d.items.Drop(m.Address)
+	d.drift.Drop(m.Address)
+}
+
 // Finish closes the plan: sums, guards, and what follows from them. Problems of
-// mirrors make it incomplete.
+// mirrors make it incomplete, and nothing of such a mirror is in it.
 func (d *Draft) Finish(now time.Time, guards []GuardResult, checks []CheckResult) *Plan {
 	h := d.header
 	h.FormatVersion = FormatVersion
 	slices.SortFunc(h.Mirrors, func(a, b *Mirror) int { return strings.Compare(a.Address, b.Address) })
-	h.Complete = !h.Options.Narrowed()
 	for _, m := range h.Mirrors {
-		m.Folders = d.folders[m.Address].table(folderRows)
-		m.Samples = d.samples[m.Address].take()
-		m.Actions, m.ActionReason = mirrorActions(m)
-		h.Complete = h.Complete && m.Planned()
+		if !m.Planned() {
+			d.drop(m)
+		}
 	}
-	h.Totals = totals(h.Mirrors)
 	h.Guards, h.Checks = guards, checks
-	h.Blocked = slices.ContainsFunc(guards, GuardResult.Blocks) || slices.ContainsFunc(checks, CheckResult.Blocks)
-	h.Applyable = h.Totals.Changes() > 0 && !h.Errored && !h.Speculative
+	d.close(h)
 	h.Created = now.UTC()
 	return &Plan{Header: h, items: d.items, drift: d.drift}
 }
@@ -153,9 +124,6 @@ func totals(mirrors []*Mirror) Totals {
 	for _, m := range mirrors {
 		t.Observed += m.Observed
 		t.Compared += m.Compared
-		if !m.Planned() {
-			continue // what was found until it failed will not be applied
-		}
 		for a, s := range m.Summary {
 			sum := t.Actions[a]
 			sum.merge(s)

@@ -1,26 +1,88 @@
 package plan
 
 import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
 	"testing"
 	"time"
 )
 
-func TestAMirrorThatFailedHalfwayCountsForNothing(t *testing.T) {
-	d, err := NewDraft(&Header{}, t.TempDir())
-	if err != nil {
-		t.Fatal(err)
+func TestOfAMirrorThatFailedHalfwayNothingIsInThePlan(t *testing.T) {
+	for name, detail := range map[string]string{"in memory": "", "on disk": strings.Repeat("x", 1<<20)} {
+		t.Run(name, func(t *testing.T) {
+			d, err := NewDraft(&Header{}, t.TempDir())
+			if err != nil {
+				t.Fatal(err)
+			}
+			failed, whole := &Mirror{Address: "mirror.a", Unchanged: 7, Compared: 8}, &Mirror{Address: "mirror.a2"}
+			for _, m := range []*Mirror{failed, whole} {
+				d.Mirror(m)
+				for range 30 { // more than a spool holds in memory
+					c := Change{Mirror: m.Address, Path: "d/f", ItemID: "1", Actions: []Action{Delete}, Cause: BySource, Detail: detail}
+					if err := errors.Join(d.Add(c), d.AddDrift(Drift{Mirror: m.Address, Path: "d/f", Kind: DriftMissing})); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			failed.Problem = &Diagnostic{Code: "SPM0801"} // after its first changes
+			p := d.Finish(time.Unix(0, 0), nil, nil)
+			defer p.Close()
+			if got := p.Totals; got.Changes() != 30 || got.Causes[BySource] != 30 {
+				t.Errorf("the totals are %+v", got)
+			}
+			if failed.Summary[Delete].Items+failed.Unchanged+failed.Compared != 0 || len(failed.Samples[Delete])+len(failed.Folders)+len(d.TopDeletes("mirror.a")) != 0 {
+				t.Errorf("the header counts %+v of a mirror that was not planned", failed)
+			}
+			n := 0
+			for c, err := range p.Changes() {
+				if err != nil || c.Mirror != whole.Address {
+					t.Fatal(c.Mirror, c.Path, err)
+				}
+				n++
+			}
+			for f, err := range p.Drifts() {
+				if err != nil || f.Mirror != whole.Address {
+					t.Fatal(f, err)
+				}
+				n++
+			}
+			if n != 60 {
+				t.Errorf("%d lines of the other mirror are left, of 60", n)
+			}
+		})
 	}
-	failed, whole := &Mirror{Address: "mirror.a", Problem: &Diagnostic{Code: "SPM0801"}}, &Mirror{Address: "mirror.b"}
-	for _, m := range []*Mirror{failed, whole} {
-		d.Mirror(m)
-		c := Change{Mirror: m.Address, Path: "f", ItemID: "1", Actions: []Action{Add}, Cause: BySource, Remote: &Remote{Size: 3}}
-		if err := d.Add(c); err != nil {
+}
+
+func TestAHeaderDoesNotTellInWhichOrderTheChangesCame(t *testing.T) {
+	headers := make(map[string]bool)
+	for seed := range uint64(20) {
+		var list []Change
+		for i := range 60 { // many that are alike
+			list = append(list, Change{
+				Mirror: "mirror.a", Path: RelPath(fmt.Sprintf("%c/%d/f", 'a'+i%3, i%4)), ItemID: ItemID(fmt.Sprint(i)), Actions: []Action{Blocked}, Cause: BySource, Remote: &Remote{Size: 3},
+			})
+		}
+		rand.New(rand.NewPCG(seed, 1)).Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
+		d, err := NewDraft(&Header{}, t.TempDir())
+		if err != nil {
 			t.Fatal(err)
 		}
+		d.Mirror(&Mirror{Address: "mirror.a"})
+		for _, c := range list {
+			if err := d.Add(c); err != nil {
+				t.Fatal(err)
+			}
+		}
+		p := d.Finish(time.Unix(0, 0), nil, nil)
+		digest, err := p.ContentDigest()
+		if err := errors.Join(err, p.Close()); err != nil {
+			t.Fatal(err)
+		}
+		headers[digest] = true
 	}
-	p := d.Finish(time.Unix(0, 0), nil, nil)
-	defer p.Close()
-	if got := p.Totals; got.Changes() != 1 || got.DownloadBytes != 3 || got.Causes[BySource] != 1 {
-		t.Errorf("the totals are %+v", got)
+	if len(headers) != 1 {
+		t.Errorf("the same changes made %d plans", len(headers))
 	}
 }

@@ -23,12 +23,12 @@ const spoolChunk = 24 << 20
 // Spool sorts changes of any number in bounded memory: by mirror, action and
 // path, the order of a plan file. It lives in one unnamed temporary file.
 type Spool struct {
-	file   *os.File
-	chunk  []spooled
-	size   int
-	runs   []run
-	offset int64
-	count  int64
+	file    *os.File
+	chunk   []spooled
+	size    int
+	runs    []run
+	offset  int64
+	dropped map[string]bool // first parts of keys
 
 	mu     sync.Mutex // several readers may come at once
 	sorted bool       // chunk is
@@ -59,8 +59,22 @@ func NewSpool(dir string) (*Spool, error) {
 // Close frees the file.
 func (s *Spool) Close() error { return s.file.Close() }
 
-// Len is the number of lines.
-func (s *Spool) Len() int64 { return s.count }
+// Drop leaves out all lines whose key has this first part, which ends with a NUL, also
+// those that were stored before.
+func (s *Spool) Drop(part string) {
+	if s.dropped == nil {
+		s.dropped = make(map[string]bool)
+	}
+	s.dropped[part] = true
+}
+
+func (s *Spool) keeps(key []byte) bool {
+	if len(s.dropped) == 0 {
+		return true
+	}
+	part, _, _ := bytes.Cut(key, []byte{0})
+	return !s.dropped[string(part)]
+}
 
 // Add stores one value under a sort key.
 func (s *Spool) Add(key []byte, value any) error {
@@ -72,7 +86,6 @@ func (s *Spool) Add(key []byte, value any) error {
 	}
 	s.chunk, s.sorted = append(s.chunk, spooled{key: key, line: line.Bytes()}), false
 	s.size += len(key) + line.Len() + 64
-	s.count++
 	if s.size < spoolChunk {
 		return nil
 	}
@@ -126,7 +139,7 @@ func (s *Spool) Lines() iter.Seq2[[]byte, error] {
 		s.sort()
 		if len(s.runs) == 0 {
 			for _, e := range s.chunk {
-				if !yield(e.line, nil) {
+				if s.keeps(e.key) && !yield(e.line, nil) {
 					return
 				}
 			}
@@ -153,7 +166,7 @@ func (s *Spool) merge(yield func([]byte, error) bool) {
 	}
 	heap.Init(&h)
 	for len(h) > 0 {
-		if !yield(h[0].at.line, nil) {
+		if s.keeps(h[0].at.key) && !yield(h[0].at.line, nil) {
 			return
 		}
 		ok, err := h[0].next()

@@ -57,22 +57,17 @@ func (f *folderCounts) dir(path string) *dirCount {
 	}
 	d := &dirCount{}
 	f.dirs[path] = d
-	up := parentDir(path)
-	above := f.dir(up)
+	up, _, _ := splitLocal(RelPath(path))
+	above := f.dir(string(up))
 	above.children = append(above.children, path)
 	return d
 }
 
-func parentDir(path string) string {
-	if i := strings.LastIndexByte(path, '/'); i >= 0 {
-		return path[:i]
-	}
-	return ""
-}
-
-// sum fills the counts of all that is below each directory.
+// sum fills the counts of all that is below each directory, whose children it sorts:
+// the table must not tell in which order the changes came.
 func (f *folderCounts) sum(path string) *dirCount {
 	d := f.dirs[path]
+	slices.Sort(d.children)
 	d.below, d.belowBytes = d.own, d.ownBytes
 	for _, child := range d.children {
 		c := f.sum(child)
@@ -221,7 +216,7 @@ func (s *sampler) add(c *Change) {
 }
 
 func compareSamples(a, b Change) int {
-	return cmp.Or(cmp.Compare(b.Bytes(), a.Bytes()), strings.Compare(string(a.Path), string(b.Path)))
+	return cmp.Or(cmp.Compare(b.Bytes(), a.Bytes()), strings.Compare(string(a.Path), string(b.Path)), strings.Compare(string(a.ItemID), string(b.ItemID)))
 }
 
 func (s *sampler) take() map[Action][]Change { return s.by }

@@ -3,24 +3,7 @@ package plan
 import (
 	"context"
 	"fmt"
-	"strings"
 )
-
-// TopDeletes counts the files that a mirror's plan deletes, by the folder directly
-// below the target that they are in.
-func (d *Draft) TopDeletes(address string) map[string]int64 { return d.deletes[address] }
-
-// countTop takes a deleted file into the count of its top folder.
-func (d *Draft) countTop(c *Change) {
-	top, _, below := strings.Cut(string(c.Path), "/")
-	if c.Folder || c.Action() != Delete || !below {
-		return
-	}
-	if d.deletes[c.Mirror] == nil {
-		d.deletes[c.Mirror] = make(map[string]int64)
-	}
-	d.deletes[c.Mirror][top]++
-}
 
 // TopFolders counts the tracked files of those top folders whose deletes could be
 // too many. It stops counting a folder once its deletes cannot be, so that the
