@@ -106,6 +106,7 @@ func (f *fetch) fits(c *graph.Content) error {
 	if c.ETag != "" {
 		f.etag = c.ETag
 	}
+	f.kind = c.ContentType
 	return nil
 }
 

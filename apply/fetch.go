@@ -33,6 +33,7 @@ type fetch struct {
 
 	total int64  // size of the file as its first answer told, -1 before
 	etag  string // of the first answer (C15)
+	kind  string // content type of the last answer
 	ended bool   // a body without a length came to its end
 	first string // SHA-256 of a first complete download that did not match
 
@@ -168,7 +169,7 @@ func (f *fetch) verify(ctx context.Context) (verdict state.Verdict, again bool, 
 	switch {
 	case sizeOK && f.Plan.Policy.Verify == "size":
 		return state.SizeOnly, false, nil
-	case sizeOK && f.item.QuickXorHash == "":
+	case sizeOK && f.item.QuickXorHash == "" && !(f.item.Size < 0 && f.instead()):
 		return f.unverifiable(state.SizeOnly, "the service gives no hash for it (C23)")
 	case sizeOK && quick == f.item.QuickXorHash:
 		return state.Verified, false, nil
@@ -187,6 +188,9 @@ func (f *fetch) verify(ctx context.Context) (verdict state.Verdict, again bool, 
 		return "", true, nil
 	case f.first != sha:
 		return "", false, integrity("two downloads differ from the hash and from each other")
+	}
+	if f.instead() {
+		return "", false, f.page()
 	}
 	// Twice the same bytes for an unchanged item: the service rewrites this file
 	// on delivery (C18, C19, C24).
