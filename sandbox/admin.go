@@ -46,6 +46,8 @@ func fromLoopback(r *http.Request) bool {
 //	POST revoke      {"token"}
 //	POST claims                     challenge for claims
 //	POST rescan      {"drive"}
+//	GET  subscriptions
+//	POST lifecycle   {"drive","event"} of subscriptions, see [Tenant.Lifecycle]
 func (c *call) serveAdmin() {
 	if !fromLoopback(c.r) {
 		http.Error(c.w, "the admin endpoint answers on loopback only", http.StatusForbidden)
@@ -101,6 +103,14 @@ func (t *Tenant) admin(what string, body []byte) (any, error) {
 		return nil, decodeInto(body, func(v struct{ Token string }) { t.Revoke(v.Token) })
 	case "POST claims":
 		t.ChallengeClaims()
+	case "GET subscriptions":
+		return t.Subscriptions(), nil
+	case "POST lifecycle":
+		var in struct{ Drive, Event string }
+		if err := json.Unmarshal(body, &in); err != nil {
+			return nil, err
+		}
+		return nil, t.Lifecycle(in.Drive, in.Event)
 	case "POST rescan":
 		var in struct{ Drive string }
 		if err := json.Unmarshal(body, &in); err != nil {

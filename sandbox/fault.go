@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -40,6 +41,9 @@ const (
 	ActionNoLink       Action = "no-link"       // neither link (H-34)
 	ActionBothLinks    Action = "both-links"    // both links (H-34)
 	ActionETag         Action = "etag"          // Body replaces the ETag of content
+	ActionLose         Action = "lose"          // a notification is not sent (W12)
+	ActionDuplicate    Action = "duplicate"     // it is sent twice (W12)
+	ActionForge        Action = "forge"         // it has Body as its clientState (W11)
 )
 
 // Fault is a rule that bends answers.
@@ -120,6 +124,9 @@ func (t *Tenant) pick(c *call) *Fault {
 }
 
 func (r *faultRule) matches(c *call) bool {
+	if c.kind.sent() && !slices.Contains(r.On, c.kind) {
+		return false // a rule for what clients ask means nothing else
+	}
 	if len(r.On) > 0 {
 		ok := false
 		for _, k := range r.On {

@@ -29,7 +29,13 @@ const (
 	KindBatch       Kind = "batch"
 	KindDownload    Kind = "download" // on the content host
 	KindUnknown     Kind = "unknown"
+	// What the tenant itself sends to the addresses of subscriptions.
+	KindValidation   Kind = "validation"
+	KindNotification Kind = "notification"
 )
+
+// sent tells whether the tenant makes these calls itself.
+func (k Kind) sent() bool { return k == KindValidation || k == KindNotification }
 
 // units are the resource units of each kind (T10); downloads are charged where they redirect.
 var units = map[Kind]int{KindSite: 1, KindSites: 2, KindSitesDelta: 2, KindDrive: 1, KindDrives: 2, KindUsers: 2, KindItem: 1, KindChildren: 2,

@@ -21,6 +21,8 @@ import (
 //	on 3 delta: forget people/Documents
 //	throttle units=500
 //	behave order=shuffled emptyPages=20 noParentPath=true
+//	lifecycle people/Documents event=reauthorizationRequired
+//	fault on=notification action=lose times=1
 //	{"when":{"on":"delta","n":2},"edit":{"op":"put","drive":"people/Documents","path":"/a.txt","text":"x"}}
 //
 // Without a moment a step is taken when the tenant is made. "after 30s" counts from there and is
@@ -40,9 +42,17 @@ type Step struct {
 	Fault    *Fault     `json:"fault,omitempty"`
 	Throttle *Throttle  `json:"throttle,omitempty"`
 	Behave   *Behaviour `json:"behave,omitempty"`
+	// Lifecycle is an event in the life of the subscriptions of a drive.
+	Lifecycle *Lifecycle `json:"lifecycle,omitempty"`
 
 	line string
 	bend map[string]string // switches to change, of a behave line
+}
+
+// Lifecycle names a drive and what happens to its subscriptions, see [Tenant.Lifecycle].
+type Lifecycle struct {
+	Drive string `json:"drive"`
+	Event string `json:"event"`
 }
 
 // When is the moment of a step; the zero value is the start.
@@ -104,6 +114,8 @@ func parseStep(line string) (Step, error) {
 		if err == nil {
 			err = (&Behaviour{}).set(step.bend)
 		}
+	case "lifecycle":
+		step.Lifecycle, err = parseLifecycle(words[1:])
 	default:
 		step.Edit, err = parseEdit(words)
 	}
@@ -116,13 +128,13 @@ func parseStep(line string) (Step, error) {
 // check refuses what would only be found when the moment comes.
 func (s *Step) check() error {
 	n := 0
-	for _, set := range []bool{s.Edit != nil, s.Fault != nil, s.Throttle != nil, s.Behave != nil || s.bend != nil} {
+	for _, set := range []bool{s.Edit != nil, s.Fault != nil, s.Throttle != nil, s.Behave != nil || s.bend != nil, s.Lifecycle != nil} {
 		if set {
 			n++
 		}
 	}
 	if n != 1 {
-		return errors.New("a step has exactly one of edit, fault, throttle and behave")
+		return errors.New("a step has exactly one of edit, fault, throttle, behave and lifecycle")
 	}
 	if s.Edit != nil && !knownOps[s.Edit.Op] {
 		return fmt.Errorf("%q is no operation", s.Edit.Op)
@@ -286,6 +298,8 @@ func (t *Tenant) take(step Step, at time.Time, mark string) error {
 		t.SetBehaviour(b)
 	case step.Behave != nil:
 		t.SetBehaviour(*step.Behave)
+	case step.Lifecycle != nil:
+		return t.Lifecycle(step.Lifecycle.Drive, step.Lifecycle.Event)
 	}
 	return nil
 }

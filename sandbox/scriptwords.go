@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"errors"
 	"fmt"
 	"reflect"
 	"strconv"
@@ -140,6 +141,14 @@ func (f *Fault) set(key, value string) (err error) {
 		return fmt.Errorf("a fault has no %q", key)
 	}
 	return err
+}
+
+// parseLifecycle reads "drive event=…".
+func parseLifecycle(words []string) (*Lifecycle, error) {
+	if len(words) != 2 || !strings.HasPrefix(words[1], "event=") {
+		return nil, errors.New("a lifecycle has a drive and event=…")
+	}
+	return &Lifecycle{Drive: words[0], Event: strings.TrimPrefix(words[1], "event=")}, nil
 }
 
 func parseThrottle(th *Throttle, words []string) error {

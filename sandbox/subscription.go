@@ -1,13 +1,10 @@
 package sandbox
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
-	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -22,62 +19,76 @@ type subscriptions struct {
 	mu     sync.Mutex
 	list   []*subscription
 	serial int
-	queue  chan string // drive ids that changed
+	queue  chan delivery
 	stop   context.CancelFunc
 	ended  chan struct{}
+	later  []*time.Timer // of deliveries to be tried again
 }
 
+// subscription is one of them. clientState is given back when it is made and in notifications only.
 type subscription struct {
-	ID              string `json:"id"`
-	Resource        string `json:"resource"`
-	ApplicationID   string `json:"applicationId"`
-	ChangeType      string `json:"changeType"`
-	ClientState     string `json:"clientState,omitempty"`
-	NotificationURL string `json:"notificationUrl"`
-	LifecycleURL    string `json:"lifecycleNotificationUrl,omitempty"`
-	Expiration      string `json:"expirationDateTime"`
-	TLS             string `json:"latestSupportedTlsVersion"`
+	ID              string  `json:"id"`
+	Resource        string  `json:"resource"`
+	ApplicationID   string  `json:"applicationId"`
+	ChangeType      string  `json:"changeType"`
+	ClientState     *string `json:"clientState"`
+	NotificationURL string  `json:"notificationUrl"`
+	LifecycleURL    string  `json:"lifecycleNotificationUrl,omitempty"`
+	Expiration      string  `json:"expirationDateTime"`
+	TLS             string  `json:"latestSupportedTlsVersion"`
 	drive           DriveID
 	expires         time.Time
+	lapsed          bool // it waits to be authorized anew (W16)
 }
 
 // Limits of drive subscriptions.
 const (
-	maxSubscription   = 42300 * time.Minute // W4
-	validationTime    = 10 * time.Second    // W5
-	maxClientState    = 128                 // W11
-	maxSubscriptions  = 100
-	notificationQueue = 1024
+	maxSubscription  = 42300 * time.Minute // W4
+	maxClientState   = 128                 // W11
+	maxSubscriptions = 100
 )
 
 func (s *subscriptions) init(t *Tenant) { s.t = t }
 
-func (s *subscriptions) close() {
-	s.mu.Lock()
-	stop, ended := s.stop, s.ended
-	s.mu.Unlock()
-	if stop != nil {
-		stop()
-		<-ended
+// find returns the subscription of an id; what has expired is gone. The lock is held.
+func (s *subscriptions) find(id string) *subscription {
+	s.expire()
+	at := slices.IndexFunc(s.list, func(x *subscription) bool { return x.ID == id })
+	if at < 0 {
+		return nil
 	}
+	return s.list[at]
 }
 
-// changed tells the deliverer about drives; it never waits, notifications may be lost (W12).
-func (s *subscriptions) changed(drives ...*Drive) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.queue == nil {
-		return
+// expire drops what has expired; nobody is told (W15). The lock is held.
+func (s *subscriptions) expire() {
+	now := s.t.now()
+	s.list = slices.DeleteFunc(s.list, func(x *subscription) bool { return now.After(x.expires) })
+}
+
+// remove ends a subscription. The lock is held.
+func (s *subscriptions) remove(sub *subscription) {
+	s.list = slices.DeleteFunc(s.list, func(x *subscription) bool { return x == sub })
+}
+
+// Subscribed describes one subscription of a tenant.
+type Subscribed struct {
+	ID      string    `json:"id"`
+	Drive   DriveID   `json:"drive"`
+	Address string    `json:"address"`
+	Expires time.Time `json:"expires"`
+}
+
+// Subscriptions lists the subscriptions that are in force.
+func (t *Tenant) Subscriptions() []Subscribed {
+	t.subs.mu.Lock()
+	defer t.subs.mu.Unlock()
+	t.subs.expire()
+	list := []Subscribed{}
+	for _, s := range t.subs.list {
+		list = append(list, Subscribed{ID: s.ID, Drive: s.drive, Address: s.NotificationURL, Expires: s.expires})
 	}
-	for _, d := range drives {
-		if d == nil {
-			continue
-		}
-		select {
-		case s.queue <- string(d.id):
-		default:
-		}
-	}
+	return list
 }
 
 // subscription answers /subscriptions and what is below.
@@ -85,16 +96,31 @@ func (c *call) subscription(rest string) *graphError {
 	id, op, _ := strings.Cut(rest, "/")
 	switch {
 	case id == "" && c.r.Method == http.MethodGet:
-		s := &c.t.subs
-		s.mu.Lock()
-		list := slices.Clone(s.list)
-		s.mu.Unlock()
-		c.headers()
-		return c.sendJSON(http.StatusOK, map[string]any{"value": append([]*subscription{}, list...)})
+		return c.listSubscriptions()
 	case id == "" && c.r.Method == http.MethodPost:
 		return c.subscribe()
 	}
 	return c.manage(id, op)
+}
+
+func (c *call) listSubscriptions() *graphError {
+	s := &c.t.subs
+	s.mu.Lock()
+	s.expire()
+	list := []subscription{}
+	for _, sub := range s.list {
+		list = append(list, sub.shown())
+	}
+	s.mu.Unlock()
+	c.headers()
+	return c.sendJSON(http.StatusOK, map[string]any{"value": list})
+}
+
+// shown is a subscription without its secret.
+func (s *subscription) shown() subscription {
+	copied := *s
+	copied.ClientState = nil
+	return copied
 }
 
 func (c *call) subscribe() *graphError {
@@ -115,6 +141,7 @@ func (c *call) subscribe() *graphError {
 	}
 	s := &c.t.subs
 	s.mu.Lock()
+	s.expire()
 	if len(s.list) >= maxSubscriptions { // seen as 403 with this text (W21)
 		s.mu.Unlock()
 		return errorf(http.StatusForbidden, "ExtensionError", "Operation: Create; Exception: [Status Code: Forbidden; Reason: Maximum number of subscriptions has been reached]")
@@ -149,7 +176,7 @@ func (c *call) checkSubscription(sub *subscription) *graphError {
 		return errorf(http.StatusBadRequest, "ExtensionError", "Operation: Create; Exception: [Status Code: BadRequest; Reason: only the root of a drive can be subscribed]")
 	case sub.ChangeType != "updated":
 		return errorf(http.StatusBadRequest, "InvalidRequest", "The change type of this resource is updated.")
-	case len(sub.ClientState) > maxClientState:
+	case sub.ClientState != nil && len(*sub.ClientState) > maxClientState:
 		return errorf(http.StatusBadRequest, "InvalidRequest", "clientState is longer than 128 characters.")
 	}
 	sub.drive = d.id
@@ -165,162 +192,50 @@ func (c *call) setExpiration(sub *subscription, text string) *graphError {
 	return nil
 }
 
-// validateEndpoint makes the handshake (W5): 200, text/plain, the decoded token and nothing else.
-func (c *call) validateEndpoint(address string) *graphError {
-	u, err := url.Parse(address)
-	bad := func(why string) *graphError {
-		return errorf(http.StatusBadRequest, "ValidationError", "Subscription validation request failed. %s", why)
-	}
-	if err != nil || u.Host == "" || u.Scheme != "https" && !(u.Scheme == "http" && isLoopback(u.Hostname())) {
-		return bad("The notification URL must be HTTPS.")
-	}
-	token := "Validation: Testing client application reachability for subscription Request-Id: " + c.id // has blanks (Q83)
-	q := "validationToken=" + url.QueryEscape(token)
-	if u.RawQuery != "" { // other parameters are preserved (W6)
-		q = u.RawQuery + "&" + q
-	}
-	u.RawQuery = q
-	ctx, cancel := context.WithTimeout(c.r.Context(), validationTime)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, u.String(), nil)
-	if err != nil {
-		return bad("The notification URL is not valid.")
-	}
-	req.Header.Set("Content-Type", "text/plain; charset=utf-8")
-	resp, err := c.t.notifier().Do(req)
-	if err != nil {
-		return bad("The endpoint did not answer.")
-	}
-	defer resp.Body.Close()
-	body, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<16))
-	if resp.StatusCode != http.StatusOK || !strings.HasPrefix(resp.Header.Get("Content-Type"), "text/plain") || string(body) != token {
-		return bad("The endpoint must answer 200 with the validation token as text/plain.")
-	}
-	return nil
-}
-
-// notifyTimeout is how long an endpoint may take to answer (W5, W10).
-const notifyTimeout = 10 * time.Second
-
-func (t *Tenant) notifier() *http.Client {
-	if t.opts.Notifier != nil {
-		return t.opts.Notifier
-	}
-	return &http.Client{Timeout: notifyTimeout}
-}
-
 // manage answers one subscription.
 func (c *call) manage(id, op string) *graphError {
-	s := &c.t.subs
-	s.mu.Lock()
-	at := slices.IndexFunc(s.list, func(x *subscription) bool { return x.ID == id })
-	var sub subscription
-	if at >= 0 {
-		sub = *s.list[at]
-	}
-	s.mu.Unlock()
-	if at < 0 {
-		return errorf(http.StatusNotFound, "ResourceNotFound", "The object was not found.")
-	}
-	switch {
-	case op == "reauthorize" && c.r.Method == http.MethodPost: // does not prolong (W13)
-		c.headers()
-		c.status = http.StatusNoContent
-		c.w.WriteHeader(http.StatusNoContent)
-		return nil
-	case op != "":
-		return errNotFound()
-	case c.r.Method == http.MethodDelete:
-		s.mu.Lock()
-		s.list = slices.DeleteFunc(s.list, func(x *subscription) bool { return x.ID == id })
-		s.mu.Unlock()
-		c.headers()
-		c.status = http.StatusNoContent
-		c.w.WriteHeader(http.StatusNoContent)
-		return nil
-	case c.r.Method == http.MethodPatch:
-		var change struct{ ExpirationDateTime string }
+	var change struct{ ExpirationDateTime string }
+	if c.r.Method == http.MethodPatch {
 		if err := json.NewDecoder(io.LimitReader(c.r.Body, 1<<16)).Decode(&change); err != nil {
 			return errorf(http.StatusBadRequest, "InvalidRequest", "The body cannot be read.")
 		}
-		if e := c.setExpiration(&sub, change.ExpirationDateTime); e != nil {
-			return e
-		}
-		s.mu.Lock()
-		s.list = slices.DeleteFunc(s.list, func(x *subscription) bool { return x.ID == id })
-		s.list = append(s.list, &sub)
+	}
+	s := &c.t.subs
+	s.mu.Lock()
+	sub := s.find(id)
+	if sub == nil {
 		s.mu.Unlock()
-	case c.r.Method != http.MethodGet:
-		return errorf(http.StatusMethodNotAllowed, "notAllowed", "The method is not answered.")
+		return errorf(http.StatusNotFound, "ResourceNotFound", "The object was not found.")
+	}
+	var e *graphError
+	empty := true
+	switch {
+	case op == "reauthorize" && c.r.Method == http.MethodPost: // does not prolong (W13)
+		sub.lapsed = false
+	case op != "":
+		e = errNotFound()
+	case c.r.Method == http.MethodDelete:
+		s.remove(sub)
+	case c.r.Method == http.MethodPatch: // authorizes anew as well (W13)
+		if e = c.setExpiration(sub, change.ExpirationDateTime); e == nil {
+			sub.lapsed = false
+		}
+		empty = false
+	case c.r.Method == http.MethodGet:
+		empty = false
+	default:
+		e = errorf(http.StatusMethodNotAllowed, "notAllowed", "The method is not answered.")
+	}
+	shown := sub.shown()
+	s.mu.Unlock()
+	if e != nil {
+		return e
 	}
 	c.headers()
-	return c.sendJSON(http.StatusOK, &sub)
-}
-
-// run starts the deliverer; the lock is held.
-func (s *subscriptions) run() {
-	if s.queue != nil {
-		return
+	if empty {
+		c.status = http.StatusNoContent
+		c.w.WriteHeader(http.StatusNoContent)
+		return nil
 	}
-	ctx, stop := context.WithCancel(context.Background())
-	s.queue, s.stop, s.ended = make(chan string, notificationQueue), stop, make(chan struct{})
-	go s.deliver(ctx, s.queue)
-}
-
-func (s *subscriptions) deliver(ctx context.Context, queue <-chan string) {
-	defer close(s.ended)
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case first := <-queue:
-			drives := map[string]bool{first: true}
-			for more := true; more; { // what came meanwhile goes along
-				select {
-				case d := <-queue:
-					drives[d] = true
-				default:
-					more = false
-				}
-			}
-			s.notify(ctx, drives)
-		}
-	}
-}
-
-// notify tells the subscribers of drives; a notification names the resource, never the item (W9).
-func (s *subscriptions) notify(ctx context.Context, drives map[string]bool) {
-	s.mu.Lock()
-	list := slices.Clone(s.list)
-	s.mu.Unlock()
-	for _, sub := range list {
-		if !drives[string(sub.drive)] || s.t.now().After(sub.expires) {
-			continue
-		}
-		body, _ := json.Marshal(map[string]any{"value": []map[string]any{{"subscriptionId": sub.ID, "subscriptionExpirationDateTime": sub.Expiration,
-			"clientState": sub.ClientState, "changeType": "updated", "resource": sub.Resource, "tenantId": s.t.id.String(),
-			"resourceData": map[string]any{"@odata.type": "#Microsoft.Graph.DriveItem"}}}})
-		if err := s.post(ctx, sub.NotificationURL, body); err != nil {
-			s.t.log.Warn("notification", "error", err)
-		}
-	}
-}
-
-func (s *subscriptions) post(ctx context.Context, address string, body []byte) error {
-	ctx, cancel := context.WithTimeout(ctx, validationTime)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, address, bytes.NewReader(body))
-	if err != nil {
-		return err
-	}
-	req.Header.Set("Content-Type", "application/json")
-	resp, err := s.t.notifier().Do(req)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode >= 300 {
-		return fmt.Errorf("the endpoint answered %d", resp.StatusCode)
-	}
-	return nil
+	return c.sendJSON(http.StatusOK, &shown)
 }
