@@ -119,7 +119,9 @@ func (p *planner) frees(ctx context.Context, e Entry) (bool, error) {
 			return false, err
 		}
 		switch {
-		case parent.standing == outside && !e.Folder:
+		case parent.standing == outside && e.Folder:
+			return p.emptied(ctx, e.Item, removes(policy.OnRemoteDelete))
+		case parent.standing == outside:
 			return removes(policy.OnRemoteDelete), nil
 		case parent.standing != inside:
 			return false, nil
@@ -144,8 +146,8 @@ func (p *planner) frees(ctx context.Context, e Entry) (bool, error) {
 	return removes(policy.OnRemoteDelete), nil
 }
 
-// emptied reports whether a folder that is gone at the source will hold nothing: what
-// was in it and lives on elsewhere may be held back.
+// emptied reports whether a folder that is gone from the mirror's folder will hold
+// nothing: what was in it and lives on elsewhere in the mirror may be held back.
 func (p *planner) emptied(ctx context.Context, folder ItemID, removes bool) (bool, error) {
 	if !removes {
 		return false, nil
@@ -161,7 +163,13 @@ func (p *planner) emptied(ctx context.Context, folder ItemID, removes bool) (boo
 		ids = append(ids, id)
 	}
 	for pair, err := range p.req.Store.Of(ctx, ids) {
-		if err != nil || pair.Item != nil {
+		if err != nil {
+			return false, fmt.Errorf("read below folder %s: %w", folder, err)
+		}
+		if pair.Item == nil {
+			continue
+		}
+		if parent, err := p.tree.folder(ctx, pair.Item.Parent); err != nil || parent.standing != outside {
 			return false, err
 		}
 	}
