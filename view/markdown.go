@@ -72,6 +72,7 @@ func WriteMarkdown(w io.Writer, h *plan.Header, p Plan, opt MarkdownOptions) err
 	if err != nil {
 		return fmt.Errorf("write plan as Markdown: %w", err)
 	}
+	var least int
 	for i, level := range levels {
 		m := markdown{h: h, t: t, opt: opt, names: naming(opt.Names), lost: lost, detail: level, shrunk: i > 0}
 		m.write()
@@ -79,8 +80,9 @@ func WriteMarkdown(w io.Writer, h *plan.Header, p Plan, opt MarkdownOptions) err
 			_, err := w.Write(m.buf.Bytes())
 			return err
 		}
+		least = m.buf.Len()
 	}
-	return fmt.Errorf("write plan as Markdown: %w", ErrTooSmall)
+	return fmt.Errorf("write plan as Markdown: %w, which take %d bytes", ErrTooSmall, least)
 }
 
 // losses are the deleted and the blocked items, in bounded memory.

@@ -48,6 +48,7 @@ var ownCodes = []explanation{
 	{"SPM0017", "Login failed", "The person did not finish the login, or the login refused it. Nothing was stored."},
 	{"SPM0030", "A further output file was not written", "A file of -json-into, -md-into or -html-into cannot be written. Its directory must exist and be writable; an older file stays as it is."},
 	{"SPM0274", "A moved block leads to a mirror that the state knows", "The state has both mirrors, so one cannot become the other. The old one is forgotten and its files stay. To go on with it instead, remove the new one from the state and plan again."},
+	{"SPM0031", "The plan does not fit into -max-bytes", "Markdown shrinks by levels until it fits, deletes last, but the totals and the sums of deletes are never left out. They alone take more bytes than allowed; the message says how many. Raise -max-bytes, or attach `show -html` instead."},
 	{"SPM0273", "The configuration asks for what this version does not do", "The setting is part of the language and not carried out yet. It is refused, because to ignore it would promise what is not done."},
 	{"SPM0301", "Plan blocked by a guard or check", "A guard found more deletes, changes or bytes than it allows, or a mandatory check does not hold. The plan is shown and nothing was changed. If the plan is right, raise the limit in the configuration, or apply with -dangerous-override-guard=NAME -reason=\"...\"."},
 	{"SPM0302", "-dangerous-override-guard needs -reason", "An override is recorded with its reason. Give one."},

@@ -54,6 +54,12 @@ func explained(err error) *problem {
 	case errors.Is(err, state.ErrDamaged), errors.Is(err, state.ErrNotState):
 		return &problem{code: "SPM0703", summary: "The state cannot be used", err: err,
 			detail: "Nothing was changed. Restore a backup from beside the state file, or run `spmirror state rebuild`:\nit keeps the file and makes a new state from the targets, without downloading what is there."}
+	case errors.Is(err, view.ErrTooSmall):
+		return &problem{code: "SPM0031", summary: "The plan does not fit into -max-bytes", err: err,
+			detail: "Nothing was written. Give it more bytes: what is left out shrinks by levels, and the totals and the\nsums of deletes are never left out. `show -html` and `show -csv` have no limit."}
+	case errors.Is(err, view.ErrDisagrees):
+		return &problem{code: "SPM0404", summary: "The plan is refused", err: err, exit: exitRefused,
+			detail: "Its header says something else than its items: it was altered. Make a new plan with `spmirror plan -out=FILE`."}
 	case errors.Is(err, target.ErrForeignMarker):
 		return &problem{code: "SPM0802", summary: "The target belongs to another mirror or another state", err: err,
 			detail: "Nothing was changed. Check the target path and the state path of the configuration."}
