@@ -27,6 +27,7 @@ const (
 	CodeMalware      = "SPM0512" // the service found malware
 	CodeNoSpace      = "SPM0513" // the disk is full
 	CodeBlocked      = "SPM0514" // held back by the plan
+	CodeSuspect      = "SPM0519" // a delete that the source does not confirm
 	CodePostponed    = "SPM0515" // a delete that waits for a run without failures
 	CodeLocked       = "SPM0516" // locked at the source
 	CodeUnverifiable = "SPM0517" // cannot be verified, and the policy asks for it

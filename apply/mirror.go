@@ -20,6 +20,7 @@ type mirrorRun struct {
 	structure []*structural // folders to make and items to move
 	folders   []plan.Change // folders to delete
 	forgotten []plan.Change // folders to forget
+	canaries  canaries
 	replaced  map[plan.ItemID]bool
 	leaving   map[plan.ItemID]*plan.Local // replaced items that may be displaced, as the plan found them
 	partials  map[state.ItemID]bool       // items with a partial download when the run began
@@ -55,6 +56,7 @@ func (m *mirrorRun) sort(c plan.Change) {
 	}
 	m.total.ItemsTotal++
 	m.total.BytesTotal += c.DownloadBytes()
+	m.canaries.offer(&c)
 	switch {
 	case c.OfMirror():
 		res := m.result(&c, Done) // before the target was opened
@@ -140,7 +142,7 @@ func (m *mirrorRun) phases() []func(context.Context) error {
 		return []func(context.Context) error{m.forget, m.forgetFolders, m.forgetMirror}
 	}
 	return []func(context.Context) error{
-		m.open, m.arrange, m.transfer, m.forget, m.remove, m.forgetFolders, m.removeFolders, m.settle, m.sweep, m.expire,
+		m.open, m.distrust, m.arrange, m.transfer, m.forget, m.remove, m.forgetFolders, m.removeFolders, m.settle, m.sweep, m.expire,
 	}
 }
 

@@ -14,14 +14,21 @@ import (
 
 // remove deletes files. If anything of the mirror failed before, nothing is
 // deleted: what looks superfluous may be the only copy of what could not be fetched
-// (I-27).
+// (I-27). Nor is it if the source does not confirm what the plan believes (I-26).
 func (m *mirrorRun) remove(ctx context.Context) error {
 	if m.sections.count(m.Plan.Address, plan.Delete) == 0 {
 		return nil
 	}
 	if n := m.failures(); n > 0 {
-		m.folders = nil
-		return m.postpone(n)
+		return m.postpone(CodePostponed, fmt.Sprintf("postponed: %d items of this mirror failed or changed meanwhile", n))
+	}
+	why, err := m.suspicion(ctx)
+	if err != nil {
+		return ignoreCancelled(ctx, err)
+	}
+	if why != "" {
+		m.Log.Warn("the source is not trusted", "mirror", m.Plan.Address, "reason", why)
+		return m.postpone(CodeSuspect, "postponed with all deletes of this mirror: "+why)
 	}
 	return m.eachBatch(ctx, plan.Delete, m.removeFiles)
 }
@@ -47,8 +54,8 @@ func deepestFirst(list []plan.Change) {
 
 // postpone records the deletes that did not run. An item whose place another one
 // took has left already.
-func (m *mirrorRun) postpone(failures int64) error {
-	why := fmt.Sprintf("postponed: %d items of this mirror failed or changed meanwhile", failures)
+func (m *mirrorRun) postpone(code, why string) error {
+	m.folders = nil
 	for c, err := range m.of(plan.Delete) {
 		if err != nil {
 			return err
@@ -63,14 +70,14 @@ func (m *mirrorRun) postpone(failures int64) error {
 				continue
 			}
 		}
-		m.postponeOne(&c, why)
+		m.postponeOne(&c, code, why)
 	}
 	return m.flushResults()
 }
 
-func (m *mirrorRun) postponeOne(c *plan.Change, why string) {
+func (m *mirrorRun) postponeOne(c *plan.Change, code, why string) {
 	res := m.result(c, Postponed)
-	res.Code, res.Message = CodePostponed, why
+	res.Code, res.Message = code, why
 	m.note(res, why)
 }
 
@@ -135,7 +142,7 @@ func (m *mirrorRun) withoutEntries(batch []plan.Change) ([]plan.Change, error) {
 			return nil, err
 		}
 		if holds {
-			m.postponeOne(&c, "postponed: something in it is still tracked")
+			m.postponeOne(&c, CodePostponed, "postponed: something in it is still tracked")
 			continue
 		}
 		going[state.ItemID(c.ItemID)] = true

@@ -82,6 +82,7 @@ var ownCodes = []explanation{
 	{"SPM0515", "Delete postponed", "Deletes come last and only for mirrors without failures. Run again when the failures are gone."},
 	{"SPM0516", "Locked at the source", "The service answers that the item is locked (423). Run again later, or unlock it at the source."},
 	{"SPM0517", "The content cannot be verified", "The service gives no hash, or delivers other bytes than it lists, and content { unverifiable = \"fail\" } asks for a verified file."},
+	{"SPM0519", "The source does not confirm the deletes", "Before anything of a mirror is deleted, the drive, the mirror's folder, up to three items that ought to be there and up to sixteen of the items to be deleted are read once more. Something that the plan deletes is still there, or something that ought to be there cannot be read: permission may be lost, an item may be back, or the listing was wrong. Nothing of the mirror was deleted, everything else was done. Plan again; if it comes again, plan with -full and see what `spmirror why` says of the item."},
 	{"SPM0601", "Microsoft Graph refused a request", "The message has the service's own words and the request id for its support."},
 	{"SPM0602", "The user has no OneDrive", "The user exists but has no drive, for lack of a licence or because it was never opened."},
 	{"SPM0603", "Site not found", "No site has this address, or the application may not see it (Sites.Selected)."},
