@@ -287,6 +287,48 @@ func TestOneRefusedTokenIsRenewedOnceForAllWorkers(t *testing.T) {
 	})
 }
 
+func TestATokenThatAnotherRequestHadRenewedMeanwhileIsNotThisRequestsFailure(t *testing.T) {
+	for name, c := range map[string]struct {
+		superseded int // renewals by others while this request has the token before
+		renewals   int // all sign-ins there are in the end
+		ok         bool
+	}{
+		"once":        {1, 2, true},
+		"twice":       {2, 3, true},
+		"never":       {0, 1, false}, // the newest token is refused: that is an answer
+		"without end": {1 << 20, 2 + maxSuperseded, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				source := &sequence{}
+				left := c.superseded
+				client := over(t, func(req *http.Request) (*http.Response, error) {
+					token := strings.TrimPrefix(req.Header.Get("Authorization"), "Bearer ")
+					if token != "token-0" {
+						if left == 0 && c.ok {
+							return jsonAnswer(200, driveBody), nil
+						}
+						if left > 0 {
+							left--
+							if _, err := source.Token(req.Context(), TokenRequest{Rejected: token}); err != nil {
+								t.Error(err)
+							}
+						}
+					}
+					return jsonAnswer(401, `{"error":{"code":"InvalidAuthenticationToken"}}`), nil
+				}, func(o *Options) { o.Tokens = source })
+				_, err := client.Drive(t.Context(), "d")
+				if (err == nil) != c.ok {
+					t.Errorf("%v", err)
+				}
+				if len(source.asked) != c.renewals {
+					t.Errorf("%d sign-ins, want %d", len(source.asked), c.renewals)
+				}
+			})
+		})
+	}
+}
+
 func TestAFailedRenewalFailsAllWhoWaitedForItOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		broken := errors.New("AADSTS7000222: the secret is expired")
