@@ -26,28 +26,34 @@ func bytesFunc() function.Function {
 // marks lose them; everything else becomes one dash.
 func slugFunc() function.Function {
 	return textFunc(func(s string) (string, error) {
-		var out strings.Builder
-		dash := false
-		for _, c := range norm.NFKD.String(strings.ToLower(s)) {
-			switch {
-			case c >= 'a' && c <= 'z' || c >= '0' && c <= '9':
-				if dash && out.Len() > 0 {
-					out.WriteByte('-')
-				}
-				dash = false
-				out.WriteRune(c)
-			case c == 'ß':
-				out.WriteString("ss")
-			case c >= 0x300 && c <= 0x36f: // combining marks
-			default:
-				dash = true
-			}
-		}
-		if out.Len() == 0 {
+		out := slug(s)
+		if out == "" {
 			return "", fmt.Errorf("%q has no letter or digit that a slug could keep", visible(s))
 		}
-		return out.String(), nil
+		return out, nil
 	})
+}
+
+// slug is "" if nothing of a text can be kept.
+func slug(s string) string {
+	var out strings.Builder
+	dash := false
+	for _, c := range norm.NFKD.String(strings.ToLower(s)) {
+		switch {
+		case c >= 'a' && c <= 'z' || c >= '0' && c <= '9':
+			if dash && out.Len() > 0 {
+				out.WriteByte('-')
+			}
+			dash = false
+			out.WriteRune(c)
+		case c == 'ß':
+			out.WriteString("ss")
+		case c >= 0x300 && c <= 0x36f: // combining marks
+		default:
+			dash = true
+		}
+	}
+	return out.String()
 }
 
 // safePathFunc makes a relative path that is valid on every system: no empty, . or ..

@@ -183,7 +183,7 @@ func wordListPlain(words []string) string { return joinWords(words, "and") }
 // word reads an id or name: not empty, no surrounding space, no slash at the ends.
 func (r *reader) word(name string) string {
 	s := r.text(name)
-	if s != strings.TrimSpace(s) || strings.ContainsAny(s, "/\\?#") {
+	if !isWord(s) {
 		r.reject(name, CodeSourceForm, "Invalid source", "The argument %s is an id or name, without spaces around it and without slashes.", name)
 		return ""
 	}
@@ -192,6 +192,8 @@ func (r *reader) word(name string) string {
 	}
 	return s
 }
+
+func isWord(s string) bool { return s == strings.TrimSpace(s) && !strings.ContainsAny(s, "/\\?#") }
 
 func (r *reader) notEmpty(name string) {
 	if v, ok := r.get(name, cty.String); ok && v.AsString() == "" {
@@ -206,16 +208,25 @@ func (r *reader) siteURL(name string) string {
 		r.notEmpty(name)
 		return ""
 	}
-	u, err := url.Parse(s)
-	if err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil {
+	u, page := siteForm(s)
+	if u == nil {
 		r.reject(name, CodeSourceForm, "Invalid source", "A site is named by its address, such as https://contoso.sharepoint.com/sites/people.")
 		return ""
 	}
-	if u.RawQuery != "" || u.Fragment != "" || strings.Contains(strings.ToLower(u.Path), "/forms/") || strings.HasSuffix(strings.ToLower(u.Path), ".aspx") {
+	if page {
 		r.reject(name, CodeSourceForm, "Invalid source", "This is the address of a page, not of a site. Cut it after the name of the site, as in https://%s/sites/people; libraries go into drive, folders into folder.", visible(u.Host))
 		return ""
 	}
 	return strings.TrimRight(s, "/")
+}
+
+// siteForm parses what may be the address of a site; page says that it is that of a page.
+func siteForm(s string) (u *url.URL, page bool) {
+	u, err := url.Parse(s)
+	if err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil {
+		return nil, false
+	}
+	return u, u.RawQuery != "" || u.Fragment != "" || strings.Contains(strings.ToLower(u.Path), "/forms/") || strings.HasSuffix(strings.ToLower(u.Path), ".aspx")
 }
 
 func (r *reader) shareURL() string {
@@ -238,17 +249,24 @@ func (r *reader) folder() string {
 	if s == "" {
 		return "/"
 	}
-	clean := path.Clean("/" + strings.Trim(s, "/"))
+	if part, bad := badFolderPart(s); bad {
+		r.reject("folder", CodeSourceForm, "Invalid source", "folder is a path from the root of the library with / between names, such as \"/Handbook/2026\". The part %q cannot be the name of a folder in SharePoint.", visible(part))
+		return "/"
+	}
+	return path.Clean("/" + strings.Trim(s, "/"))
+}
+
+// badFolderPart finds the part of a path that cannot be the name of a folder.
+func badFolderPart(s string) (part string, bad bool) {
+	if s == "/" {
+		return "", false
+	}
 	for _, part := range strings.Split(strings.Trim(s, "/"), "/") {
-		if s == "/" {
-			break
-		}
 		if part == "" || part == "." || part == ".." || strings.Contains(part, `\`) || part != strings.TrimRight(part, " .") || strings.ContainsAny(part, `"*:<>?|`) {
-			r.reject("folder", CodeSourceForm, "Invalid source", "folder is a path from the root of the library with / between names, such as \"/Handbook/2026\". The part %q cannot be the name of a folder in SharePoint.", visible(part))
-			return "/"
+			return part, true
 		}
 	}
-	return clean
+	return "", false
 }
 
 // target reads the target path.

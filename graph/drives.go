@@ -12,7 +12,8 @@ type Drive struct {
 	Type     string // personal, business or documentLibrary (S11)
 	WebURL   string
 	Owner    string
-	System   bool // hidden by the service unless asked for: caches, preservation copies (S9, S17, Q87)
+	Used     int64 // bytes, those of older versions and of the recycle bin among them; SizeUnknown if not told (S18)
+	System   bool  // hidden by the service unless asked for: caches, preservation copies (S9, S17, Q87)
 	Created  time.Time
 	Modified time.Time // moves for reasons of its own: never take it for "nothing changed" (Q43)
 }
@@ -20,7 +21,7 @@ type Drive struct {
 const (
 	opUserDrive = "get drive of user"
 	// driveSelect names system, so that hidden drives are listed and can be told from the others (S9).
-	driveSelect = "?$select=id,name,driveType,webUrl,owner,system,createdDateTime,lastModifiedDateTime"
+	driveSelect = "?$select=id,name,driveType,webUrl,owner,quota,system,createdDateTime,lastModifiedDateTime"
 )
 
 // Drives lists the document libraries of a site, hidden ones included.
@@ -51,6 +52,7 @@ func (c *Client) Drive(ctx context.Context, id DriveID) (Drive, error) {
 
 // drive reads one drive.
 func (s *scanner) drive(into *Drive) {
+	into.Used = SizeUnknown
 	s.object(func(key []byte) {
 		switch string(key) {
 		case "id":
@@ -63,6 +65,8 @@ func (s *scanner) drive(into *Drive) {
 			into.WebURL = s.text()
 		case "owner":
 			into.Owner = s.identity()
+		case "quota":
+			s.optional(func(key []byte) { s.quota(into, key) })
 		case "system":
 			if !s.null() {
 				into.System = true
@@ -78,5 +82,16 @@ func (s *scanner) drive(into *Drive) {
 	})
 	if into.ID == "" {
 		s.note("a drive has no id")
+	}
+}
+
+// quota reads a member of the quota of a drive. On libraries it may be all zeros, which tells nothing (S18).
+func (s *scanner) quota(into *Drive, key []byte) {
+	if string(key) != "used" {
+		s.skip()
+		return
+	}
+	if n, err := s.itemSize(); err == nil && n > 0 {
+		into.Used = n
 	}
 }
