@@ -50,6 +50,7 @@ var foreign = map[string][]string{
 	"unsafe":                       {"target"}, // system calls that have no wrapper
 	"encoding/gob":                 {},
 	"github.com/google/go-cmp/cmp": {},
+	"github.com/yuin/goldmark":     {},
 	"pgregory.net/rapid":           {},
 }
 
