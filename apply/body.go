@@ -214,7 +214,7 @@ func (f *fetch) afterBreak(ctx context.Context, cause error) error {
 		return f.renew(ctx, cause)
 	case errors.Is(cause, graph.ErrTooLarge):
 		return &itemError{code: CodeIntegrity, message: "more bytes than announced", err: cause}
-	case errors.Is(cause, graph.ErrMalware), errors.Is(cause, graph.ErrThrottled):
+	case errors.Is(cause, graph.ErrMalware), errors.Is(cause, graph.ErrThrottled), hopeless(cause):
 		return cause
 	}
 	if e, ok := graph.AsError(cause); ok && !e.IsTransient() {

@@ -31,6 +31,7 @@ const (
 	CodePostponed    = "SPM0515" // a delete that waits for a run without failures
 	CodeLocked       = "SPM0516" // locked at the source
 	CodeUnverifiable = "SPM0517" // cannot be verified, and the policy asks for it
+	CodeSignIn       = "SPM0518" // the sign-in is refused
 )
 
 // itemError is a failure of one item with its code.
@@ -92,6 +93,10 @@ func codeOf(err error) string {
 		return CodeMalware
 	case errors.Is(err, graph.ErrThrottled):
 		return CodeThrottled
+	case errors.Is(err, graph.ErrOffline):
+		return CodeNetwork
+	case errors.Is(err, graph.ErrToken):
+		return CodeSignIn
 	}
 	if e, ok := graph.AsError(err); ok {
 		switch {

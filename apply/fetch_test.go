@@ -335,26 +335,6 @@ func TestAStoppedRunSaysSoAndLeavesNoHalfFile(t *testing.T) {
 	})
 }
 
-func TestFailFastStopsAtTheFirstFailure(t *testing.T) {
-	w := newWorld(t)
-	w.fast, w.workers = true, 1
-	for i := range 50 {
-		w.tenant.put(fmt.Sprintf("f%02d", i), "x")
-	}
-	w.tenant.onOpen = func(n *node, _ graph.ContentRequest, _ int) (*graph.Content, error, bool) {
-		return nil, &graph.Error{Op: "open content", Status: 423, Code: "resourceLocked"}, n.name == "f10"
-	}
-	p := w.plan()
-	r, _, err := w.apply(t.Context(), p, 0)
-	if err == nil || r.Counts.Failed != 1 || r.Counts.Added > 12 {
-		t.Errorf("%+v, %v", r.Counts, err)
-	}
-	rows := collect(t, w.store.RunItems(t.Context(), state.RunID(r.Run)))
-	if !slices.ContainsFunc(rows, func(i state.RunItem) bool { return i.Outcome == string(Failed) }) {
-		t.Error("the failure is not recorded")
-	}
-}
-
 func TestNoPartialFileIsEverVisible(t *testing.T) {
 	w := newWorld(t)
 	for i := range 50 {

@@ -101,21 +101,22 @@ func (j Job) filled() Job {
 
 // runAll runs the mirrors. What stops one of them does not stop the others.
 func (r *running) runAll(ctx context.Context, mirrors []*mirrorRun) error {
-	ctx, stop := context.WithCancel(ctx)
-	defer stop()
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	r.haltAll = func(h *halted) { stop(h) }
 	var g errgroup.Group
 	g.SetLimit(mirrorsAtOnce)
 	failed := make([]error, len(mirrors))
 	for i, m := range mirrors {
 		g.Go(func() error {
-			err := m.run(ctx)
+			err := m.runUntilHalted(ctx)
 			if err == nil || r.ctx.Err() != nil && errors.Is(err, r.ctx.Err()) {
 				return nil
 			}
 			m.code, m.problem = codeOf(err), err.Error()
 			failed[i] = fmt.Errorf("apply %s: %w", m.Plan.Address, err)
 			if r.FailFast {
-				stop()
+				stop(&halted{m.code, "-fail-fast: " + m.Plan.Address + " was stopped by an error"})
 			}
 			return nil
 		})
@@ -128,6 +129,7 @@ func (r *running) runAll(ctx context.Context, mirrors []*mirrorRun) error {
 type running struct {
 	Job
 	ctx      context.Context
+	haltAll  func(*halted) // ends the run in order
 	slots    chan struct{}
 	sections *sections
 
@@ -184,7 +186,7 @@ func (r *running) finish(mirrors []*mirrorRun) {
 	r.report.Duration = r.Now().Sub(r.report.Started)
 	for _, m := range mirrors {
 		r.report.Mirrors = append(r.report.Mirrors, MirrorReport{
-			Address: m.Plan.Address, Counts: m.counts, Code: m.code, Problem: m.problem,
+			Address: m.Plan.Address, Counts: m.counts, Code: m.code, Problem: m.problem, Left: m.total.ItemsTotal - m.total.ItemsDone,
 		})
 	}
 	slices.SortStableFunc(r.report.Problems, func(a, b Result) int {

@@ -2,6 +2,7 @@ package apply
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"iter"
@@ -25,7 +26,8 @@ type mirrorRun struct {
 	leaving   map[plan.ItemID]*plan.Local // replaced items that may be displaced, as the plan found them
 	partials  map[state.ItemID]bool       // items with a partial download when the run began
 	total     Progress
-	reclaim   sync.Mutex // one at a time makes space
+	reclaim   sync.Mutex    // one at a time makes space
+	halt      func(*halted) // ends the mirror in order
 
 	mu       sync.Mutex
 	counts   Counts
@@ -98,6 +100,20 @@ func (m *mirrorRun) findLeaving() error {
 // of yields the changes of the mirror with one action.
 func (m *mirrorRun) of(action plan.Action) iter.Seq2[plan.Change, error] {
 	return m.sections.of(m.Plan.Address, action)
+}
+
+// runUntilHalted runs the mirror, and says what it was if something ended it in order.
+func (m *mirrorRun) runUntilHalted(ctx context.Context) error {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	m.halt = func(h *halted) { stop(h) }
+	err := m.run(ctx)
+	if h := haltedBy(ctx); h != nil && !m.total.Finished && (err == nil || errors.Is(err, context.Canceled)) {
+		err = nil
+		m.code, m.problem = h.code, h.why
+		m.Log.Warn("mirror not finished", "mirror", m.Plan.Address, "code", h.code, "reason", h.why)
+	}
+	return err
 }
 
 // run goes through the phases. Deletes come last, and only if nothing failed
@@ -232,6 +248,7 @@ func (m *mirrorRun) note(res Result, reason string) {
 	m.mu.Unlock()
 	m.record(res)
 	m.progress()
+	m.failedFast(&res)
 }
 
 func pendingAction(res Result) string {

@@ -1,6 +1,7 @@
 package apply
 
 import (
+	"slices"
 	"time"
 
 	"github.com/spmirror/spmirror/plan"
@@ -96,19 +97,46 @@ type Report struct {
 	// Problems are the first results that are not done, for the summary; all of
 	// them are in the run's record.
 	Problems []Result
-	// Throttled counts the pauses that the service asked for, and their length.
-	Throttled  int64
-	ThrottleBy time.Duration
+	// Traffic is what the run asked of the service, planning included if it planned.
+	Traffic Traffic
 	// Messages are said once at the end: what stayed, what to do next.
 	Messages []string
+}
+
+// Incomplete reports whether something of the plan is left over.
+func (r *Report) Incomplete() bool { return r.Counts.Incomplete() || r.Stopped() }
+
+// Stopped reports whether a mirror was not carried out to its end.
+func (r *Report) Stopped() bool {
+	return slices.ContainsFunc(r.Mirrors, func(m MirrorReport) bool { return m.Problem != "" })
+}
+
+// Traffic counts requests, and the time that all work waited for the service.
+type Traffic struct {
+	Requests      int64         `json:"requests"`
+	ResourceUnits int64         `json:"resource_units"`
+	Retries       int64         `json:"retries"`
+	Renewals      int64         `json:"renewals"`   // tokens and download addresses renewed because they were refused
+	Pauses        int64         `json:"pauses"`     // asked for by the service
+	PausedFor     time.Duration `json:"paused_ns"`  // together
+	Outages       int64         `json:"outages"`    // losses of the network
+	LostFor       time.Duration `json:"outages_ns"` // together
+}
+
+// Add adds the traffic of another tenant.
+func (t *Traffic) Add(o Traffic) {
+	t.Requests, t.ResourceUnits, t.Retries, t.Renewals = t.Requests+o.Requests, t.ResourceUnits+o.ResourceUnits, t.Retries+o.Retries, t.Renewals+o.Renewals
+	t.Pauses, t.PausedFor, t.Outages, t.LostFor = t.Pauses+o.Pauses, t.PausedFor+o.PausedFor, t.Outages+o.Outages, t.LostFor+o.LostFor
 }
 
 // MirrorReport is one mirror's part of a report.
 type MirrorReport struct {
 	Address string
 	Counts  Counts
-	// Problem says why nothing was done for the mirror, empty if it was run.
+	// Problem says why the mirror was not carried out to its end, empty if it was.
 	Code, Problem string
+	// Left is how many changes were not reached.
+	Left int64
 }
 
 // Progress is how far a mirror is; it is sent to the observer as work goes on.

@@ -144,10 +144,12 @@ func (m *mirrorRun) fetchOne(ctx context.Context, c plan.Change, out chan<- read
 		m.end(&c)
 		return nil // stopped: what is on disk is kept for the next run
 	}
-	m.fail(&c, err)
-	if m.FailFast {
-		return fmt.Errorf("-fail-fast: %w", err)
+	if hopeless(err) {
+		m.end(&c)
+		m.giveUp(err)
+		return nil
 	}
+	m.fail(&c, err)
 	return nil
 }
 

@@ -2,6 +2,7 @@ package graph
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -60,6 +61,9 @@ func (c *Client) Open(ctx context.Context, q ContentRequest) (*Content, error) {
 	if err != nil {
 		if _, answered := AsError(err); !answered {
 			err = opError(opContent, err)
+		}
+		if errors.Is(err, ErrURLExpired) {
+			c.gate.count(func(s *GateStats) { s.Expired++ })
 		}
 		return nil, err
 	}

@@ -102,7 +102,7 @@ func (e *Events) Item(r apply.Result) {
 			Code: r.Code, Message: r.Message, RequestID: r.RequestID}})
 }
 
-type throttleHook struct {
+type pauseHook struct {
 	Tenant      string `json:"tenant"`
 	Paused      bool   `json:"paused"`
 	Reason      string `json:"reason,omitempty"`
@@ -111,19 +111,39 @@ type throttleHook struct {
 	Until       string `json:"until,omitempty"`
 }
 
-// Paused writes throttle: the service asked for a pause.
-func (e *Events) Paused(tenant string, until time.Time, reason string, count int) {
+// Paused writes throttle, the service asked for a pause, or network, nothing can be
+// reached.
+func (e *Events) Paused(p Pause) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	wait := until.Sub(e.now())
-	e.emitLocked(event{Type: "throttle", Level: levelWarn, Message: pauseText(tenant, wait, reason, count),
-		Hook: throttleHook{Tenant: tenant, Paused: true, Reason: reason, Count: count,
-			WaitSeconds: int64(max(0, wait).Round(time.Second) / time.Second), Until: until.UTC().Format(time.RFC3339)}})
+	wait := p.Until.Sub(e.now())
+	e.emitLocked(event{Type: string(p.Kind), Level: levelWarn, Message: p.text(wait, asIs),
+		Hook: pauseHook{Tenant: p.Tenant, Paused: true, Reason: p.Reason, Count: p.Count,
+			WaitSeconds: int64(max(0, wait).Round(time.Second) / time.Second), Until: p.Until.UTC().Format(time.RFC3339)}})
 }
 
-// Resumed writes throttle: the pause is over.
-func (e *Events) Resumed(tenant string) {
-	e.emit(event{Type: "throttle", Message: "going on with tenant " + tenant, Hook: throttleHook{Tenant: tenant}})
+// Resumed writes throttle or network: the pause is over.
+func (e *Events) Resumed(p Pause) {
+	e.emit(event{Type: string(p.Kind), Message: "going on with tenant " + p.Tenant, Hook: pauseHook{Tenant: p.Tenant}})
+}
+
+// traffic is what a run asked of the service and how long it waited, in events and reports.
+type traffic struct {
+	Requests      int64   `json:"requests"`
+	ResourceUnits int64   `json:"resource_units"`
+	Retries       int64   `json:"retries"`
+	Renewals      int64   `json:"renewals"`
+	Pauses        int64   `json:"pauses"`
+	PausedSeconds float64 `json:"paused_seconds"`
+	Outages       int64   `json:"outages"`
+	OutageSeconds float64 `json:"outage_seconds"`
+}
+
+func trafficOf(t apply.Traffic) *traffic {
+	return &traffic{
+		Requests: t.Requests, ResourceUnits: t.ResourceUnits, Retries: t.Retries, Renewals: t.Renewals,
+		Pauses: t.Pauses, PausedSeconds: t.PausedFor.Seconds(), Outages: t.Outages, OutageSeconds: t.LostFor.Seconds(),
+	}
 }
 
 // runReport is the last event of a run. Its exit code has the name of the process
@@ -136,8 +156,7 @@ type runReport struct {
 	Run            int64        `json:"run,omitempty"`
 	Seconds        float64      `json:"seconds,omitempty"`
 	Counts         *eventCounts `json:"counts,omitempty"`
-	Throttled      int64        `json:"throttled,omitempty"`
-	ThrottleTime   float64      `json:"throttled_seconds,omitempty"`
+	Traffic        *traffic     `json:"traffic,omitempty"`
 	Interrupted    bool         `json:"interrupted,omitempty"`
 	AlreadyApplied int64        `json:"already_applied,omitempty"`
 	Messages       []string     `json:"messages,omitempty"`
@@ -159,7 +178,7 @@ func (e *Events) RunReport(command string, exit int, r *apply.Report) {
 		counts := countsOf(r.Counts)
 		out.Counts = &counts
 		out.PlanID, out.Run, out.Seconds = r.PlanID, r.Run, r.Duration.Seconds()
-		out.Throttled, out.ThrottleTime = r.Throttled, r.ThrottleBy.Seconds()
+		out.Traffic = trafficOf(r.Traffic)
 		out.Interrupted, out.AlreadyApplied, out.Messages = r.Interrupted, r.AlreadyApplied, r.Messages
 	}
 	level := levelInfo

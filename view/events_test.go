@@ -33,8 +33,10 @@ func TestEventsAreAsAgreed(t *testing.T) {
 	e.Progress(apply.Progress{Mirror: reports, ItemsDone: 1, ItemsTotal: 9, BytesTotal: 100, Started: started})
 	now = now.Add(progressEvery)
 	e.Progress(apply.Progress{Mirror: reports, ItemsDone: 2, ItemsTotal: 9, BytesDone: 20, BytesTotal: 100, Started: started})
-	e.Paused("contoso", now.Add(41*time.Second), "429", 3)
-	e.Resumed("contoso")
+	e.Paused(Pause{"contoso", PauseAsked, now.Add(41 * time.Second), "429", 3})
+	e.Resumed(Pause{Tenant: "contoso", Kind: PauseAsked})
+	e.Paused(Pause{"contoso", PauseNetwork, now.Add(15 * time.Minute), "graph.microsoft.com refuses connections", 1})
+	e.Resumed(Pause{Tenant: "contoso", Kind: PauseNetwork})
 	r, results := sampleReport()
 	for _, one := range results {
 		e.Item(one)

@@ -213,8 +213,9 @@ func sampleReport() (*apply.Report, []apply.Result) {
 		PlanID: "7f3c9e12", Run: 482, Started: planned, Duration: 90 * time.Second,
 		Counts: apply.Counts{Added: 1, Failed: 1, Superseded: 1, Postponed: 72, DownloadFiles: 1, DownloadBytes: 1 << 20},
 		Mirrors: []apply.MirrorReport{{Address: reports, Counts: apply.Counts{Added: 1, Failed: 1, Superseded: 1, Postponed: 72}},
-			{Address: cad, Code: "SPM0601", Problem: "the target has no marker"}},
-		Problems: results[1:3], Throttled: 2, ThrottleBy: 41 * time.Second,
+			{Address: cad, Code: "SPM0601", Problem: "the target has no marker"},
+			{Address: `mirror.library["plans"]`, Code: "SPM0509", Problem: "graph.microsoft.com refuses connections, for 15m0s", Left: 412}},
+		Problems: results[1:3], Traffic: apply.Traffic{Requests: 210, ResourceUnits: 230, Retries: 3, Pauses: 2, PausedFor: 41 * time.Second, Outages: 1, LostFor: 4 * time.Minute},
 		Messages: []string{"3 files were left in the staging directory"},
 	}
 	return r, results

@@ -26,9 +26,9 @@ type Progress struct {
 	out   Output
 	now   func() time.Time
 	mu    sync.Mutex
-	lives []*live // in the order they began
-	pause map[string]pause
-	drawn int // live lines on the screen
+	lives []*live          // in the order they began
+	pause map[string]Pause // by tenant
+	drawn int              // live lines on the screen
 	err   error
 
 	stop   chan struct{}
@@ -48,15 +48,9 @@ type live struct {
 	rate  rate
 }
 
-type pause struct {
-	until  time.Time
-	reason string
-	count  int
-}
-
 // Progress returns a Progress that writes to Err. Close must be called.
 func (o Output) Progress() *Progress {
-	p := &Progress{out: o, now: time.Now, pause: make(map[string]pause), stop: make(chan struct{}), done: make(chan struct{})}
+	p := &Progress{out: o, now: time.Now, pause: make(map[string]Pause), stop: make(chan struct{}), done: make(chan struct{})}
 	go p.loop()
 	return p
 }
@@ -164,29 +158,34 @@ func crawlText(c *Crawl) string {
 	return text
 }
 
-// Paused shows that a tenant asked for a pause: one line, and on a terminal a
+// Paused shows that all work of a tenant waits: one line, and on a terminal a
 // countdown.
-func (p *Progress) Paused(tenant string, until time.Time, reason string, count int) {
+func (p *Progress) Paused(w Pause) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
 		return
 	}
-	before, again := p.pause[tenant]
-	p.pause[tenant] = pause{until, reason, count}
-	if again && before.count == count {
+	before, again := p.pause[w.Tenant]
+	p.pause[w.Tenant] = w
+	if again && before.Kind == w.Kind && before.Count == w.Count {
 		return // the same pause, made longer
 	}
 	if !p.out.Terminal {
-		p.print(pauseText(Name(tenant), until.Sub(p.now()), Message(reason), count))
+		p.print(p.waiting(w))
 	}
 }
 
+// waiting is the line of a pause, with the time that is left of it.
+func (p *Progress) waiting(w Pause) string { return w.text(w.Until.Sub(p.now()), Message) }
+
 // Resumed ends the display of a pause.
-func (p *Progress) Resumed(tenant string) {
+func (p *Progress) Resumed(w Pause) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	delete(p.pause, tenant)
+	if p.pause[w.Tenant].Kind == w.Kind {
+		delete(p.pause, w.Tenant)
+	}
 }
 
 func (p *Progress) live(name string) *live {
@@ -235,8 +234,8 @@ func (p *Progress) print(line string) {
 // draw writes the live lines anew.
 func (p *Progress) draw() {
 	var lines []string
-	for tenant, w := range p.pause {
-		lines = append(lines, pauseText(Name(tenant), w.until.Sub(p.now()), Message(w.reason), w.count))
+	for _, w := range p.pause {
+		lines = append(lines, p.waiting(w))
 	}
 	slices.Sort(lines)
 	for i, l := range p.lives {

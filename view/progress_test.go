@@ -79,12 +79,12 @@ func TestLiveLinesAreRedrawnAndLeaveNothingBehind(t *testing.T) {
 		if got := s.text(); got != want {
 			t.Errorf("while applying:\n%s\nwant\n%s", got, want)
 		}
-		p.Paused("contoso", time.Now().Add(41*time.Second), "429", 3)
+		p.Paused(Pause{"contoso", PauseAsked, time.Now().Add(41 * time.Second), "429", 3})
 		time.Sleep(2 * time.Second)
 		if got := s.text(); !strings.Contains(got, "\nwaiting 39 s, tenant contoso asked for it (429, 3rd time)\n") {
 			t.Errorf("while waiting:\n%s", got)
 		}
-		p.Resumed("contoso")
+		p.Resumed(Pause{Tenant: "contoso", Kind: PauseAsked})
 		p.Progress(apply.Progress{Mirror: reports, Finished: true, Started: started, Counts: apply.Counts{Added: 998, Failed: 2, Postponed: 72, DownloadBytes: 1 << 30}})
 		p.Progress(apply.Progress{Mirror: cad, ItemsTotal: 3, Started: time.Now()})
 		time.Sleep(time.Second)
@@ -97,9 +97,41 @@ func TestLiveLinesAreRedrawnAndLeaveNothingBehind(t *testing.T) {
 			t.Errorf("after the end:\n%s\nwant\n%s", got, want)
 		}
 		p.Progress(under(1, started))
-		p.Paused("contoso", time.Now(), "429", 4)
+		p.Paused(Pause{"contoso", PauseAsked, time.Now(), "429", 4})
 		if got := s.text(); got != want || p.Close() != nil {
 			t.Errorf("after Close:\n%s", got)
+		}
+	})
+}
+
+func TestALostNetworkIsSaidOnceAndCountedDownOnATerminal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		lost := Pause{"contoso", PauseNetwork, time.Now().Add(15 * time.Minute), "graph.microsoft.com refuses connections", 1}
+		back := Pause{Tenant: "contoso", Kind: PauseNetwork}
+		var terminal, pipe screen
+		on, off := Output{Err: &terminal, Terminal: true, Width: 120}.Progress(), Output{Err: &pipe}.Progress()
+		for _, p := range []*Progress{on, off} {
+			p.Paused(lost)
+		}
+		time.Sleep(2*time.Minute + time.Second/2)
+		want := "waiting for the network, tenant contoso: graph.microsoft.com refuses connections (giving up in 13 min)"
+		if got := terminal.text(); got != want {
+			t.Errorf("on a terminal:\n%s", got)
+		}
+		for _, p := range []*Progress{on, off} {
+			p.Resumed(Pause{Tenant: "contoso", Kind: PauseAsked}) // of another kind
+			p.Resumed(back)
+		}
+		time.Sleep(time.Second)
+		if got := terminal.text(); got != "" {
+			t.Errorf("after its return:\n%s", got)
+		}
+		if on.Close() != nil || off.Close() != nil {
+			t.Error("not closed in order")
+		}
+		want = "waiting for the network, tenant contoso: graph.microsoft.com refuses connections (giving up in 15 min)\n"
+		if got := pipe.raw.String(); got != want {
+			t.Errorf("in a pipe:\n%s", got)
 		}
 	})
 }
@@ -135,8 +167,8 @@ func TestOffATerminalALineComesNowAndThen(t *testing.T) {
 			p.Progress(under(i, started))
 			time.Sleep(time.Second)
 		}
-		p.Paused("contoso", time.Now().Add(41*time.Second), "429", 3)
-		p.Paused("contoso", time.Now().Add(42*time.Second), "429", 3)
+		p.Paused(Pause{"contoso", PauseAsked, time.Now().Add(41 * time.Second), "429", 3})
+		p.Paused(Pause{"contoso", PauseAsked, time.Now().Add(42 * time.Second), "429", 3})
 		if err := p.Close(); err != nil {
 			t.Error(err)
 		}
@@ -165,8 +197,8 @@ func TestWatchersPassEverythingOn(t *testing.T) {
 				w.CrawlDone(Crawl{Mirror: name, Complete: true})
 				w.Progress(apply.Progress{Mirror: name, ItemsTotal: 1})
 				w.Item(apply.Result{Mirror: name, Action: plan.Add, Outcome: apply.Failed})
-				w.Paused("contoso", time.Now().Add(time.Second), "503", i+1)
-				w.Resumed("contoso")
+				w.Paused(Pause{"contoso", PauseAsked, time.Now().Add(time.Second), "503", i + 1})
+				w.Resumed(Pause{Tenant: "contoso", Kind: PauseAsked})
 				w.Progress(apply.Progress{Mirror: name, Finished: true})
 			})
 		}

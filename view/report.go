@@ -22,7 +22,7 @@ func ApplyLine(r *apply.Report) string {
 	switch {
 	case r.Interrupted:
 		word = "Apply interrupted."
-	case leftOver(r):
+	case r.Incomplete():
 		word = "Apply incomplete."
 	}
 	c := r.Counts
@@ -39,15 +39,6 @@ func ApplyLine(r *apply.Report) string {
 	return b.String()
 }
 
-func leftOver(r *apply.Report) bool {
-	for _, m := range r.Mirrors {
-		if m.Problem != "" {
-			return true
-		}
-	}
-	return r.Counts.Incomplete()
-}
-
 // ApplyReport writes the end of an apply (UX 3.9): what was done, what was not
 // and why, and what to run next.
 func (o Output) ApplyReport(r *apply.Report, opt ReportOptions) error {
@@ -57,24 +48,32 @@ func (o Output) ApplyReport(r *apply.Report, opt ReportOptions) error {
 		return p.close()
 	}
 	colour := green
-	if leftOver(r) || r.Interrupted {
+	if r.Incomplete() || r.Interrupted {
 		colour = yellow
 	}
 	p.line(o.paint(bold|colour, ApplyLine(r)))
 	p.line(doneLine(r))
 	for _, m := range r.Mirrors {
 		if m.Problem != "" {
-			p.line("  ", o.paint(red, "not applied"), "  ", Name(m.Address), "  ", Message(m.Code), " ", Message(m.Problem))
+			p.line("  ", o.paint(red, stoppedText(m)), "  ", Name(m.Address), "  ", Message(m.Code), " ", Message(m.Problem))
 		}
 	}
 	o.problems(p, r)
 	for _, m := range r.Messages {
 		p.line(Message(m))
 	}
-	if leftOver(r) || r.Interrupted {
+	if r.Incomplete() || r.Interrupted {
 		p.line(nextStep(r, opt))
 	}
 	return p.close()
+}
+
+// stoppedText says how far a mirror came that was not carried out to its end.
+func stoppedText(m apply.MirrorReport) string {
+	if m.Left == 0 {
+		return "not applied"
+	}
+	return "not finished, " + plainCount(m.Left, "change") + " left"
 }
 
 func doneLine(r *apply.Report) string {
@@ -99,9 +98,7 @@ func doneLine(r *apply.Report) string {
 	add(c.Superseded, "changed since the plan")
 	add(c.Postponed, "postponed")
 	add(c.Blocked, "blocked in the plan")
-	if r.Throttled > 0 {
-		parts = append(parts, "paused "+plainCount(r.Throttled, "time")+" for "+span(r.ThrottleBy)+" because the service asked for it")
-	}
+	parts = append(parts, WaitedText(r.Traffic)...)
 	if len(parts) > 0 {
 		line += "; " + strings.Join(parts, ", ")
 	}
@@ -167,7 +164,7 @@ func nextStep(r *apply.Report, opt ReportOptions) string {
 	switch {
 	case r.Interrupted:
 		return again + " to go on; what is done is recorded."
-	case r.Counts.Failed+r.Counts.Postponed > 0:
+	case r.Counts.Failed+r.Counts.Postponed > 0, r.Stopped():
 		return again + " to retry, or `spmirror plan` for a new plan."
 	}
 	return "Run `spmirror plan` for a new plan."

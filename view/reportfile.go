@@ -55,8 +55,7 @@ type jsonReport struct {
 	Interrupted    bool           `json:"interrupted"`
 	AlreadyApplied int64          `json:"already_applied,omitempty"`
 	Counts         eventCounts    `json:"counts"`
-	Throttled      int64          `json:"throttled"`
-	ThrottledFor   float64        `json:"throttled_seconds"`
+	Traffic        *traffic       `json:"traffic"`
 	Mirrors        []mirrorReport `json:"mirrors"`
 	Messages       []string       `json:"messages"`
 }
@@ -66,17 +65,18 @@ type mirrorReport struct {
 	Counts  eventCounts `json:"counts"`
 	Code    string      `json:"code,omitempty"`
 	Problem string      `json:"problem,omitempty"`
+	Left    int64       `json:"left,omitempty"`
 }
 
 func writeReportJSON(w io.Writer, r *apply.Report, names naming, results iter.Seq2[apply.Result, error]) error {
 	head := jsonReport{
 		FormatVersion: ReportVersion, PlanID: r.PlanID, Run: r.Run, Started: r.Started.UTC(), Seconds: r.Duration.Seconds(),
-		Complete: !leftOver(r) && !r.Interrupted, Interrupted: r.Interrupted, AlreadyApplied: r.AlreadyApplied,
-		Counts: countsOf(r.Counts), Throttled: r.Throttled, ThrottledFor: r.ThrottleBy.Seconds(),
+		Complete: !r.Incomplete() && !r.Interrupted, Interrupted: r.Interrupted, AlreadyApplied: r.AlreadyApplied,
+		Counts: countsOf(r.Counts), Traffic: trafficOf(r.Traffic),
 		Mirrors: []mirrorReport{}, Messages: append([]string{}, r.Messages...),
 	}
 	for _, m := range r.Mirrors {
-		head.Mirrors = append(head.Mirrors, mirrorReport{m.Address, countsOf(m.Counts), m.Code, m.Problem})
+		head.Mirrors = append(head.Mirrors, mirrorReport{m.Address, countsOf(m.Counts), m.Code, m.Problem, m.Left})
 	}
 	data, err := marshal(head)
 	if err != nil {
@@ -116,7 +116,7 @@ func writeReportMarkdown(w io.Writer, r *apply.Report, names naming, results ite
 	for _, m := range r.Mirrors {
 		if m.Problem != "" {
 			line()
-			line(code(m.Address), " was not applied: ", sentence(m.Code), " ", sentence(m.Problem))
+			line(code(m.Address), ": ", stoppedText(m), ": ", sentence(m.Code), " ", sentence(m.Problem))
 		}
 	}
 	var n int64

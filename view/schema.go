@@ -199,7 +199,8 @@ func eventShapes() map[string]map[string]reflect.Type {
 			"estimate": reflect.TypeFor[estimate]()},
 		"apply_start": apply, "apply_progress": apply, "apply_complete": apply, "apply_errored": apply,
 		"item_errored": {"hook": reflect.TypeFor[itemHook]()},
-		"throttle":     {"hook": reflect.TypeFor[throttleHook]()},
+		"throttle":     {"hook": reflect.TypeFor[pauseHook]()},
+		"network":      {"hook": reflect.TypeFor[pauseHook]()},
 		"run_report":   {"report": reflect.TypeFor[runReport]()},
 	}
 }

@@ -84,8 +84,10 @@ func TestEveryEventHoldsToItsSchema(t *testing.T) {
 	for _, res := range results {
 		e.Item(res)
 	}
-	e.Paused("contoso", planned.Add(time.Minute), "429", 1)
-	e.Resumed("contoso")
+	e.Paused(Pause{"contoso", PauseAsked, planned.Add(time.Minute), "429", 1})
+	e.Resumed(Pause{Tenant: "contoso", Kind: PauseAsked})
+	e.Paused(Pause{"contoso", PauseNetwork, planned.Add(time.Minute), "no route", 1})
+	e.Resumed(Pause{Tenant: "contoso", Kind: PauseNetwork})
 	e.Report(r)
 	e.RunReport("apply", 4, r)
 	e.RunReport("plan", 0, nil)

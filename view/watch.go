@@ -1,8 +1,6 @@
 package view
 
 import (
-	"time"
-
 	"github.com/spmirror/spmirror/apply"
 )
 
@@ -26,8 +24,9 @@ type Watcher interface {
 	CrawlStarted(Crawl)
 	CrawlProgress(Crawl)
 	CrawlDone(Crawl)
-	Paused(tenant string, until time.Time, reason string, count int)
-	Resumed(tenant string)
+	Paused(Pause)
+	// Resumed tells that a pause of this tenant and kind is over.
+	Resumed(Pause)
 	// Close stops showing and leaves the sink clean.
 	Close() error
 }
@@ -72,17 +71,17 @@ func (w Watchers) CrawlDone(c Crawl) {
 	}
 }
 
-// Paused passes on that a tenant asked for a pause.
-func (w Watchers) Paused(tenant string, until time.Time, reason string, count int) {
+// Paused passes on that all work of a tenant waits.
+func (w Watchers) Paused(p Pause) {
 	for _, one := range w {
-		one.Paused(tenant, until, reason, count)
+		one.Paused(p)
 	}
 }
 
 // Resumed passes on that a pause is over.
-func (w Watchers) Resumed(tenant string) {
+func (w Watchers) Resumed(p Pause) {
 	for _, one := range w {
-		one.Resumed(tenant)
+		one.Resumed(p)
 	}
 }
 

@@ -47,7 +47,7 @@ func (s *session) client(address string) (*client, error) {
 	}
 	for i := range s.cfg.Tenants {
 		if t := &s.cfg.Tenants[i]; t.Address == address {
-			c, err := connect(t, connecting{log: s.log, watch: s.notice.gate, statePath: s.cfg.Backend.Path})
+			c, err := connect(t, connecting{log: s.log, watch: s.notice.gate, statePath: s.cfg.Backend.Path, networkWait: s.networkWait})
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", address, err)
 			}
@@ -64,12 +64,14 @@ type connecting struct {
 	log       *slog.Logger
 	watch     func(graph.GateEvent)
 	statePath string // beside which an embedded tenant keeps its journal
+	// networkWait is how long a network that is gone is waited for; 0 for the default.
+	networkWait time.Duration
 }
 
 func connect(t *config.Tenant, with connecting) (*client, error) {
 	gate := graph.GateConfig{
 		Tenant: t.Name, InFlight: t.Limits.RequestsInFlight, PerMinute: t.Limits.RequestsPerMinute,
-		Bandwidth: t.Limits.Bandwidth, Observer: with.watch,
+		Bandwidth: t.Limits.Bandwidth, Observer: with.watch, NetworkWait: with.networkWait,
 	}
 	if t.Limits.QuietHours != "" {
 		quiet, err := graph.ParseQuietHours(t.Limits.QuietHours)

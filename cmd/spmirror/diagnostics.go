@@ -8,6 +8,7 @@ import (
 
 	"github.com/hashicorp/hcl/v2"
 
+	"github.com/spmirror/spmirror/apply"
 	"github.com/spmirror/spmirror/config"
 	"github.com/spmirror/spmirror/crawl"
 	"github.com/spmirror/spmirror/graph"
@@ -67,6 +68,9 @@ func explained(err error) *problem {
 		return &problem{code: "SPM0801", summary: "The target has lost its marker", err: err,
 			detail: "Nothing was changed. Is the disk mounted? If the directory was emptied on purpose, run `spmirror init`."}
 	}
+	if code, summary := hopeless(err); code != "" {
+		return &problem{code: code, summary: summary, err: err, detail: "What was done until then is kept. Run again."}
+	}
 	var source *crawl.ErrSource
 	if errors.As(err, &source) {
 		return sourceProblem(source)
@@ -75,6 +79,19 @@ func explained(err error) *problem {
 		return &problem{code: codeRefusedByGraph, summary: "Microsoft Graph refused a request", err: e, detail: "Nothing was changed."}
 	}
 	return &problem{code: codeUnexpected, summary: err.Error()}
+}
+
+// hopeless names what keeps a whole tenant from being read, "" if it is something else.
+func hopeless(err error) (code, summary string) {
+	switch {
+	case errors.Is(err, graph.ErrOffline):
+		return apply.CodeNetwork, "The network is gone"
+	case errors.Is(err, graph.ErrGaveUp):
+		return apply.CodeThrottled, "Throttled for too long"
+	case errors.Is(err, graph.ErrToken):
+		return apply.CodeSignIn, "The sign-in failed"
+	}
+	return "", ""
 }
 
 // Codes of errors of which no more is known: nobody has foreseen them, or Microsoft

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -48,6 +49,19 @@ func (e *environment) get(name string) string {
 // automation reports whether hints for people at a prompt are out of place.
 func (e *environment) automation() bool {
 	return e.get("SPMIRROR_IN_AUTOMATION") != "" || e.get("CI") == "true"
+}
+
+// networkWait is how long a run waits for a network that is gone, 0 for the default.
+func (e *environment) networkWait() (time.Duration, error) {
+	text := e.get("SPMIRROR_NETWORK_WAIT")
+	if text == "" {
+		return 0, nil
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil || d <= 0 {
+		return 0, &problem{code: "SPM0002", summary: fmt.Sprintf("Invalid SPMIRROR_NETWORK_WAIT=%q", text), detail: "It is a time such as 90s, 15m or 2h."}
+	}
+	return d, nil
 }
 
 // output is where results and progress go.

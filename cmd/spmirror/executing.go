@@ -119,6 +119,9 @@ func (s *session) execute(ctx context.Context, c *cli.Command, h *plan.Header, l
 	}
 	report, err := job.Execute(ctx)
 	s.notice.close()
+	if report != nil {
+		report.Traffic = s.traffic()
+	}
 	if report == nil {
 		return errors.Join(err, s.end(ctx, run, "error", exitError, nil))
 	}
@@ -338,11 +341,32 @@ func actor(env *environment) string {
 	return ""
 }
 
+// runSummary is what the record of a run keeps of it as a whole.
+type runSummary struct {
+	apply.Counts
+	Traffic apply.Traffic `json:"traffic"`
+}
+
+// traffic is what the session asked of all its tenants so far.
+func (s *session) traffic() apply.Traffic {
+	s.connect.Lock()
+	defer s.connect.Unlock()
+	var sum apply.Traffic
+	for _, c := range s.clients {
+		g := c.Gate().Stats()
+		sum.Add(apply.Traffic{
+			Requests: g.Requests, ResourceUnits: g.Units, Retries: g.Retries, Renewals: g.Renewals + g.Expired,
+			Pauses: g.Pauses, PausedFor: g.PausedFor, Outages: g.Outages, LostFor: g.LostFor,
+		})
+	}
+	return sum
+}
+
 // end closes the run's record, also when the run was interrupted.
 func (s *session) end(ctx context.Context, run state.RunID, result string, code int, r *apply.Report) error {
 	summary := ""
 	if r != nil {
-		data, err := json.Marshal(r.Counts)
+		data, err := json.Marshal(runSummary{r.Counts, r.Traffic})
 		if err != nil {
 			return err
 		}

@@ -136,7 +136,7 @@ func putApplied(tx *state.Tx, key state.MirrorKey, a appliedPlan) error {
 
 // markApplied notes that a plan has nothing left to do.
 func (s *session) markApplied(ctx context.Context, h *plan.Header, mirrors map[string]*apply.Mirror, run state.RunID, r *apply.Report) error {
-	if r.Interrupted || r.Counts.Failed+r.Counts.Postponed > 0 {
+	if r.Interrupted || r.Stopped() || r.Counts.Failed+r.Counts.Postponed > 0 {
 		return nil
 	}
 	return s.store.Tx(ctx, func(tx *state.Tx) error {

@@ -17,14 +17,14 @@ type notices struct {
 	view.Watcher
 	w      io.Writer
 	mu     sync.Mutex
-	pauses map[string]int
+	pauses map[pauseKey]int
 	labels map[state.DriveID]string
 	done   map[state.DriveID]bool
 	once   sync.Once
 }
 
 func newNotices(w io.Writer, watcher view.Watcher) *notices {
-	return &notices{Watcher: watcher, w: w, pauses: make(map[string]int), labels: make(map[state.DriveID]string), done: make(map[state.DriveID]bool)}
+	return &notices{Watcher: watcher, w: w, pauses: make(map[pauseKey]int), labels: make(map[state.DriveID]string), done: make(map[state.DriveID]bool)}
 }
 
 // close stops showing progress, once; results come after it.
@@ -46,17 +46,25 @@ func (n *notices) label(drive state.DriveID, address string) {
 	n.labels[drive] = address
 }
 
-// gate tells of pauses that the service asked for.
+// gate tells that all work of a tenant waits, or goes on.
 func (n *notices) gate(e graph.GateEvent) {
+	p := view.Pause{Tenant: e.Tenant, Kind: view.PauseKind(e.Kind), Until: e.Until, Reason: e.Reason}
 	if !e.Paused {
-		n.Resumed(e.Tenant)
+		n.Resumed(p)
 		return
 	}
 	n.mu.Lock()
-	n.pauses[e.Tenant]++
-	count := n.pauses[e.Tenant]
+	key := pauseKey{e.Tenant, e.Kind}
+	n.pauses[key]++
+	p.Count = n.pauses[key]
 	n.mu.Unlock()
-	n.Paused(e.Tenant, e.Until, e.Reason, count)
+	n.Paused(p)
+}
+
+// pauseKey is by what pauses are counted.
+type pauseKey struct {
+	tenant string
+	kind   graph.PauseKind
 }
 
 // Crawling tells how a drive is read.

@@ -34,7 +34,7 @@ func resultOf(r *apply.Report) string {
 	switch {
 	case r.Interrupted:
 		return "interrupted"
-	case r.Counts.Incomplete():
+	case r.Incomplete():
 		return "incomplete"
 	}
 	return resultComplete
@@ -45,7 +45,7 @@ const resultComplete = "complete"
 
 func reportStatus(r *apply.Report, h *plan.Header) int {
 	code := exitOK
-	if r.Counts.Incomplete() {
+	if r.Incomplete() {
 		code = exitIncomplete
 	}
 	for _, m := range h.Mirrors {

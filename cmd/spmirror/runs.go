@@ -44,7 +44,7 @@ func runsListCommand(env *environment) *cli.Command {
 				return writeJSON(env.stdout, map[string]any{"format_version": "1.0", "runs": list})
 			}
 			for _, r := range runs {
-				_, err := fmt.Fprintf(env.stdout, "%4d  %-12s  %s  %-11s  %s\n", r.ID, view.Message(r.Kind), timeText(r.Started), view.Message(orText(r.Result, "unfinished")), view.Message(runSummary(r)))
+				_, err := fmt.Fprintf(env.stdout, "%4d  %-12s  %s  %-11s  %s\n", r.ID, view.Message(r.Kind), timeText(r.Started), view.Message(orText(r.Result, "unfinished")), view.Message(summaryText(r)))
 				if err != nil {
 					return err
 				}
@@ -88,14 +88,14 @@ func recordOfRun(r state.Run) runRecord {
 	return rec
 }
 
-// countsOf are the counts of an apply; ok is false for runs of another kind.
-func countsOf(r state.Run) (counts apply.Counts, ok bool) {
-	return counts, r.Kind == "apply" && json.Unmarshal([]byte(r.Summary), &counts) == nil
+// summaryOf is what an apply did as a whole; ok is false for runs of another kind.
+func summaryOf(r state.Run) (sum runSummary, ok bool) {
+	return sum, r.Kind == "apply" && json.Unmarshal([]byte(r.Summary), &sum) == nil
 }
 
-// runSummary says in one line what a run did.
-func runSummary(r state.Run) string {
-	counts, ok := countsOf(r)
+// summaryText says in one line what a run did.
+func summaryText(r state.Run) string {
+	counts, ok := summaryOf(r)
 	if !ok {
 		return r.Summary
 	}
@@ -150,8 +150,8 @@ func runsShowCommand(env *environment) *cli.Command {
 
 // runReport writes a recorded run in the form of -report.
 func (s *session) runReport(ctx context.Context, run state.Run, format string) error {
-	counts, _ := countsOf(run)
-	r := &apply.Report{Run: int64(run.ID), Started: run.Started, Counts: counts, Interrupted: run.Result == "interrupted"}
+	sum, _ := summaryOf(run)
+	r := &apply.Report{Run: int64(run.ID), Started: run.Started, Counts: sum.Counts, Traffic: sum.Traffic, Interrupted: run.Result == "interrupted"}
 	if !run.Ended.IsZero() {
 		r.Duration = run.Ended.Sub(run.Started)
 	}
@@ -178,7 +178,13 @@ func (s *session) runText(ctx context.Context, run state.Run) error {
 	rows := [][2]string{
 		{"Run", fmt.Sprintf("%d, %s", run.ID, run.Kind)}, {"Started", timeText(run.Started)}, {"Ended", timeText(run.Ended)},
 		{"Result", fmt.Sprintf("%s, exit code %d", orText(run.Result, "unfinished"), run.ExitCode)}, {"Plan", orDash(run.PlanDigest)},
-		{"Commit", orDash(run.Commit)}, {"By", orDash(strings.TrimSpace(run.Actor + " " + run.Host))}, {"Summary", runSummary(run)},
+		{"Commit", orDash(run.Commit)}, {"By", orDash(strings.TrimSpace(run.Actor + " " + run.Host))}, {"Summary", summaryText(run)},
+	}
+	if sum, ok := summaryOf(run); ok {
+		rows = append(rows, [2]string{"Requests", fmt.Sprintf("%d, %d resource units", sum.Traffic.Requests, sum.Traffic.ResourceUnits)})
+		if waited := view.WaitedText(sum.Traffic); len(waited) > 0 {
+			rows = append(rows, [2]string{"Waited", strings.Join(waited, ", ")})
+		}
 	}
 	for _, o := range overridesIn(run.Overrides) {
 		rows = append(rows, [2]string{"Override", o})

@@ -35,7 +35,9 @@ type session struct {
 	// inventory says that store is a copy made for planning: source and disk are not there.
 	inventory bool
 	applies   bool // the plan will be applied by this process: download addresses are kept
-	closers   []func()
+	// networkWait is how long a network that is gone is waited for; 0 for the default.
+	networkWait time.Duration
+	closers     []func()
 }
 
 // sessionOptions say how a session opens the state.
@@ -79,6 +81,10 @@ func newSession(env *environment, cfg *config.Config, color string) (*session, e
 	}
 	s := &session{env: env, cfg: cfg, clients: make(map[string]*client), out: env.output(color), log: log, closers: []func(){done}}
 	s.out.Names = cfg.Names
+	if s.networkWait, err = env.networkWait(); err != nil {
+		done()
+		return nil, err
+	}
 	return s, nil
 }
 
