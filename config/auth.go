@@ -27,7 +27,6 @@ var credentials = []credential{
 	{arg: "oidc_request_url", env: []string{"ARM_OIDC_REQUEST_URL", "ACTIONS_ID_TOKEN_REQUEST_URL", "SYSTEM_OIDCREQUESTURI"}},
 	{arg: "oidc_request_token", secret: true, env: []string{"ARM_OIDC_REQUEST_TOKEN", "ACTIONS_ID_TOKEN_REQUEST_TOKEN", "SYSTEM_ACCESSTOKEN"}},
 	{arg: "ado_pipeline_service_connection_id", env: []string{"ARM_ADO_PIPELINE_SERVICE_CONNECTION_ID", "ARM_OIDC_AZURE_SERVICE_CONNECTION_ID"}},
-	{arg: "msi_endpoint", env: []string{"ARM_MSI_ENDPOINT"}},
 	{arg: "token_cache_path"},
 	{arg: "send_certificate_chain"},
 }
@@ -42,7 +41,7 @@ var methods = []struct {
 	{"client_certificate", []string{"client_id", "client_id_file_path", "client_certificate_path", "client_certificate_password", "send_certificate_chain"}},
 	{"oidc", []string{"client_id", "client_id_file_path", "oidc_token", "oidc_token_file_path", "oidc_request_url", "oidc_request_token", "ado_pipeline_service_connection_id"}},
 	{"workload_identity", []string{"client_id", "client_id_file_path", "oidc_token_file_path"}},
-	{"managed_identity", []string{"client_id", "client_id_file_path", "msi_endpoint"}},
+	{"managed_identity", []string{"client_id", "client_id_file_path"}},
 	{"azure_cli", nil},
 	{"device_code", []string{"client_id", "client_id_file_path", "token_cache_path"}},
 }
@@ -122,7 +121,6 @@ func (r *reader) auth(b *hcl.Block, t *Tenant) Auth {
 		OIDCRequestToken:    NewSecret(values["oidc_request_token"]),
 		ServiceConnectionID: values["ado_pipeline_service_connection_id"],
 		TokenCachePath:      values["token_cache_path"],
-		MSIEndpoint:         values["msi_endpoint"],
 		ClientIDFile:        values["client_id_file_path"],
 	}
 	if contains(allowed, "send_certificate_chain") {

@@ -96,6 +96,9 @@ func (inst instance) data(kind string) cty.Value {
 // checkData asks for exactly one way to name what is looked for.
 func (r *reader) checkData(kind string) {
 	ways := map[string][]string{"site": {"url", "site_id"}, "drives": {"site", "site_id"}}[kind]
+	if kind == "users" && r.written("group") && r.written("filter") {
+		r.reject("filter", CodeSource, "Group and filter", "The members of a group cannot be filtered; use upns, include or exclude, or filter without group.")
+	}
 	n := 0
 	for _, w := range ways {
 		if r.written(w) {

@@ -133,7 +133,6 @@ type Auth struct {
 	ServiceConnectionID string // Azure DevOps
 
 	TokenCachePath string
-	MSIEndpoint    string
 
 	Range hcl.Range
 }

@@ -45,7 +45,7 @@ var (
 	authSpec = &spec{name: "auth", labels: []string{"method"}, args: []string{
 		"client_id", "client_id_file_path", "client_secret", "client_secret_file_path", "client_certificate_path",
 		"client_certificate_password", "send_certificate_chain", "oidc_token", "oidc_token_file_path",
-		"oidc_request_url", "oidc_request_token", "ado_pipeline_service_connection_id", "msi_endpoint", "token_cache_path",
+		"oidc_request_url", "oidc_request_token", "ado_pipeline_service_connection_id", "token_cache_path",
 	}}
 	endpointsSpec = &spec{name: "endpoints", args: []string{"graph", "login", "ca_file"}}
 	limitsSpec    = &spec{name: "limits", args: []string{"requests_in_flight", "requests_per_minute", "bandwidth", "quiet_hours"}}
@@ -99,8 +99,8 @@ var dataKinds = map[string][]string{
 	"site":   {"url", "site_id"},
 	"sites":  {"search", "url_prefix", "include", "exclude", "all", "max_results"},
 	"drives": {"site", "site_id", "include", "exclude", "hidden", "max_results"},
-	"users":  {"group", "filter", "upns", "max_results"},
-	"groups": {"filter", "teams_only", "max_results"},
+	"users":  {"group", "filter", "upns", "include", "exclude", "max_results"},
+	"groups": {"filter", "teams_only", "include", "exclude", "max_results"},
 }
 
 // dataSpecOf is the shape of one kind of data block.

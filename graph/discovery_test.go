@@ -167,7 +167,7 @@ func TestPagingThatDoesNotMoveOnEnds(t *testing.T) {
 			answer(w, 200, `{"value":[],"@odata.nextLink":"`+link+`"}`)
 		}), func(o *graph.Options) { o.Gate = graph.NewGate(graph.GateConfig{InFlight: 64}) })
 		var last error
-		for _, err := range c.Users(t.Context()) {
+		for _, err := range c.Users(t.Context(), "") {
 			last = err
 		}
 		if !errors.Is(last, graph.ErrLoop) && !errors.Is(last, graph.ErrAddress) || n > most {
@@ -184,7 +184,7 @@ func TestPagingThatDoesNotMoveOnEnds(t *testing.T) {
 		answer(w, 200, `{"value":[{"id":"u","userPrincipalName":"a@b","displayName":"A","mail":null}]}`)
 	}))
 	var users []graph.User
-	for user, err := range c.Users(t.Context()) {
+	for user, err := range c.Users(t.Context(), "") {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -225,7 +225,7 @@ func TestVersionsPermissionsColumnsGroupsAndChildrenAreRead(t *testing.T) {
 	if err != nil || len(columns) != 4 || string(columns["Title"]) != `"A \"b\""` || string(columns["Author_x0020_Id"]) != "7" || string(columns["Tags"]) != `["a", {"b":null}]` {
 		t.Errorf("%s, %v", columns, err)
 	}
-	for group, err := range c.Groups(t.Context()) {
+	for group, err := range c.Groups(t.Context(), graph.GroupQuery{}) {
 		if err != nil || group != (graph.Group{ID: "g", DisplayName: "Team", Mail: "team@contoso.com"}) {
 			t.Errorf("%+v, %v", group, err)
 		}

@@ -20,9 +20,6 @@ type Site struct {
 	Problem     string // code of the error that stands in place of the site in a list (S6)
 }
 
-// User is a user of the tenant.
-type User struct{ ID, PrincipalName, DisplayName, Mail string }
-
 // Site reads a site by id. "root" is the root site of the tenant (S1).
 func (c *Client) Site(ctx context.Context, id SiteID) (Site, error) {
 	return one(ctx, c, "get site", "/sites/"+escape(string(id)), UnitsItem, (*scanner).site)
@@ -84,26 +81,6 @@ func (c *Client) Sites(ctx context.Context, search string) iter.Seq2[Site, error
 	return all(ctx, c, "list sites", path, UnitsList, func(s *scanner, into *Site) bool { s.site(into); return true })
 }
 
-// Users lists the users of the tenant.
-func (c *Client) Users(ctx context.Context) iter.Seq2[User, error] {
-	path := "/users?$select=id,userPrincipalName,displayName,mail&$top=999"
-	return all(ctx, c, "list users", path, UnitsList, func(s *scanner, into *User) bool { s.user(into); return into.ID != "" })
-}
-
-// Group is a Microsoft 365 group, the kind that has a site.
-type Group struct{ ID, DisplayName, Mail string }
-
-// Groups lists the groups of the tenant that have a site.
-func (c *Client) Groups(ctx context.Context) iter.Seq2[Group, error] {
-	path := "/groups?$filter=" + queryEscape("groupTypes/any(c:c eq 'Unified')") + "&$select=id,displayName,mail&$top=999"
-	return all(ctx, c, "list groups", path, UnitsList, func(s *scanner, into *Group) bool {
-		var member User
-		s.user(&member)
-		*into = Group{ID: member.ID, DisplayName: member.DisplayName, Mail: member.Mail}
-		return into.ID != ""
-	})
-}
-
 // queryEscape writes a value of a query. A plus sign means a blank to some and itself to others, so neither is written.
 func queryEscape(value string) string { return strings.ReplaceAll(url.QueryEscape(value), "+", "%20") }
 
@@ -161,22 +138,4 @@ func looksPersonal(address string) bool {
 	}
 	first, _, _ := strings.Cut(strings.ToLower(u.Hostname()), ".")
 	return strings.HasSuffix(first, "-my") && strings.HasPrefix(strings.ToLower(u.Path), "/personal/")
-}
-
-// user reads one user.
-func (s *scanner) user(into *User) {
-	s.object(func(key []byte) {
-		switch string(key) {
-		case "id":
-			into.ID = s.text()
-		case "userPrincipalName":
-			into.PrincipalName = s.text()
-		case "displayName":
-			into.DisplayName = s.text()
-		case "mail":
-			into.Mail = s.text()
-		default:
-			s.skip()
-		}
-	})
 }

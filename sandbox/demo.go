@@ -22,7 +22,7 @@ func Demo(seed uint64) Options {
 		Apps:  []App{{ClientID: DemoClientID, Secret: DemoSecret, Public: true}},
 		Sites: []SiteSpec{
 			{Name: "Contoso", Drives: []DriveSpec{{Name: "Documents", Segment: "Shared Documents"}}},
-			{Path: "sites/people", Name: "People", Group: makeGUID(seed, "group", "people").String(), Drives: []DriveSpec{
+			{Path: "sites/people", Name: "People", Group: makeGUID(seed, "group", "people").String(), Members: []string{"adele@contoso.com"}, Team: true, Drives: []DriveSpec{
 				{Name: "Documents", Segment: "Shared Documents", Files: handbook(seed)},
 				{Name: "Preservation Hold Library", Segment: "PreservationHoldLibrary", Hidden: true}}},
 			{Path: "sites/finance", Name: "Finance", Drives: []DriveSpec{

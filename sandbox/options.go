@@ -56,8 +56,10 @@ type SiteSpec struct {
 	Name string
 	// Owner makes the site the personal site of a user, given by UPN; Path may then be empty.
 	Owner string
-	// Group connects the site to a group id.
-	Group string
+	// Group connects the site to a group id; Members are its users by UPN, Team makes it a team.
+	Group   string
+	Members []string
+	Team    bool
 	// Status is answered on every call below the site: 0, 403, 404, 423 (S21).
 	Status int
 	// Archive is the archive status of the site collection (S20).

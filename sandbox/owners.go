@@ -35,6 +35,9 @@ func (c *call) ownerPath(set, rest string) action {
 			}
 			return c.sendSiteDrives(d.site)
 		}
+	case set == "groups" && (rest == "members" || rest == "transitiveMembers"):
+		c.kind = KindUsers
+		return func(c *call) *graphError { return c.listMembers(id) }
 	case rest == "" && set != "groups":
 		c.kind = KindUsers
 		return func(c *call) *graphError { return c.sendUser(set, id) }
@@ -80,10 +83,44 @@ func (c *call) listUsers() *graphError {
 	for _, u := range c.t.users[1:] {
 		list = append(list, u.members())
 	}
+	list, e := c.filtered(list)
+	if e != nil {
+		return e
+	}
 	return c.sendList("users", list, userMembers, "accountEnabled", "userType")
 }
 
-var groupMembers = []string{"id", "displayName", "mail", "description", "groupTypes", "visibility"}
+var groupMembers = []string{"id", "displayName", "mail", "description", "groupTypes", "visibility", "resourceProvisioningOptions"}
+
+// listMembers lists the members of a group: users, and whatever else a directory has.
+func (c *call) listMembers(id string) *graphError {
+	c.t.mu.RLock()
+	var of *site
+	for _, s := range c.t.sites {
+		if s.group != "" && strings.EqualFold(s.group, id) && !s.deleted {
+			of = s
+		}
+	}
+	c.t.mu.RUnlock()
+	if of == nil {
+		return errorf(http.StatusNotFound, "Request_ResourceNotFound", "Resource '%s' does not exist.", id)
+	}
+	list := []map[string]any{{"@odata.type": "#microsoft.graph.device", "id": makeGUID(c.t.seed, "device", id).String()}}
+	for _, n := range of.people {
+		m := c.t.users[n].members()
+		m["@odata.type"] = "#microsoft.graph.user"
+		list = append(list, m)
+	}
+	return c.sendList("groups/"+id+"/transitiveMembers", list, userMembers, "accountEnabled", "userType")
+}
+
+// provisioned are the resources of a group beyond its mailbox and site.
+func provisioned(team bool) []string {
+	if team {
+		return []string{"Team"}
+	}
+	return []string{}
+}
 
 // listGroups lists the groups that sites are connected to.
 func (c *call) listGroups() *graphError {
@@ -91,10 +128,15 @@ func (c *call) listGroups() *graphError {
 	var list []map[string]any
 	for _, s := range c.t.sites {
 		if s.group != "" && !s.deleted {
-			list = append(list, map[string]any{"id": s.group, "displayName": s.name, "groupTypes": []string{"Unified"}})
+			list = append(list, map[string]any{"id": s.group, "displayName": s.name, "groupTypes": []string{"Unified"},
+				"mail": lastSegment(s.path) + "@" + c.t.name + ".com", "resourceProvisioningOptions": provisioned(s.team)})
 		}
 	}
 	c.t.mu.RUnlock()
+	list, e := c.filtered(list)
+	if e != nil {
+		return e
+	}
 	return c.sendList("groups", list, groupMembers)
 }
 

@@ -133,6 +133,11 @@ var driveMembers = []string{"id", "createdDateTime", "description", "driveType",
 func (c *call) choose(m map[string]any, known []string, hidden ...string) (map[string]any, *graphError) {
 	sel := c.query["select"]
 	out := map[string]any{}
+	for k, v := range m {
+		if k[0] == '@' { // annotations come whatever is selected
+			out[k] = v
+		}
+	}
 	for part := range strings.SplitSeq(sel, ",") {
 		part = strings.TrimSpace(part)
 		switch {
@@ -228,7 +233,7 @@ func (c *call) sendList(path string, list []map[string]any, known []string, hidd
 	out := map[string]any{"value": value}
 	if end < len(list) {
 		q := url.Values{"$skiptoken": {base64.RawURLEncoding.EncodeToString(fmt.Appendf(nil, "p%d", end))}}
-		for _, k := range []string{"select", "top", "search"} {
+		for _, k := range []string{"select", "top", "search", "filter"} {
 			if c.query[k] != "" {
 				q.Set(map[bool]string{true: "search", false: "$" + k}[k == "search"], c.query[k])
 			}

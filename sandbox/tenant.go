@@ -56,6 +56,8 @@ type site struct {
 	name       string
 	owner      int // index of the user whose personal site it is, -1
 	group      string
+	people     []uint16 // users of the group
+	team       bool
 	status     atomic.Int32 // answered on every call below, 0 for none
 	archive    string
 	created    time.Time
@@ -157,8 +159,11 @@ func (t *Tenant) userIndex(name string) uint16 {
 
 func (t *Tenant) addSite(spec SiteSpec) error {
 	s := &site{t: t, host: t.name + ".sharepoint.com", path: strings.Trim(spec.Path, "/"), name: spec.Name,
-		owner: -1, group: spec.Group, archive: spec.Archive, created: t.opts.Epoch}
+		owner: -1, group: spec.Group, team: spec.Team, archive: spec.Archive, created: t.opts.Epoch}
 	s.status.Store(int32(spec.Status))
+	for _, upn := range spec.Members {
+		s.people = append(s.people, t.userIndex(upn))
+	}
 	if spec.Owner != "" {
 		n, ok := t.people[strings.ToLower(spec.Owner)]
 		if !ok {

@@ -5,9 +5,9 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/url"
 	"path"
-	"slices"
 	"strings"
 
 	"github.com/spmirror/spmirror/config"
@@ -49,6 +49,8 @@ func (d *discovery) ReadData(r config.DataRequest) (map[string]any, error) {
 		return d.drives(c, r)
 	case "users":
 		return d.users(c, r)
+	case "groups":
+		return d.groups(c, r)
 	}
 	return nil, fmt.Errorf("data %q is not supported by this version", r.Kind)
 }
@@ -81,6 +83,8 @@ func siteData(s graph.Site) map[string]any {
 	return map[string]any{"id": string(s.ID), "url": s.WebURL, "name": s.DisplayName}
 }
 
+// sites lists sites by their path. Personal sites are many and rarely meant: they come
+// with all = true only.
 func (d *discovery) sites(c *client, r config.DataRequest) (map[string]any, error) {
 	found := make(map[string]any)
 	keep, err := filterOf(r)
@@ -91,16 +95,29 @@ func (d *discovery) sites(c *client, r config.DataRequest) (map[string]any, erro
 		if err != nil {
 			return nil, err
 		}
+		if s.Problem != "" {
+			return nil, fmt.Errorf("the list has an entry that failed (%s), so it is not complete", s.Problem)
+		}
 		key := sitePath(s.WebURL)
-		if s.Personal || !strings.HasPrefix(s.WebURL, r.URLPrefix) || !keep(key) {
+		if s.Personal && !r.All || !strings.HasPrefix(s.WebURL, r.URLPrefix) || !keep(key) {
 			continue
 		}
-		found[key] = siteData(s)
-		if err := full(r, len(found)); err != nil {
+		data := siteData(s)
+		if err := put(r, found, key, data); err != nil {
 			return nil, err
 		}
 	}
 	return map[string]any{"sites": found}, nil
+}
+
+// put adds a result under its key. A search may bring one site twice (S3); two things
+// under one key would hide one of them, and more than max_results would be cut off.
+func put(r config.DataRequest, found map[string]any, key string, value map[string]any) error {
+	if old, known := found[key].(map[string]any); known && !maps.Equal(old, value) {
+		return fmt.Errorf("%s found two results called %s; narrow the search so that it finds one of them", r.Address, key)
+	}
+	found[key] = value
+	return full(r, len(found))
 }
 
 // sitePath is the part of a site's address by which results are keyed.
@@ -129,8 +146,8 @@ func (d *discovery) drives(c *client, r config.DataRequest) (map[string]any, err
 		if drive.System && !r.Hidden || !keep(drive.Name) {
 			continue
 		}
-		found[drive.Name] = map[string]any{"drive_id": string(drive.ID), "url": drive.WebURL, "name": drive.Name}
-		if err := full(r, len(found)); err != nil {
+		data := map[string]any{"drive_id": string(drive.ID), "url": drive.WebURL, "name": drive.Name}
+		if err := put(r, found, drive.Name, data); err != nil {
 			return nil, err
 		}
 	}
@@ -150,27 +167,6 @@ func siteID(s string) string {
 		return ""
 	}
 	return s
-}
-
-func (d *discovery) users(c *client, r config.DataRequest) (map[string]any, error) {
-	keep, err := filterOf(r)
-	if err != nil {
-		return nil, err
-	}
-	found := make(map[string]any)
-	for u, err := range c.Users(d.ctx) {
-		if err != nil {
-			return nil, err
-		}
-		if len(r.UPNs) > 0 && !slices.ContainsFunc(r.UPNs, func(upn string) bool { return strings.EqualFold(upn, u.PrincipalName) }) || !keep(u.PrincipalName) {
-			continue
-		}
-		found[u.PrincipalName] = map[string]any{"id": u.ID, "upn": u.PrincipalName, "name": u.DisplayName}
-		if err := full(r, len(found)); err != nil {
-			return nil, err
-		}
-	}
-	return map[string]any{"users": found}, nil
 }
 
 // filterOf makes the include and exclude lists of a data block into a function.

@@ -58,7 +58,7 @@ func sandboxSites(c *config.Sandbox) []sandbox.SiteSpec {
 }
 
 func sandboxLibrary(l config.SandboxLibrary) sandbox.DriveSpec {
-	d := sandbox.DriveSpec{Name: l.Name, Directory: l.Directory}
+	d := sandbox.DriveSpec{Name: l.Name, Directory: l.Directory, Seed: uint64(l.Seed)}
 	if d.Name == "Documents" {
 		d.Segment = "Shared Documents"
 	}
