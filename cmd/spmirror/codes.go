@@ -42,6 +42,7 @@ var ownCodes = []explanation{
 	{"SPM0011", "Cannot write the skeleton", "init found no configuration and could not write one into this directory."},
 	{"SPM0012", "No mirror has this address", "The address names no mirror of the configuration or of the state. Addresses are written as mirror.name or mirror.name[\"key\"]; `spmirror state list` shows those of the state."},
 	{"SPM0013", "Nothing is known of this path", "Neither the recorded source nor the target has an item at this path. Paths are relative to the mirror's folder."},
+	{"SPM0014", "A flag names nothing", "A glob of -target-path or -replace matches nothing that a planned mirror selects or has on disk, or -target and -exclude leave no mirror. The plan is right as far as it goes, but it is probably not the one that was meant. Globs are relative to the target of each mirror, and case does not count; `spmirror why ADDR PATH` says what is known of a path."},
 	{"SPM0014", "Unknown code", "There is no code of that name. `spmirror explain` lists all codes."},
 	{"SPM0015", "Unknown output", "The configuration declares no output of that name."},
 	{"SPM0016", "Nothing to log in to", "Only tenants with auth \"device_code\" have a login; all other methods sign in by themselves."},

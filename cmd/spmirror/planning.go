@@ -33,6 +33,7 @@ type wanted struct {
 	header *plan.Mirror
 	listed crawl.Report
 	bad    []state.Unread // items of the drive that no plan can know
+	look   *plan.Request  // once it is planned
 	err    error
 }
 
@@ -42,6 +43,10 @@ func (s *session) makePlan(ctx context.Context, o planOptions) (*plan.Plan, erro
 		return s.makeDestroyPlan(ctx, o)
 	}
 	if err := s.knownAddresses(o); err != nil {
+		return nil, err
+	}
+	globs, err := pathGlobs(o)
+	if err != nil {
 		return nil, err
 	}
 	mirrors := s.selected(o)
@@ -63,7 +68,7 @@ func (s *session) makePlan(ctx context.Context, o planOptions) (*plan.Plan, erro
 	}
 	var guards []plan.GuardResult
 	for _, w := range mirrors {
-		results, err := s.planMirror(ctx, draft, w, o)
+		results, err := s.planMirror(ctx, draft, w, o, globs)
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
@@ -79,6 +84,9 @@ func (s *session) makePlan(ctx context.Context, o planOptions) (*plan.Plan, erro
 	}
 	ended, err := s.planVanished(ctx, draft, header, o)
 	if err != nil {
+		return nil, err
+	}
+	if err := warnUnnamed(ctx, header, o, mirrors, globs); err != nil {
 		return nil, err
 	}
 	return s.finish(ctx, draft, header, append(guards, ended...))
@@ -120,7 +128,7 @@ func (s *session) refuseEmpty(ctx context.Context) error {
 }
 
 // planMirror plans one mirror into the draft and evaluates its guards.
-func (s *session) planMirror(ctx context.Context, draft *plan.Draft, w *wanted, o planOptions) ([]plan.GuardResult, error) {
+func (s *session) planMirror(ctx context.Context, draft *plan.Draft, w *wanted, o planOptions, globs *plan.Patterns) ([]plan.GuardResult, error) {
 	draft.Mirror(w.header)
 	if w.err != nil {
 		return nil, w.err
@@ -141,9 +149,9 @@ func (s *session) planMirror(ctx context.Context, draft *plan.Draft, w *wanted, 
 	}
 	req := s.request(w, o, dir)
 	req.Full = req.Full || replaced
-	req.Emit, req.Drift = draft.Add, draft.AddDrift
+	req.Emit, req.Drift = seen(globs, draft.Add), draft.AddDrift
 	if o.mode == plan.ModeRefreshOnly {
-		req.Emit = tellOnly(draft)
+		req.Emit = seen(globs, tellOnly(draft))
 	}
 	if err := errors.Join(w.rename(req.Emit), s.relocate(w, req.Emit)); err != nil {
 		return nil, err
@@ -151,6 +159,7 @@ func (s *session) planMirror(ctx context.Context, draft *plan.Draft, w *wanted, 
 	if err := req.Run(ctx); err != nil {
 		return nil, err
 	}
+	w.look = &req
 	return s.guard(ctx, draft, w, req, dir)
 }
 

@@ -1,11 +1,13 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/spmirror/spmirror/config"
+	"github.com/spmirror/spmirror/plan"
 )
 
 // knownAddresses refuses a -target, -exclude or -replace that names no mirror: a plan of
@@ -86,5 +88,62 @@ func replacePaths(list []string, address string) []string {
 	if addressed(address, named, false) {
 		return []string{"**"}
 	}
-	return slices.DeleteFunc(slices.Clone(list), func(r string) bool { return slices.Contains(named, r) })
+	return globsOf(list)
+}
+
+// globsOf are those of -replace that are no addresses.
+func globsOf(replace []string) []string {
+	named := addresses(replace)
+	return slices.DeleteFunc(slices.Clone(replace), func(r string) bool { return slices.Contains(named, r) })
+}
+
+// pathGlobs are the globs of -target-path and -replace.
+func pathGlobs(o planOptions) (*plan.Patterns, error) {
+	globs, err := plan.NewPatterns(slices.Concat(o.TargetPaths, globsOf(o.Replace))...)
+	if err != nil {
+		return nil, &problem{code: "SPM0002", summary: "Invalid -target-path or -replace: " + err.Error()}
+	}
+	return globs, nil
+}
+
+// seen notes which globs name the changes that are emitted.
+func seen(globs *plan.Patterns, emit func(plan.Change) error) func(plan.Change) error {
+	return func(c plan.Change) error {
+		globs.See(&c)
+		return emit(c)
+	}
+}
+
+// warnUnnamed says which flags name nothing at all: a plan without what they were
+// meant for must not look as if it were done.
+func warnUnnamed(ctx context.Context, h *plan.Header, o planOptions, mirrors []*wanted, globs *plan.Patterns) error {
+	warn := func(summary, detail string) {
+		h.Diagnostics = append(h.Diagnostics, plan.Diagnostic{Severity: "warning", Code: "SPM0014", Summary: summary, Detail: detail})
+	}
+	if len(mirrors) == 0 && o.Narrowed() {
+		warn("No mirror is left to plan", "-exclude leaves out all that -target names, or what is left is disabled (lifecycle.enabled).")
+		return nil
+	}
+	unplanned := false
+	for _, w := range mirrors {
+		if w.look == nil {
+			unplanned = true
+			continue
+		}
+		if err := w.look.Look(ctx, globs); err != nil {
+			return err
+		}
+	}
+	for _, glob := range globs.Unnamed() {
+		flag := "-replace"
+		if slices.Contains(o.TargetPaths, glob) {
+			flag = "-target-path"
+		}
+		detail := "Nothing that a planned mirror selects or has on disk is called that, or lies in such a folder. Globs are relative to the target."
+		if unplanned {
+			detail += "\nMirrors that could not be planned were not looked through."
+		}
+		warn(fmt.Sprintf("%s=%s names nothing", flag, glob), detail)
+	}
+	return nil
 }

@@ -1,0 +1,123 @@
+package plan
+
+import (
+	"context"
+	"fmt"
+	"slices"
+)
+
+// Patterns are path globs of -target-path and -replace, and what is known of whether
+// they name anything.
+type Patterns struct{ list []pattern }
+
+type pattern struct {
+	text  string
+	globs []glob
+	named bool
+}
+
+// NewPatterns compiles globs.
+func NewPatterns(texts ...string) (*Patterns, error) {
+	p := &Patterns{}
+	for _, text := range texts {
+		globs, err := compileGlobs([]string{text})
+		if err != nil {
+			return nil, err
+		}
+		p.list = append(p.list, pattern{text: text, globs: globs})
+	}
+	return p, nil
+}
+
+// See notes which globs name a change, or a folder above it.
+func (p *Patterns) See(c *Change) {
+	p.see(c.Path, c.Folder)
+	p.see(c.PreviousPath, c.Folder)
+}
+
+func (p *Patterns) see(path RelPath, folder bool) {
+	if path == "" {
+		return
+	}
+	for i := range p.list {
+		if at := &p.list[i]; !at.named {
+			at.named = coveredBy(at.globs, string(path), folder)
+		}
+	}
+}
+
+// Unnamed returns the globs that have named nothing so far, in order.
+func (p *Patterns) Unnamed() (texts []string) {
+	for _, at := range p.list {
+		if !at.named {
+			texts = append(texts, at.text)
+		}
+	}
+	return texts
+}
+
+func (p *Patterns) allNamed() bool {
+	return !slices.ContainsFunc(p.list, func(at pattern) bool { return !at.named })
+}
+
+// Look goes through what a mirror has on disk and what it selects, until every glob
+// has named something. A plan visits what changed and not what exists, so this is for
+// globs that named no change.
+func (r Request) Look(ctx context.Context, globs *Patterns) error {
+	if globs.allNamed() {
+		return nil
+	}
+	p, err := r.forOne(nil)
+	if err == nil {
+		err = p.look(ctx, globs)
+	}
+	if err != nil {
+		return fmt.Errorf("look through %s: %w", r.Mirror.Address, err)
+	}
+	return nil
+}
+
+func (p *planner) look(ctx context.Context, globs *Patterns) error {
+	if err := p.tree.preload(ctx, p.req.Store.Observed); err != nil {
+		return err
+	}
+	if err := p.applied.preload(ctx); err != nil {
+		return err
+	}
+	for pair, err := range p.req.Store.All(ctx) {
+		if err != nil {
+			return fmt.Errorf("read inventory: %w", err)
+		}
+		if pair.Entry != nil {
+			at, err := p.applied.path(ctx, pair.Entry)
+			if err != nil {
+				return err
+			}
+			globs.see(at, pair.Entry.Folder)
+		}
+		if pair.Item != nil {
+			at, err := p.selectedPath(ctx, pair.Item)
+			if err != nil {
+				return err
+			}
+			globs.see(at, isFolder(pair))
+		}
+		if globs.allNamed() {
+			return nil
+		}
+	}
+	return nil
+}
+
+// selectedPath is where an item of the source belongs, "" if the mirror does not want
+// it. One that has no name on disk is known by that of the source.
+func (p *planner) selectedPath(ctx context.Context, it *Item) (RelPath, error) {
+	parent, err := p.tree.folder(ctx, it.Parent)
+	if err != nil || parent.standing != inside || !p.ruleOf(ctx, parent, it).Selected {
+		return "", err
+	}
+	if name, problem := p.localName(parent, it); problem == "" {
+		return joinLocal(parent.local, name), nil
+	}
+	return RelPath(joinRemote(parent.remote, it.Name)), nil
+}
