@@ -85,24 +85,28 @@ func (m *mirrorRun) suspicion(ctx context.Context) (string, error) {
 }
 
 // unreadable says which of the items that ought to be there cannot be read, and why.
+// One that is not found may have been deleted after the plan was made; when none is
+// found, the source is not the one that was read. The mirror's folder is read by its
+// id, which is also the drive's answer that it is there.
 func (m *mirrorRun) unreadable(ctx context.Context) (string, error) {
-	root, err := m.lookUp(ctx, "root")
-	if err != nil {
-		return fmt.Sprintf("the drive cannot be read: %v", err), ctx.Err()
-	}
-	if folder := m.Plan.Source.FolderID; folder != plan.ItemID(root.ID) {
-		if _, err := m.lookUp(ctx, folder); err != nil {
-			return fmt.Sprintf("the folder of the mirror cannot be read: %v", err), ctx.Err()
-		}
+	if _, err := m.lookUp(ctx, m.Plan.Source.FolderID); err != nil {
+		return fmt.Sprintf("the folder of the mirror cannot be read: %v", err), ctx.Err()
 	}
 	ids, err := m.present(ctx)
-	if err != nil {
+	if err != nil || len(ids) == 0 {
 		return "", err
 	}
+	found := 0
 	for _, id := range ids {
-		if _, err := m.lookUp(ctx, plan.ItemID(id)); err != nil {
+		switch _, err := m.lookUp(ctx, plan.ItemID(id)); {
+		case err == nil:
+			found++
+		case !isGone(err):
 			return fmt.Sprintf("item %s, which ought to be there, cannot be read: %v", id, err), ctx.Err()
 		}
+	}
+	if found == 0 {
+		return fmt.Sprintf("of %d items that ought to be there the source finds none", len(ids)), nil
 	}
 	return "", nil
 }

@@ -28,13 +28,15 @@ func TestDeletesThatTheSourceDoesNotConfirmDoNotRun(t *testing.T) {
 		{"an item may not be read", func(id string) (graph.Item, error, bool) { return graph.Item{}, refuse(403), id == "i0001" }, false},
 		{"an item cannot be read now", func(id string) (graph.Item, error, bool) { return graph.Item{}, refuse(500), id == "i0001" }, false},
 		{"the network fails", func(id string) (graph.Item, error, bool) { return graph.Item{}, errLine, id == "i0001" }, false},
-		{"the drive may not be read", func(id string) (graph.Item, error, bool) { return graph.Item{}, refuse(403), id == "root" }, false},
-		{"the drive is not found", func(id string) (graph.Item, error, bool) { return graph.Item{}, refuse(404), id == "root" }, false},
-		{"what ought to be there is not found", func(id string) (graph.Item, error, bool) { return graph.Item{}, refuse(404), id == "i0004" }, false},
+		{"the folder may not be read", func(id string) (graph.Item, error, bool) { return graph.Item{}, refuse(403), id == "root" }, false},
+		{"the folder is not found", func(id string) (graph.Item, error, bool) { return graph.Item{}, refuse(404), id == "root" }, false},
+		{"what ought to be there may not be read", func(id string) (graph.Item, error, bool) { return graph.Item{}, refuse(403), id == "i0004" }, false},
+		{"one that ought to be there is gone since", func(id string) (graph.Item, error, bool) { return graph.Item{}, refuse(404), id == "i0005" }, true},
+		{"nothing that ought to be there is found", afterFolder(func(string) (graph.Item, error, bool) { return graph.Item{}, refuse(404), true }), false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			w := newWorld(t)
-			for _, p := range []string{"old", "dir/old", "stays"} { // i0001, i0002/i0003, i0004
+			for _, p := range []string{"old", "dir/old", "stays", "too"} { // i0001, i0002/i0003, i0004, i0005
 				w.tenant.put(p, "text of "+p)
 			}
 			w.sync()
@@ -46,18 +48,30 @@ func TestDeletesThatTheSourceDoesNotConfirmDoNotRun(t *testing.T) {
 			r := w.execute(p)
 			w.source = nil
 			if test.deletes {
-				w.equal(map[string]string{"stays": "text of stays", "new": "text of new"})
+				w.equal(map[string]string{"stays": "text of stays", "too": "text of too", "new": "text of new"})
 				return
 			}
 			wantProblems(t, r, map[string]string{"old": CodeSuspect, "dir/old": CodeSuspect, "dir": CodeSuspect})
 			if !r.Counts.Incomplete() {
 				t.Error("the run calls itself complete")
 			}
-			w.equal(map[string]string{"stays": "text of stays", "new": "text of new", "old": "text of old", "dir": "/", "dir/old": "text of dir/old"})
+			w.equal(map[string]string{"stays": "text of stays", "too": "text of too", "new": "text of new", "old": "text of old", "dir": "/", "dir/old": "text of dir/old"})
 			// The next run, in front of a source that confirms, makes up for it.
 			w.sync()
 			w.same()
 		})
+	}
+}
+
+// afterFolder is an answer to what is asked after the mirror's folder.
+func afterFolder(answer func(id string) (graph.Item, error, bool)) func(id string) (graph.Item, error, bool) {
+	asked := false
+	return func(id string) (graph.Item, error, bool) {
+		if !asked {
+			asked = id == "root"
+			return graph.Item{}, nil, false
+		}
+		return answer(id)
 	}
 }
 
@@ -121,7 +135,7 @@ func TestTheQuestionsBeforeDeletesAreFew(t *testing.T) {
 		if r := w.execute(p); r.Counts.Destroyed != int64(deletes) {
 			t.Errorf("%d deletes: the run did %+v", deletes, r.Counts)
 		}
-		questions := len(source.asked) - 1 - canaryPresent // the root, and what stays
+		questions := len(source.asked) - 1 - canaryPresent // the folder, and what stays
 		if questions > most || questions < min(deletes, most/2) {
 			t.Errorf("%d deletes: %d of them were asked for", deletes, questions)
 		}
