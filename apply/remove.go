@@ -125,8 +125,16 @@ func (m *mirrorRun) removeEmpty(batch []plan.Change) error {
 	if err != nil {
 		return err
 	}
+	held := make(map[state.ItemID]bool) // folders in which one stays tracked, because it could not be removed
 	for _, l := range list {
-		l.err = m.removeFolder(l)
+		if held[l.entry.Item] {
+			l.err = &itemError{code: CodePostponed, outcome: Postponed, message: "postponed: a folder in it could not be removed"}
+		} else {
+			l.err = m.removeFolder(l)
+		}
+		if l.err != nil {
+			held[l.entry.Parent] = true
+		}
 	}
 	return m.commitRemoval(list)
 }
