@@ -15,7 +15,6 @@ type Limits struct {
 	MaxChangePercent       *float64
 	MaxDownloadBytes       *int64
 	MaxFiles               *int64
-	MinFreeSpace           *int64
 	RequireNonemptySource  bool
 }
 
@@ -66,15 +65,10 @@ var IdentityGuards = [...]string{"require_complete_listing", "require_marker", "
 // guardFreeSpace is the one guard whose value other programs change.
 const guardFreeSpace = "min_free_space"
 
-// Disk space as the guard sees it; Known is false when it could not be read.
-type Space struct {
-	Known bool
-	Free  int64
-}
-
-// Guard evaluates the limits of one mirror on its finished counts. It is pure:
-// nothing has run yet, and a plan that is blocked is still shown (UX 0.8).
-func (l Limits) Guard(m *Mirror, tops map[string]TopFolder, space Space) []GuardResult {
+// Guard evaluates the limits of one mirror on its finished counts, all but that of its
+// disk, which GuardSpace judges for all mirrors together. It is pure: nothing has run yet,
+// and a plan that is blocked is still shown (UX 0.8).
+func (l Limits) Guard(m *Mirror, tops map[string]TopFolder) []GuardResult {
 	g := guarding{mirror: m.Address}
 	deletes := m.Summary[Delete]
 	tracked := m.Tracked.Files
@@ -105,10 +99,6 @@ func (l Limits) Guard(m *Mirror, tops map[string]TopFolder, space Space) []Guard
 	files := tracked + added - deletes.Files - m.Summary[Forget].Files
 	if l.MaxFiles != nil && added > 0 { // a mirror above its limit may still shrink
 		g.check("max_files", files > *l.MaxFiles, fmt.Sprint(files), fmt.Sprint(*l.MaxFiles), "files")
-	}
-	if l.MinFreeSpace != nil && space.Known && download > 0 {
-		g.check(guardFreeSpace, space.Free-download < *l.MinFreeSpace,
-			fmt.Sprint(space.Free-download), fmt.Sprint(*l.MinFreeSpace), "bytes free after")
 	}
 	if l.RequireNonemptySource && deletes.Files > 0 && files <= 0 {
 		g.check("require_nonempty_source", true, "0 files left", "at least 1", "the source looks empty")

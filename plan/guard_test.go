@@ -17,6 +17,7 @@ type guardCase struct {
 	limits   Limits
 	changes  []Change
 	tops     map[string]TopFolder
+	minFree  *int64
 	space    Space
 	blocking string // the guards that block, in order
 }
@@ -90,7 +91,7 @@ func guardCases() []guardCase {
 			return guardCase{tracked: 100, limits: Limits{MaxFiles: limit[int64](110)}, changes: append(files(5, Delete, Removed), files(n-95, Add, NewAtSource)...)}
 		}),
 		around("min_free_space", 10, func(n int) guardCase {
-			return guardCase{tracked: 100, limits: Limits{MinFreeSpace: limit[int64](90 << 10)}, changes: files(n, Add, NewAtSource), space: Space{Known: true, Free: 100 << 10}}
+			return guardCase{tracked: 100, minFree: limit[int64](90 << 10), changes: files(n, Add, NewAtSource), space: Space{Known: true, Free: 100 << 10}}
 		}),
 	)
 	empty := Limits{RequireNonemptySource: true}
@@ -103,8 +104,8 @@ func guardCases() []guardCase {
 		guardCase{name: "all go and others come", tracked: 5, limits: empty, changes: append(files(5, Delete, Removed), files(1, Add, NewAtSource)...)},
 		guardCase{name: "files missing on the disk come back", tracked: 100, limits: Limits{MaxFiles: limit[int64](100)}, changes: files(60, Add, MissingOnDisk)},
 		guardCase{name: "too many files, and none are added", tracked: 100, limits: Limits{MaxFiles: limit[int64](50)}, changes: files(10, Delete, Removed)},
-		guardCase{name: "no space known", tracked: 1, limits: Limits{MinFreeSpace: limit[int64](1 << 40)}, changes: files(1, Add, NewAtSource)},
-		guardCase{name: "little space and nothing to download", tracked: 1, limits: Limits{MinFreeSpace: limit[int64](1 << 40)}, space: Space{Known: true}},
+		guardCase{name: "no space known", tracked: 1, minFree: limit[int64](1 << 40), changes: files(1, Add, NewAtSource)},
+		guardCase{name: "little space and nothing to download", tracked: 1, minFree: limit[int64](1 << 40), space: Space{Known: true}},
 		guardCase{name: "a limit of zero", tracked: 1000, limits: Limits{MaxDeleteCount: limit[int64](0)}, changes: files(1, Delete, Removed), blocking: "max_delete_count"},
 		guardCase{name: "no limits", tracked: 5, changes: files(5, Delete, Removed)},
 		guardCase{name: "moves are no deletes", tracked: 10, limits: Limits{MaxDeleteCount: limit[int64](0), MaxChangePercent: limit(0.0)}, changes: files(10, Move, Renamed)},
@@ -131,7 +132,7 @@ func TestEachGuardBlocksBeyondItsLimitAndNotBefore(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			results := test.limits.Guard(m, test.tops, test.space)
+			results := append(test.limits.Guard(m, test.tops), GuardSpace([]Demand{{Mirror: m, Limit: test.minFree, Space: test.space}})...)
 			var blocking []string
 			for _, g := range results {
 				if g.Mirror != "mirror.m" || g.Value == "" || g.Limit == "" {

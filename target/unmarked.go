@@ -22,13 +22,17 @@ func OpenUnmarked(dir string, opts ...Option) (*Dir, error) {
 	return d, nil
 }
 
-// FreeAt returns the free bytes of the file system that holds a directory.
-func FreeAt(dir string) (int64, error) {
+// FreeAt returns the free bytes of the file system that holds a directory, and a name for
+// its device: directories with equal names share the space. Negative bytes are not known.
+func FreeAt(dir string) (bytes int64, device string, err error) {
 	root, err := openRoot(dir)
 	if err != nil {
-		return 0, err
+		return 0, "", err
 	}
 	defer root.close()
-	bytes, _, err := root.free()
-	return bytes, err
+	if bytes, _, err = root.free(); err != nil {
+		return 0, "", err
+	}
+	id, err := identifyPath(dir)
+	return bytes, fmt.Sprint(id.dev), err
 }

@@ -159,6 +159,13 @@ func (s *session) applyFile(ctx context.Context, c *cli.Command, name string) er
 		fmt.Fprintf(s.env.stdout, "Plan %s was already applied by run %d. Nothing to do.\n", file.PlanID, done)
 		return nil
 	}
+	resumed, _, err := s.runsOf(ctx, file.Digest)
+	if err != nil {
+		return err
+	}
+	if !resumed { // what is there already of a plan that was begun is not counted twice
+		file.AskSpace(s.guardSpace(file.Mirrors))
+	}
 	if err := s.allow(c, file.Header); err != nil {
 		return err
 	}

@@ -159,7 +159,7 @@ func (s *session) planEnd(ctx context.Context, draft *plan.Draft, e *ending, o p
 	}
 	req := s.request(w, o, dir)
 	h.ConfigChanges = nil // what it would have been changed to is of no interest any more
-	return s.guard(ctx, draft, w, req, dir)
+	return s.guard(ctx, draft, w, req)
 }
 
 // forgetEmptied ends what was to be deleted: mirrors that have nothing on disk any more leave the state. One

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path/filepath"
 
+	"github.com/spmirror/spmirror/config"
 	"github.com/spmirror/spmirror/plan"
 	"github.com/spmirror/spmirror/state"
 	"github.com/spmirror/spmirror/target"
@@ -31,46 +32,64 @@ func sourceChanged(w *wanted, o planOptions) (guard plan.GuardResult, stop, repl
 }
 
 // guard evaluates the guards of a planned mirror.
-func (s *session) guard(ctx context.Context, draft *plan.Draft, w *wanted, req plan.Request, dir *target.Dir) ([]plan.GuardResult, error) {
+func (s *session) guard(ctx context.Context, draft *plan.Draft, w *wanted, req plan.Request) ([]plan.GuardResult, error) {
 	g := w.cfg.Guard
 	limits := plan.Limits{
 		MaxDeleteCount: g.MaxDeleteCount, MaxDeletePercent: g.MaxDeletePercent, MaxDeleteBytes: g.MaxDeleteBytes,
 		MaxFolderDeletePercent: g.MaxFolderDeletePercent, MaxChangePercent: g.MaxChangePercent,
-		MaxDownloadBytes: g.MaxDownloadBytes, MaxFiles: g.MaxFiles, MinFreeSpace: g.MinFreeSpace,
+		MaxDownloadBytes: g.MaxDownloadBytes, MaxFiles: g.MaxFiles,
 		RequireNonemptySource: g.RequireNonemptySource,
 	}
 	tops, err := limits.TopFolders(ctx, draft.TopDeletes(w.cfg.Address), req.Store.Applied, req.Names)
 	if err != nil {
 		return nil, err
 	}
-	results := limits.Guard(w.header, tops, s.freeSpace(w.cfg.Target, dir))
+	results := limits.Guard(w.header, tops)
 	if g.RequireCompleteListing && !w.header.Listing.Complete && w.header.Summary[plan.Delete].Items > 0 {
 		results = append(results, plan.GuardResult{
 			Name: "require_complete_listing", Mirror: w.cfg.Address, Status: plan.GuardBlocked,
 			Value: "incomplete", Limit: "complete", Detail: "the source was not read to its end",
 		})
 	}
-	for i := range results {
-		if r, ok := w.cfg.GuardRanges[results[i].Name]; ok {
-			results[i].Range = fmt.Sprintf("%s:%d", filepath.Base(r.Filename), r.Start.Line)
-		}
-	}
+	placeGuards(results, w.cfg)
 	return results, nil
 }
 
-// freeSpace of the target, or of the directory in which it will be made.
-func (s *session) freeSpace(path string, dir *target.Dir) plan.Space {
+// placeGuards says where the limits are configured.
+func placeGuards(results []plan.GuardResult, cfg *config.Mirror) {
+	for i := range results {
+		if r, ok := cfg.GuardRanges[results[i].Name]; ok {
+			results[i].Range = fmt.Sprintf("%s:%d", filepath.Base(r.Filename), r.Start.Line)
+		}
+	}
+}
+
+// guardSpace evaluates min_free_space of all mirrors of a plan.
+func (s *session) guardSpace(mirrors []*plan.Mirror) []plan.GuardResult {
+	var list []plan.Demand
+	for _, m := range mirrors {
+		d := plan.Demand{Mirror: m}
+		if cfg := s.mirror(m.Address); cfg != nil && !m.Forgotten() && !m.Ended() {
+			d.Limit, d.Space = cfg.Guard.MinFreeSpace, s.freeSpace(m.Target.Path)
+		}
+		list = append(list, d)
+	}
+	results := plan.GuardSpace(list)
+	for i := range results {
+		placeGuards(results[i:i+1], s.mirror(results[i].Mirror))
+	}
+	return results
+}
+
+// freeSpace of the disk that holds the target, or the directory in which it will be made.
+func (s *session) freeSpace(path string) plan.Space {
 	if s.inventory {
 		return plan.Space{}
 	}
-	if dir != nil {
-		free, _, err := dir.Free()
-		return plan.Space{Known: err == nil, Free: free}
-	}
 	for {
-		free, err := target.FreeAt(path)
+		free, device, err := target.FreeAt(path)
 		if err == nil {
-			return plan.Space{Known: true, Free: free}
+			return plan.Space{Known: free >= 0, Device: device, Free: free}
 		}
 		up := filepath.Dir(path)
 		if up == path {

@@ -7,6 +7,7 @@ import (
 	"hash"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -89,7 +90,7 @@ func (s *session) makePlan(ctx context.Context, o planOptions) (*plan.Plan, erro
 	if err := warnUnnamed(ctx, header, o, mirrors, globs); err != nil {
 		return nil, err
 	}
-	return s.finish(ctx, draft, header, append(guards, ended...))
+	return s.finish(ctx, draft, header, slices.Concat(guards, ended, s.guardSpace(header.Mirrors)))
 }
 
 // imported applies the import blocks of a mirror: its target is a tree that another
@@ -160,7 +161,7 @@ func (s *session) planMirror(ctx context.Context, draft *plan.Draft, w *wanted, 
 		return nil, err
 	}
 	w.look = &req
-	return s.guard(ctx, draft, w, req, dir)
+	return s.guard(ctx, draft, w, req)
 }
 
 // describe fills the header of a mirror with what is known of its source.

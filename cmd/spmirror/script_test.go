@@ -88,7 +88,7 @@ func otherDevice(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	dir := ts.MkAbs(args[0])
 	ts.Check(os.Mkdir(dir, 0o700))
-	ts.Check(exec.Command("mount", "-t", "tmpfs", "none", dir).Run())
+	ts.Check(exec.Command("mount", "-t", "tmpfs", "-o", "size=8m", "none", dir).Run())
 	ts.Defer(func() { _ = exec.Command("umount", dir).Run() })
 }
 
