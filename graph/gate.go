@@ -262,7 +262,7 @@ func (t *Ticket) throttled(wish time.Duration, told bool, reason string) {
 	now := time.Now()
 	t.told = true
 	g.stats.Throttled++
-	g.hear(now)
+	g.hear(now, now) // whenever it was asked: a pause that the service wants goes before one for the network
 	// Requests that were under way when the pause began often come back throttled as well. They are the same
 	// throttle: concurrency is halved once for all of them.
 	fresh := g.until.IsZero() && !t.started.Before(g.began)
@@ -323,7 +323,7 @@ func (t *Ticket) answered(early rateLimit, warned, healthy bool) {
 	now := time.Now()
 	if !t.told {
 		t.told = true
-		g.hear(now)
+		g.hear(now, t.started)
 		g.answers++
 		if !t.started.Before(g.began) {
 			g.inARow = 0

@@ -73,7 +73,7 @@ func (g *Gate) lose(started time.Time, reason string) {
 	switch {
 	case g.stopped != nil, now.Before(g.until): // it was under way when the others stopped
 		return
-	case o.heard.After(started), o.losses < lossesToHold:
+	case o.began.IsZero() && (o.heard.After(started) || o.losses < lossesToHold):
 		return
 	}
 	patience := g.cfg.NetworkWait
@@ -98,9 +98,13 @@ func (g *Gate) lose(started time.Time, reason string) {
 	g.hold(now, next)
 }
 
-// hear takes note of an answer, whatever it is: the network is there. The lock is held.
-func (g *Gate) hear(now time.Time) {
+// hear takes note of an answer, whatever it is: the network is there. Only what was asked since it was lost shows that it
+// is back: an answer may have been on its way. The lock is held.
+func (g *Gate) hear(now, started time.Time) {
 	o := &g.outage
+	if !o.began.IsZero() && started.Before(o.began) {
+		return
+	}
 	o.heard, o.losses = now, 0
 	if o.began.IsZero() {
 		return

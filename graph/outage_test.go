@@ -230,6 +230,35 @@ func TestAHostThatIsGoneAloneFailsItsOwnFilesAndEndsNoRun(t *testing.T) {
 	})
 }
 
+func TestAnAnswerThatWasOnItsWayDoesNotEndAnOutage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var told heard
+		g := NewGate(GateConfig{Observer: told.tell})
+		var held []*Ticket
+		for range 4 {
+			ticket, _ := g.Acquire(t.Context(), 1)
+			held = append(held, ticket)
+		}
+		time.Sleep(time.Second)
+		held[0].unreachable("no route")
+		held[1].unreachable("no route")
+		held[2].answered(rateLimit{}, false, true)
+		for _, ticket := range held {
+			ticket.Close()
+		}
+		began := time.Now()
+		probe, _ := g.Acquire(t.Context(), 1)
+		if time.Since(began) < firstProbe || len(told.all()) != 1 {
+			t.Errorf("after %s: events %+v", time.Since(began), told.all())
+		}
+		probe.answered(rateLimit{}, false, true)
+		probe.Close()
+		if len(told.all()) != 2 || !g.Stats().Until.IsZero() {
+			t.Errorf("events %+v", told.all())
+		}
+	})
+}
+
 func TestAThrottleInTheMiddleOfAnOutageEndsIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var told heard

@@ -47,7 +47,7 @@ func (s *session) client(address string) (*client, error) {
 	}
 	for i := range s.cfg.Tenants {
 		if t := &s.cfg.Tenants[i]; t.Address == address {
-			c, err := connect(t, connecting{log: s.log, watch: s.notice.gate, statePath: s.cfg.Backend.Path, networkWait: s.networkWait})
+			c, err := connect(t, connecting{log: s.log, watch: s.waits, statePath: s.cfg.Backend.Path, networkWait: s.networkWait})
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", address, err)
 			}

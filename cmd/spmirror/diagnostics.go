@@ -12,6 +12,7 @@ import (
 	"github.com/spmirror/spmirror/config"
 	"github.com/spmirror/spmirror/crawl"
 	"github.com/spmirror/spmirror/graph"
+	"github.com/spmirror/spmirror/graph/auth"
 	"github.com/spmirror/spmirror/plan"
 	"github.com/spmirror/spmirror/state"
 	"github.com/spmirror/spmirror/target"
@@ -69,7 +70,11 @@ func explained(err error) *problem {
 			detail: "Nothing was changed. Is the disk mounted? If the directory was emptied on purpose, run `spmirror init`."}
 	}
 	if code, summary := hopeless(err); code != "" {
-		return &problem{code: code, summary: summary, err: err, detail: "What was done until then is kept. Run again."}
+		p := &problem{code: code, summary: summary, err: err, detail: "What was done until then is kept. Run again."}
+		if refused := (*auth.Error)(nil); errors.As(err, &refused) && refused.Advice != "" {
+			p.detail = refused.Advice + "\n" + p.detail
+		}
+		return p
 	}
 	var source *crawl.ErrSource
 	if errors.As(err, &source) {

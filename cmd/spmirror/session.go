@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/spmirror/spmirror/config"
+	"github.com/spmirror/spmirror/graph"
 	"github.com/spmirror/spmirror/state"
 	"github.com/spmirror/spmirror/view"
 )
@@ -27,6 +28,7 @@ type session struct {
 	connect sync.Mutex // several drives are read at once, and each asks for its client
 	out     view.Output
 	log     *slog.Logger
+	telling sync.Mutex // the gates tell of pauses at any time, also while notice is replaced
 	notice  *notices
 	events  *view.Events // with -json, else nil
 	into    *view.Events // with -json-into, else nil
@@ -94,12 +96,24 @@ func (s *session) notify(json bool) {
 	if s.into != nil {
 		watchers = append(watchers, s.into)
 	}
-	if !json {
-		s.notice = newNotices(s.env.stderr, append(watchers, s.out.Progress()))
-		return
+	var n *notices
+	if json {
+		s.events = s.stream(s.env.stdout)
+		n = newNotices(io.Discard, append(watchers, s.events))
+	} else {
+		n = newNotices(s.env.stderr, append(watchers, s.out.Progress()))
 	}
-	s.events = s.stream(s.env.stdout)
-	s.notice = newNotices(io.Discard, append(watchers, s.events))
+	s.telling.Lock()
+	s.notice = n
+	s.telling.Unlock()
+}
+
+// waits tells of the pauses of a gate through whatever the session tells by at the time.
+func (s *session) waits(e graph.GateEvent) {
+	s.telling.Lock()
+	n := s.notice
+	s.telling.Unlock()
+	n.gate(e)
 }
 
 func (s *session) open(ctx context.Context, o sessionOptions) error {
