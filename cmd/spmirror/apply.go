@@ -151,6 +151,9 @@ func (s *session) applyFile(ctx context.Context, c *cli.Command, name string) er
 		return &problem{code: "SPM0403", summary: "The plan is not the one that was expected", exit: exitRefused,
 			detail: fmt.Sprintf("Its digest is %s, expected was %s. Nothing was done.", file.Digest, want)}
 	}
+	if err := s.resolveRelocations(ctx); err != nil {
+		return err
+	}
 	done, err := s.checkFresh(ctx, file.Header)
 	if err != nil {
 		return err

@@ -255,28 +255,12 @@ func (s *session) reestablish(ctx context.Context, m *plan.Mirror, row *state.Mi
 		return nil
 	}
 	if row.Target != m.Target.Path {
-		if err := target.Relocate(row.Target, m.Target.Path, marker); err != nil {
-			return notRelocated(row.Target, m.Target.Path, err)
+		if err := s.moveTarget(ctx, *row, m.Target.Path, marker); err != nil {
+			return err
 		}
 	}
 	row.Drive, row.Folder, row.FolderPath, row.Target = drive.Key, state.ItemID(m.Source.FolderID), m.Source.Folder, m.Target.Path
-	return s.store.Tx(ctx, func(tx *state.Tx) error {
-		_, err := tx.PutMirror(*row)
-		return err
-	})
-}
-
-// notRelocated says why a target did not move, and what to do about it.
-func notRelocated(from, to string, err error) error {
-	switch {
-	case errors.Is(err, target.ErrCrossDevice):
-		return &problem{code: "SPM0811", summary: "The new target is on another device", err: err,
-			detail: fmt.Sprintf("Nothing was changed. Move %s to %s yourself, with all that is in it, and plan again:\nits marker shows that it is the same target, and nothing is downloaded.", from, to)}
-	case errors.Is(err, target.ErrOccupied):
-		return &problem{code: "SPM0812", summary: "Something lies where the target is to move", err: err,
-			detail: "Nothing was changed. Choose another path, or move away what lies there."}
-	}
-	return err
+	return s.putRelocated(ctx, *row)
 }
 
 // begin records the run and advances the generations of its mirrors, so that no

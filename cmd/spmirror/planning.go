@@ -40,6 +40,9 @@ type wanted struct {
 
 // makePlan refreshes the sources, compares, and judges. The plan must be closed.
 func (s *session) makePlan(ctx context.Context, o planOptions) (*plan.Plan, error) {
+	if err := s.resolveRelocations(ctx); err != nil {
+		return nil, err
+	}
 	if o.mode == plan.ModeDestroy {
 		return s.makeDestroyPlan(ctx, o)
 	}
