@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 
 	"golang.org/x/sync/errgroup"
 
@@ -10,16 +11,42 @@ import (
 	"github.com/spmirror/spmirror/state"
 )
 
-// refresh brings the drives of all mirrors up to date, several at once. A drive
-// that cannot be read is a problem of its mirrors alone (Q78).
+// refresh brings the drives of all mirrors up to date. The name of a drive that is
+// gone may lead to another one, which is then read in its place.
 func (s *session) refresh(ctx context.Context, mirrors []*wanted, o planOptions) error {
+	err := s.readDrives(ctx, mirrors, o, func(w *wanted) (state.Drive, error) { return s.resolveDrive(ctx, w.cfg, o) })
+	if err != nil {
+		return err
+	}
+	others := make(map[*wanted]state.Drive)
+	var again []*wanted
+	for _, w := range mirrors {
+		var gone *crawl.ErrSource
+		if !errors.As(w.err, &gone) || gone.Code != crawl.CodeDriveGone {
+			continue
+		}
+		other, err := s.lookUpDrive(ctx, w.cfg)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err == nil && other.Key != w.drive.Key {
+			w.err, others[w] = nil, other
+			again = append(again, w)
+		}
+	}
+	return s.readDrives(ctx, again, o, func(w *wanted) (state.Drive, error) { return others[w], nil })
+}
+
+// readDrives crawls the drives of mirrors, several at once. A drive that cannot be
+// read is a problem of its mirrors alone (Q78).
+func (s *session) readDrives(ctx context.Context, mirrors []*wanted, o planOptions, find func(*wanted) (state.Drive, error)) error {
 	drives := make(map[state.DriveKey]*drive)
 	var order []*drive
 	for _, w := range mirrors {
 		if w.err != nil {
 			continue
 		}
-		if w.drive, w.err = s.resolveDrive(ctx, w.cfg); w.err != nil {
+		if w.drive, w.err = find(w); w.err != nil {
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}

@@ -10,26 +10,47 @@ import (
 	"strings"
 
 	"github.com/spmirror/spmirror/config"
+	"github.com/spmirror/spmirror/crawl"
 	"github.com/spmirror/spmirror/graph"
 	"github.com/spmirror/spmirror/state"
 )
 
 // resolveDrive finds the drive of a mirror. What was found before is remembered
 // in the state, so that a plan of an unchanged configuration asks for nothing but
-// the delta.
-func (s *session) resolveDrive(ctx context.Context, m *config.Mirror) (state.Drive, error) {
+// the delta. When the whole drive is read again, the name is looked up again too:
+// it may lead to another drive by now, and require_same_source is to see that.
+func (s *session) resolveDrive(ctx context.Context, m *config.Mirror, o planOptions) (state.Drive, error) {
+	known, ok, err := s.knownDrive(ctx, m)
+	stale := o.Full || s.env.now().Sub(known.FullAt) >= crawl.FullInterval
+	if err != nil || ok && (o.NoRefresh || !stale) {
+		return known, err
+	}
+	d, err := s.lookUpDrive(ctx, m)
+	if err != nil && ok && ctx.Err() == nil {
+		s.log.Warn("the source cannot be looked up, its drive is read as it is known", "mirror", m.Address, "error", err)
+		return known, nil
+	}
+	return d, err
+}
+
+// knownDrive is the drive that was found for a mirror's source before.
+func (s *session) knownDrive(ctx context.Context, m *config.Mirror) (state.Drive, bool, error) {
+	key, err := sourceKey(m)
+	if err != nil {
+		return state.Drive{}, false, err
+	}
+	id, err := s.store.Meta(ctx, key)
+	if err != nil || id == "" {
+		return state.Drive{}, false, err
+	}
+	return s.store.DriveByID(ctx, m.Tenant, state.DriveID(id))
+}
+
+// lookUpDrive asks Graph for the drive of a mirror and remembers the answer.
+func (s *session) lookUpDrive(ctx context.Context, m *config.Mirror) (state.Drive, error) {
 	key, err := sourceKey(m)
 	if err != nil {
 		return state.Drive{}, err
-	}
-	id, err := s.store.Meta(ctx, key)
-	if err != nil {
-		return state.Drive{}, err
-	}
-	if id != "" {
-		if d, ok, err := s.store.DriveByID(ctx, m.Tenant, state.DriveID(id)); ok || err != nil {
-			return d, err
-		}
 	}
 	c, err := s.client(m.Tenant)
 	if err != nil {
