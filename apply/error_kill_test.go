@@ -96,6 +96,7 @@ func (c campaign) strike(t *testing.T, sc scenario, s *striker) int {
 		t.Errorf("the run ended with %v", err)
 	}
 	w.check(Recover(context.Background(), w.store, w.key, w.dir))
+	w.tenant.put("later", "something to do, for what could not be cleaned up")
 	w.sync()
 	w.nothingLost(before)
 	w.same()
