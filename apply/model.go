@@ -129,6 +129,11 @@ func (t *Traffic) Add(o Traffic) {
 	t.Pauses, t.PausedFor, t.Outages, t.LostFor = t.Pauses+o.Pauses, t.PausedFor+o.PausedFor, t.Outages+o.Outages, t.LostFor+o.LostFor
 }
 
+// Subtract takes away what was counted before.
+func (t *Traffic) Subtract(o Traffic) {
+	t.Add(Traffic{-o.Requests, -o.ResourceUnits, -o.Retries, -o.Renewals, -o.Pauses, -o.PausedFor, -o.Outages, -o.LostFor})
+}
+
 // MirrorReport is one mirror's part of a report.
 type MirrorReport struct {
 	Address string

@@ -36,24 +36,13 @@ func (c *client) close() {
 
 // client returns the connection to a tenant, made on first use.
 func (s *session) client(address string) (*client, error) {
-	s.connect.Lock()
-	defer s.connect.Unlock()
-	if c := s.clients[address]; c != nil {
-		return c, nil
-	}
 	if s.inventory {
 		return nil, &problem{code: "SPM0723", summary: "The inventory does not know this source",
 			detail: "A plan from an inventory asks no source. A mirror of a new site or library can be planned only where the state is."}
 	}
 	for i := range s.cfg.Tenants {
 		if t := &s.cfg.Tenants[i]; t.Address == address {
-			c, err := connect(t, connecting{log: s.log, watch: s.waits, statePath: s.cfg.Backend.Path, networkWait: s.networkWait})
-			if err != nil {
-				return nil, fmt.Errorf("%s: %w", address, err)
-			}
-			c.addresses = apply.NewAddresses(s.env.now)
-			s.clients[address] = c
-			return c, nil
+			return s.pool.client(t, connecting{log: s.log, statePath: s.cfg.Backend.Path, networkWait: s.networkWait, now: s.env.now})
 		}
 	}
 	return nil, fmt.Errorf("%s is not declared", address)
@@ -63,6 +52,7 @@ func (s *session) client(address string) (*client, error) {
 type connecting struct {
 	log       *slog.Logger
 	watch     func(graph.GateEvent)
+	now       func() time.Time
 	statePath string // beside which an embedded tenant keeps its journal
 	// networkWait is how long a network that is gone is waited for; 0 for the default.
 	networkWait time.Duration

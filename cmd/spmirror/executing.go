@@ -333,17 +333,9 @@ type runSummary struct {
 
 // traffic is what the session asked of all its tenants so far.
 func (s *session) traffic() apply.Traffic {
-	s.connect.Lock()
-	defer s.connect.Unlock()
-	var sum apply.Traffic
-	for _, c := range s.clients {
-		g := c.Gate().Stats()
-		sum.Add(apply.Traffic{
-			Requests: g.Requests, ResourceUnits: g.Units, Retries: g.Retries, Renewals: g.Renewals + g.Expired,
-			Pauses: g.Pauses, PausedFor: g.PausedFor, Outages: g.Outages, LostFor: g.LostFor,
-		})
-	}
-	return sum
+	t := s.pool.traffic()
+	t.Subtract(s.pool.before)
+	return t
 }
 
 // end closes the run's record, also when the run was interrupted.

@@ -8,11 +8,9 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"sync"
 	"time"
 
 	"github.com/spmirror/spmirror/config"
-	"github.com/spmirror/spmirror/graph"
 	"github.com/spmirror/spmirror/state"
 	"github.com/spmirror/spmirror/view"
 )
@@ -24,11 +22,9 @@ type session struct {
 	cfg     *config.Config
 	store   *state.Store
 	lock    *state.Lock
-	clients map[string]*client
-	connect sync.Mutex // several drives are read at once, and each asks for its client
+	pool    *pool
 	out     view.Output
 	log     *slog.Logger
-	telling sync.Mutex // the gates tell of pauses at any time, also while notice is replaced
 	notice  *notices
 	events  *view.Events // with -json, else nil
 	into    *view.Events // with -json-into, else nil
@@ -49,7 +45,10 @@ type sessionOptions struct {
 	color       string
 	json        bool // events on stdout instead of text
 	jsonInto    string
-	inventory   string // plan from this file instead of the state
+	inventory   string       // plan from this file instead of the state
+	pool        *pool        // connections that outlive the session, nil for none
+	events      *view.Events // that outlive the session, nil for none
+	quiet       bool         // tell nothing until notify is called
 }
 
 // openSession opens the state of a configuration and takes its lock. A state that
@@ -66,7 +65,17 @@ func openSession(ctx context.Context, env *environment, cfg *config.Config, o se
 			return nil, err
 		}
 	}
-	s.notify(o.json)
+	if o.pool != nil {
+		s.pool = o.pool.lend()
+	}
+	if o.events != nil {
+		s.events, s.streams, s.ended = o.events, []*view.Events{o.events}, true
+	}
+	if o.quiet {
+		s.notice = newNotices(io.Discard, view.Watchers(nil))
+	} else {
+		s.notify(o.json)
+	}
 	if err := s.open(ctx, o); err != nil {
 		s.endStreams(o.operation, err, nil)
 		s.close()
@@ -81,7 +90,7 @@ func newSession(env *environment, cfg *config.Config, color string) (*session, e
 	if err != nil {
 		return nil, &problem{code: "SPM0004", summary: "Cannot open the log file of SPMIRROR_LOG_PATH", err: err}
 	}
-	s := &session{env: env, cfg: cfg, clients: make(map[string]*client), out: env.output(color), log: log, closers: []func(){done}}
+	s := &session{env: env, cfg: cfg, pool: newPool(), out: env.output(color), log: log, closers: []func(){done}}
 	s.out.Names = cfg.Names
 	if s.networkWait, err = env.networkWait(); err != nil {
 		done()
@@ -96,24 +105,15 @@ func (s *session) notify(json bool) {
 	if s.into != nil {
 		watchers = append(watchers, s.into)
 	}
-	var n *notices
-	if json {
-		s.events = s.stream(s.env.stdout)
-		n = newNotices(io.Discard, append(watchers, s.events))
+	if !json {
+		s.notice = newNotices(s.env.stderr, append(watchers, s.out.Progress()))
 	} else {
-		n = newNotices(s.env.stderr, append(watchers, s.out.Progress()))
+		if s.events == nil {
+			s.events = s.stream(s.env.stdout)
+		}
+		s.notice = newNotices(io.Discard, append(watchers, s.events))
 	}
-	s.telling.Lock()
-	s.notice = n
-	s.telling.Unlock()
-}
-
-// waits tells of the pauses of a gate through whatever the session tells by at the time.
-func (s *session) waits(e graph.GateEvent) {
-	s.telling.Lock()
-	n := s.notice
-	s.telling.Unlock()
-	n.gate(e)
+	s.pool.notice.Store(s.notice) // the gates tell of pauses at any time, also while notice is replaced
 }
 
 func (s *session) open(ctx context.Context, o sessionOptions) error {
@@ -170,9 +170,7 @@ func (s *session) stateMayBeMade() error {
 // close gives everything back, in reverse order.
 func (s *session) close() {
 	s.notice.close()
-	for _, c := range s.clients {
-		c.close()
-	}
+	s.pool.release()
 	if s.store != nil {
 		if err := s.store.Close(); err != nil {
 			s.log.Warn("state not closed in order", "error", err)
