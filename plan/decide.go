@@ -6,8 +6,20 @@ import (
 )
 
 // maxPath is the longest local path, in bytes, that other programs can open
-// below a short root (PATH_MAX is 4096 on Linux).
-const maxPath = 3800
+// below a short root (PATH_MAX is 4096 on Linux). A path of the service has at most
+// longestRemote bytes: 400 characters (N4) of four.
+const (
+	maxPath       = 3800
+	longestRemote = 1600
+)
+
+// tooLong says by how much a local path is too long, "" if it is not.
+func tooLong(path RelPath) string {
+	if len(path) <= maxPath {
+		return ""
+	}
+	return fmt.Sprintf("%d bytes, at most %d", len(path), maxPath)
+}
 
 // decide turns one pair of a file-like item into at most one change.
 func (p *planner) decide(ctx context.Context, pair Pair) error {
@@ -40,8 +52,7 @@ func (p *planner) decide(ctx context.Context, pair Pair) error {
 		return p.block(ctx, pair, blockage{path: RelPath(remote), wanted: Add, reason: parent.blockedReason(), detail: detail})
 	}
 	local := joinLocal(parent.local, name)
-	if len(local) > maxPath {
-		detail := fmt.Sprintf("%d bytes, at most %d", len(local), maxPath)
+	if detail := tooLong(local); detail != "" {
 		return p.block(ctx, pair, blockage{path: local, wanted: Add, reason: BlockedPathTooLong, detail: detail})
 	}
 	if it.Class == ClassMalware && (e == nil || !contentSame(it, e)) {
@@ -166,6 +177,8 @@ func (n *node) blockedBy() string {
 func (n *node) blockedReason() Reason {
 	for at := n; at != nil; at = at.parent {
 		switch {
+		case at.tooLong != "":
+			return BlockedPathTooLong
 		case at.collision != "":
 			return BlockedCollision
 		case at.obstacle != "":
@@ -175,96 +188,6 @@ func (n *node) blockedReason() Reason {
 		}
 	}
 	return BlockedUnsafeName
-}
-
-// gone handles an id that the source no longer has.
-func (p *planner) gone(ctx context.Context, pair Pair) error {
-	if pair.Entry == nil {
-		return nil
-	}
-	return p.leaves(ctx, pair, departure{Removed, BySource, p.req.Mirror.Policy.OnRemoteDelete, ""})
-}
-
-// unselected handles an item that the mirror does not want.
-func (p *planner) unselected(ctx context.Context, pair Pair, skip Skip, why string) error {
-	if pair.Entry == nil {
-		p.skip(skip)
-		return nil
-	}
-	if skip == SkipUnknown {
-		// An item that lost its facets is suspicious, not deleted (Q16).
-		return p.block(ctx, pair, blockage{path: RelPath(pair.Item.Name), reason: BlockedUnknown, detail: why})
-	}
-	d := departure{Deselected, p.deselectCause(), p.req.Mirror.Policy.OnDeselect, why}
-	if pair.Entry.Folder {
-		p.idle[pair.Entry.Item] = d
-		return nil
-	}
-	return p.leaves(ctx, pair, d)
-}
-
-// deselectCause says who is to be thanked for what is not selected any more.
-func (p *planner) deselectCause() Cause {
-	if p.selectChanged {
-		return ByConfig
-	}
-	return BySource
-}
-
-// prevents reports whether a departure is a delete that the configuration forbids.
-func (p *planner) prevents(d departure) bool {
-	return d.setting != "forget" && d.setting != "keep" && p.req.Mirror.Policy.PreventDelete
-}
-
-// leave notes that an applied item goes out of its folder.
-func (p *planner) leave(e *Entry) {
-	p.leaving[e.Item] = true
-	p.lost[e.Parent] = true
-}
-
-// departure says why an applied item leaves the mirror, and the lifecycle setting
-// that governs what becomes of its local bytes.
-type departure struct {
-	reason  Reason
-	cause   Cause
-	setting string
-	detail  string
-}
-
-// leaves plans the end of an applied item.
-func (p *planner) leaves(ctx context.Context, pair Pair, d departure) error {
-	e := pair.Entry
-	current, err := p.applied.path(ctx, e)
-	if err != nil {
-		return err
-	}
-	c := Change{
-		Path: current, ItemID: e.Item, Folder: e.Folder, Cause: d.cause, Reason: d.reason, Detail: d.detail,
-		Remote: remoteOf(pair.Item), Local: e.local(), Parent: e.Parent, Name: e.Name, Fold: e.Fold,
-	}
-	if fact, ok := p.drift[e.Item]; ok && !e.Folder {
-		c.Local = fact.found
-		switch {
-		case fact.kind == DriftReplaced:
-			d.setting, c.Detail = "keep", "something that is not a file lies in its place and stays"
-		case fact.kind == DriftChanged && p.req.Mirror.Policy.OnLocalChange == "keep":
-			d.setting, c.Detail = "keep", `changed on disk and kept (lifecycle.on_local_change = "keep")`
-		}
-	}
-	stays := p.prevents(d)
-	if !stays {
-		p.leave(e)
-	}
-	switch {
-	case d.setting == "forget" || d.setting == "keep":
-		c.Actions = []Action{Forget}
-	case stays:
-		c.Actions, c.Wanted, c.Reason = []Action{Blocked}, Delete, BlockedPreventDelete
-		c.Detail = "lifecycle.prevent_delete holds the delete back"
-	default:
-		c.Actions, c.Disposal = []Action{Delete}, p.req.Mirror.Policy.disposal(d.setting)
-	}
-	return p.emit(c)
 }
 
 // wanted plans an item that belongs at a place.

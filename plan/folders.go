@@ -77,6 +77,8 @@ func (p *planner) decideFolder(ctx context.Context, pair Pair) error {
 	if problem := n.blockedBy(); problem != "" && (n.wanted || n.collision != "" || n.obstacle != "" || e != nil || n.name == "") {
 		reason := n.blockedReason()
 		switch {
+		case n.tooLong != "":
+			reason, problem = BlockedPathTooLong, n.tooLong
 		case n.collision != "":
 			reason, problem = BlockedCollision, n.collision
 		case n.name == "" && n.parent.blockedBy() == "":

@@ -192,7 +192,7 @@ func (p *planner) fileFrees(ctx context.Context, pair Pair, parent *node, stuck 
 	name, problem := p.localName(parent, it)
 	at := place{parent: parent, name: name, fold: p.names.Fold(name), local: joinLocal(parent.local, name)}
 	switch {
-	case stuck, problem != "", len(at.local) > maxPath, it.Class == ClassMalware && !contentSame(it, e):
+	case stuck, problem != "", tooLong(at.local) != "", it.Class == ClassMalware && !contentSame(it, e):
 		return false, nil
 	case at.parent.entryID() == e.Parent && at.fold == e.Fold:
 		return false, nil

@@ -347,7 +347,8 @@ func (p *planner) disturbance(ctx context.Context, pair Pair) (observed, applied
 	case p.skipsBelow(n): // it has become a notebook, or has moved into one
 		return true, true, nil
 	case e.Parent != n.parent.entryID() || e.Name != n.name:
-		changes := p.tree.selector.byPath() || !n.wanted || n.blockedBy() != "" // whether files need it, they tell
+		changes := p.tree.selector.byPath() || !n.wanted || n.blockedBy() != "" || // whether files need it, they tell
+			len(n.local) > maxPath-longestRemote // and whether their paths are too long by now
 		return changes, changes, nil
 	}
 	blocked := n.blockedBy() != ""

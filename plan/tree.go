@@ -29,10 +29,11 @@ type node struct {
 	// excludedBy is the rule that excludes the folder and all below it.
 	excludedBy string
 	included   bool // an include pattern names it or a folder above it
-	// unsafe says why nothing below it can be on disk; collision that its own
-	// place is taken; obstacle that something on disk is in it which is no directory;
-	// replaces whose place it takes.
+	// unsafe says why nothing below it can be on disk; tooLong that its path is;
+	// collision that its own place is taken; obstacle that something on disk is in it
+	// which is no directory; replaces whose place it takes.
 	unsafe    string
+	tooLong   string
 	collision string
 	obstacle  Reason
 	replaces  ItemID
@@ -157,6 +158,9 @@ func (t *tree) settle(n, up *node, f Item) {
 	}
 	n.name, n.fold = name, t.names.Fold(name)
 	n.local = joinLocal(up.local, name)
+	if n.tooLong = tooLong(n.local); n.tooLong != "" {
+		n.unsafe = fmt.Sprintf("the folder %q above it has too long a path: %s", f.Name, n.tooLong)
+	}
 	n.wanted = n.excludedBy == "" && t.selector.explicitFolder(n.remote, n.included)
 }
 
