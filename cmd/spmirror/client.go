@@ -23,6 +23,7 @@ import (
 type client struct {
 	*graph.Client
 	tenant    *config.Tenant
+	tokens    graph.TokenSource
 	addresses *apply.Addresses // of what was listed, while this process applies its own plan
 	closers   []func()
 }
@@ -59,22 +60,14 @@ type connecting struct {
 }
 
 func connect(t *config.Tenant, with connecting) (*client, error) {
-	gate := graph.GateConfig{
-		Tenant: t.Name, InFlight: t.Limits.RequestsInFlight, PerMinute: t.Limits.RequestsPerMinute,
-		Bandwidth: t.Limits.Bandwidth, Observer: with.watch, NetworkWait: with.networkWait,
-	}
-	if t.Limits.QuietHours != "" {
-		quiet, err := graph.ParseQuietHours(t.Limits.QuietHours)
-		if err != nil {
-			return nil, err
-		}
-		gate.QuietHours = quiet
+	gate, err := gateConfig(t, with)
+	if err != nil {
+		return nil, err
 	}
 	o := graph.Options{
 		UserAgent: t.UserAgent, Version: version, Gate: graph.NewGate(gate), Logger: with.log, AllowedHosts: t.AllowedHosts,
 	}
 	c := &client{tenant: t}
-	var err error
 	if t.Sandbox != nil {
 		err = embed(c, &o, with)
 	} else {
@@ -83,10 +76,24 @@ func connect(t *config.Tenant, with connecting) (*client, error) {
 	if err != nil {
 		return nil, err
 	}
+	c.tokens = o.Tokens
 	if c.Client, err = graph.New(o); err != nil {
 		return nil, err
 	}
 	return c, nil
+}
+
+// gateConfig turns the limits of a tenant into those of its gate.
+func gateConfig(t *config.Tenant, with connecting) (graph.GateConfig, error) {
+	gate := graph.GateConfig{
+		Tenant: t.Name, InFlight: t.Limits.RequestsInFlight, PerMinute: t.Limits.RequestsPerMinute,
+		Bandwidth: t.Limits.Bandwidth, Observer: with.watch, NetworkWait: with.networkWait,
+	}
+	var err error
+	if t.Limits.QuietHours != "" {
+		gate.QuietHours, err = graph.ParseQuietHours(t.Limits.QuietHours)
+	}
+	return gate, err
 }
 
 // signIn fills the options for a real tenant, or one on a custom endpoint.

@@ -21,8 +21,23 @@ type line struct {
 	address string
 	handler http.Handler
 
-	mu     sync.Mutex
-	server *http.Server
+	mu       sync.Mutex
+	server   *http.Server
+	listener net.Listener
+}
+
+// wrap puts something between the line and the tenant.
+func (l *line) wrap(h func(http.Handler) http.Handler) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.handler = h(l.handler)
+}
+
+func (l *line) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	l.mu.Lock()
+	h := l.handler
+	l.mu.Unlock()
+	h.ServeHTTP(w, r)
 }
 
 // newLinedWorld is a world whose tenant is reached over a line. after is called for every download that is answered.
@@ -61,7 +76,7 @@ func (l *line) mend() {
 		return
 	}
 	l.address = listener.Addr().String()
-	l.server = &http.Server{Handler: l.handler, ReadHeaderTimeout: 10 * time.Second}
+	l.server, l.listener = &http.Server{Handler: l, ReadHeaderTimeout: 10 * time.Second}, listener
 	go func(s *http.Server) { _ = s.Serve(listener) }(l.server)
 }
 
@@ -75,6 +90,7 @@ func firstOf(a, b string) string {
 func (l *line) cut() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	_ = l.listener.Close() // the server may not have begun to listen
 	_ = l.server.Close()
 }
 
