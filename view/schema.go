@@ -19,13 +19,14 @@ const (
 	SchemaPlan   = "plan"   // show -json
 	SchemaEvents = "events" // one line of -json and -json-into
 	SchemaReport = "report" // -report=FILE.json
+	SchemaDoctor = "doctor" // doctor -json
 )
 
 // Schemas lists every schema.
-var Schemas = [...]string{SchemaPlan, SchemaEvents, SchemaReport}
+var Schemas = [...]string{SchemaPlan, SchemaEvents, SchemaReport, SchemaDoctor}
 
 // ErrSchema says that there is no schema of that name.
-var ErrSchema = errors.New("schemas are plan, events and report")
+var ErrSchema = errors.New("schemas are plan, events, report and doctor")
 
 // Schema returns the JSON Schema (draft 2020-12) of one of the documents. It is
 // made from the types that are written, so the two cannot part. Later versions may
@@ -46,6 +47,8 @@ func schemaOf(name string, strict bool) ([]byte, error) {
 		root, version = s.events(), UIVersion
 	case SchemaReport:
 		root, version = s.object(reflect.TypeFor[reportDocument]()), ReportVersion
+	case SchemaDoctor:
+		root, version = s.object(reflect.TypeFor[DoctorReport]()), DoctorVersion
 	default:
 		return nil, ErrSchema
 	}
@@ -65,6 +68,7 @@ func schemaTitles() map[string]string {
 		SchemaPlan:   "A plan of spmirror, as `spmirror show -json FILE` prints it",
 		SchemaEvents: "One line of the events that `spmirror plan -json` and `spmirror apply -json` print",
 		SchemaReport: "The results of an apply, as `spmirror apply -report=FILE.json` writes them",
+		SchemaDoctor: "What `spmirror doctor -json` found",
 	}
 }
 
@@ -121,6 +125,8 @@ func schemaOfValues(t reflect.Type) map[string]any {
 		return map[string]any{"type": "string", "format": "date-time"}
 	case reflect.TypeFor[plan.Action]():
 		return map[string]any{"type": "string", "enum": plan.Actions}
+	case reflect.TypeFor[CheckStatus]():
+		return map[string]any{"type": "string", "enum": []CheckStatus{CheckOK, CheckWarn, CheckFail, CheckSkip}}
 	case reflect.TypeFor[plan.Cause]():
 		return map[string]any{"type": "string", "enum": plan.Causes}
 	case reflect.TypeFor[plan.Reason]():

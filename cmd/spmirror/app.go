@@ -110,6 +110,8 @@ func commands(env *environment) []*cli.Command {
 		showCommand(env),
 		schemaCommand(env),
 		whyCommand(env),
+		discoverCommand(env),
+		doctorCommand(env),
 		stateCommand(env),
 		runsCommand(env),
 		trashCommand(env),
