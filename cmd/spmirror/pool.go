@@ -46,8 +46,10 @@ func (p *pool) gate(e graph.GateEvent) {
 	}
 }
 
-// lend gives the pool to a session.
+// lend gives the pool to a session. A gate that has given up would turn it away at once, so its
+// connection is made anew.
 func (p *pool) lend() *pool {
+	p.close(func(c *client) bool { return c.Gate().Stopped() != nil })
 	p.lent = true
 	p.before = p.traffic()
 	return p
