@@ -226,7 +226,7 @@ func (r *refresh) whyFull(asked bool) string {
 	case r.drive.Root == "":
 		return "no enumeration has shown the root yet (D20)"
 	case r.now().Sub(r.drive.FullAt) > r.interval():
-		return fmt.Sprintf("last full enumeration is older than %s", r.interval())
+		return periodic + r.interval().String()
 	case r.drive.UnnamedAt.After(r.drive.FullAt) && r.now().Sub(r.drive.FullAt) > r.interval()/unnamedShare:
 		return "an item came without an id that could be asked for"
 	}
@@ -237,6 +237,11 @@ func (r *refresh) whyFull(asked bool) string {
 // an id: it cannot be asked for, and a source that names one badly each time must
 // not be enumerated each time.
 const unnamedShare = 7
+
+// periodic begins the reason of a full enumeration that is made for its time alone.
+const periodic = "last full enumeration is older than "
+
+func isPeriodic(reason string) bool { return strings.HasPrefix(reason, periodic) }
 
 // fullRound enumerates everything from nothing; deltaRound asks for what changed
 // since the last complete round.
@@ -283,6 +288,9 @@ func (r *refresh) merge(ctx context.Context, round state.Round, link graph.Link)
 	var merged state.Merged
 	err := r.Store.Tx(ctx, func(tx *state.Tx) (err error) {
 		merged, err = tx.MergeRound(r.drive.Key, end)
+		if err == nil && round.Full && !round.Keep && r.sharing() {
+			err = tx.DropUnshared(r.drive.Key, version(&round))
+		}
 		return err
 	})
 	if errors.Is(err, state.ErrRootGone) {

@@ -66,21 +66,30 @@ func (r *refresh) fetch(ctx context.Context, link graph.Link, pages chan<- graph
 // before a page failed is written as well.
 func (r *refresh) stage(ctx context.Context, round *state.Round, pages <-chan graph.DeltaPage) (graph.Link, error) {
 	var batch []state.Item
+	var sharing []state.Shared
 	var last graph.Link
 	since, waiting, next := r.now(), int64(0), round.Next
 	flush := func() error {
-		err := r.Store.Tx(ctx, func(tx *state.Tx) error { return tx.StagePage(r.drive.Key, batch, next) })
+		err := r.Store.Tx(ctx, func(tx *state.Tx) error {
+			if err := tx.NoteSharing(r.drive.Key, version(round), sharing); err != nil {
+				return err
+			}
+			return tx.StagePage(r.drive.Key, batch, next)
+		})
 		if err != nil {
 			return fmt.Errorf("stage page: %w", err)
 		}
 		round.Next = next
 		round.Pages += waiting
-		batch, since, waiting = batch[:0], r.now(), 0
+		batch, sharing, since, waiting = batch[:0], sharing[:0], r.now(), 0
 		return nil
 	}
 	for page := range pages {
 		for i := range page.Items {
 			batch = append(batch, observed(&page.Items[i]))
+			if r.sharing() {
+				sharing = r.noteSharing(sharing, round, &page.Items[i])
+			}
 			if r.Seen != nil {
 				r.Seen(graph.DriveID(r.drive.ID), &page.Items[i])
 			}

@@ -38,6 +38,14 @@ func DeltaSelect() []string {
 	}
 }
 
+// WithSharing returns the query that also tells which items have permissions of their own, and which are listed because
+// their permissions changed. The values belong together (D52); without the last, each item would name what it inherits (D50).
+func (q DeltaQuery) WithSharing() DeltaQuery {
+	q.Select = append(slices.Clone(q.Select), "shared")
+	q.Prefer = append(slices.Clone(q.Prefer), "deltashowremovedasdeleted", "deltatraversepermissiongaps", "deltashowsharingchanges", "hierarchicalsharing")
+	return q
+}
+
 // Headers returns the header set in canonical form, to be stored beside the link. Equal sets give equal texts.
 func (q DeltaQuery) Headers() string {
 	parts := make([]string, 0, len(q.Prefer)+1)

@@ -24,6 +24,7 @@ const (
 	PendingContent        // a content change is queued (C22)
 	Processing            // the service is still writing metadata into the file (C21)
 	SharedChanged         // returned because a permission changed (D51)
+	Shared                // shared; with SharingPrefer: has permissions of its own (D50)
 )
 
 // Has tells whether all facets of f are set.
@@ -57,6 +58,7 @@ type Item struct {
 	MalwareDescription string
 	RemoteDrive        DriveID // where a remote item points
 	RemoteItem         ItemID
+	Sharing            string // how far and since when it is shared, as one text to be compared
 	DownloadURL        SecretURL
 }
 
@@ -231,6 +233,19 @@ func (s *scanner) itemFacet(r *itemReader, key []byte) {
 				s.skip()
 			}
 		})
+	case "shared":
+		var scope, since string
+		s.facet(it, Shared, func(key []byte) {
+			switch string(key) {
+			case "scope":
+				scope = s.text()
+			case "sharedDateTime":
+				since = s.text()
+			default:
+				s.skip()
+			}
+		})
+		it.Sharing = strings.TrimSpace(scope + " " + since)
 	case "pendingOperations":
 		s.optional(func(key []byte) {
 			if string(key) == "pendingContentUpdate" {

@@ -39,7 +39,7 @@ func TestItemsOfTheExamplesAreRead(t *testing.T) {
 			QuickXorHash: "t2rV9IUDbgDtRnaQbgnAQqF1HcA=", Created: at("2022-10-21T02:32:42Z"), Modified: at("2022-11-02T08:10:05Z"),
 			ModifiedBy: "AdeleV@M365x88585280.OnMicrosoft.com", MimeType: "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
 			WebURL: "https://m365x88585280.sharepoint.com/sites/TestSPOSite/_layouts/15/Doc.aspx?sourcedoc=%7B7F1C9ACF-070F-40BF-A8F9-C1554F6F8236%7D&file=Exceltest.xlsx&action=default&mobileredirect=true",
-			Facets: File,
+			Facets: File | Shared, Sharing: "users",
 		},
 		"delta-deleted-item-observed-business.json": {
 			Drive: "b!qcJBW0r4DES1sbsoYYbDRqEj8dWnqFtIp1OihnL4Hoiy11pteWp5RrA1jEBuZLz4", ID: "01WHAEF4B4JHSDVNCBNFEKJ3KRFHW7PX4I",

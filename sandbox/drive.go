@@ -77,6 +77,7 @@ type more struct {
 	hashText    string
 	versions    []version // older ones, oldest first
 	scope       string    // of sharing
+	columns     map[string]string
 	shareSeq    uint64
 	processing  bool
 	pending     bool

@@ -65,6 +65,7 @@ const (
 	OpServe      = "serve"      // deliver other bytes than the metadata say (C18)
 	OpNoHash     = "nohash"     // leave the hash out (C23)
 	OpHash       = "hash"       // To is the hash to show, right or wrong (H-64)
+	OpColumn     = "column"     // To is NAME=VALUE of a column of the list item (V4)
 	OpShare      = "share"      // To is the scope; Off ends it (D51)
 	OpProcessing = "processing" // file.processingMetadata (C21)
 	OpPending    = "pending"    // pendingOperations (C22)

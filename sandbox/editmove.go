@@ -327,6 +327,15 @@ func (d *Drive) editFacet(it *item, e Edit) error {
 		m.hashText = e.To
 	case OpShare:
 		return d.editShare(it, e)
+	case OpColumn:
+		name, value, ok := strings.Cut(e.To, "=")
+		if !ok || name == "" {
+			return fmt.Errorf("to is not of the form NAME=VALUE: %w", ErrOperation)
+		}
+		if m.columns == nil {
+			m.columns = make(map[string]string)
+		}
+		m.columns[name] = value
 	case OpProcessing:
 		m.processing = !e.Off
 	case OpPending:

@@ -3,6 +3,7 @@ package sandbox
 import (
 	"cmp"
 	"encoding/base64"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -231,6 +232,12 @@ func (d *Drive) appendListItem(b []byte, it *item) []byte {
 	b = append(d.appendETag(append(b, `,"eTag":"\"`...), it), `\""`...)
 	b = appendString(append(b, `,"fields":{"FileLeafRef":`...), it.name)
 	b = appendTime(append(b, `,"Modified":`...), it.modified)
+	if it.more != nil {
+		for _, name := range slices.Sorted(maps.Keys(it.more.columns)) {
+			b = append(appendString(append(b, ','), name), ':')
+			b = appendString(b, it.more.columns[name])
+		}
+	}
 	return append(b, `}}`...)
 }
 
@@ -299,8 +306,13 @@ func (c *call) sendPermissions(d *Drive, it *item) *graphError {
 	b = append(append(b, owner.json...), '}')
 	if scope := d.sharedScope(it, false); scope != "" {
 		b = append(b, `,{"id":"link-`...)
-		b = append(append(b, scope...), `","roles":["read"],"link":{"type":"view","scope":`...)
-		b = append(appendString(b, scope), `},"grantedToIdentitiesV2":[]}`...)
+		b = append(append(b, scope...), `","roles":["read"],"shareId":"u!c2VjcmV0LXNoYXJl","link":{"type":"view","scope":`...)
+		b = appendString(append(appendString(b, scope), `,"webUrl":`...), d.site.webURL()+"/:b:/s/secret-link") // opens the door (V6)
+		b = append(b, `},"grantedToIdentitiesV2":[`...)
+		if scope == "users" && len(d.t.users) > 1 {
+			b = append(b, d.t.users[1].json...)
+		}
+		b = append(b, `]}`...)
 	}
 	c.reply(http.StatusOK, append(b, `]}`...))
 	return nil

@@ -27,6 +27,7 @@ var wideByNature = []string{
 	"UNION SELECT item FROM pending",                        // PairsSince offers everything that is pending
 	"INSERT INTO children (drive, parent, id) SELECT drive", // first load
 	"DELETE FROM staged",
+	"coalesce(s.tag, '') <> i.etag", // columns are compared item by item
 	"NOT EXISTS (SELECT 1 FROM final f WHERE f.id = i.id AND f.live <> 0)", // full round
 }
 
@@ -66,9 +67,17 @@ func TestStatementsReachTheirRowsByIndex(t *testing.T) {
 	if err := errors.Join(err1, err2, err3, err4, err5, err6); err != nil {
 		t.Fatal(err)
 	}
+	all(t, s.Needs(ctx, m, true, "c"))
+	all(t, s.Sidecars(ctx, m))
+	if _, err := s.HasSidecars(ctx, m.Key); err != nil {
+		t.Fatal(err)
+	}
 	must(t, s, func(tx *Tx) error {
 		ids := []ItemID{"a"}
-		return errors.Join(tx.DeleteEntries(m.Key, ids), tx.ClearPending(m.Key, ids), tx.DeletePartials(m.Key, ids), tx.ClearIntents(m.Key, ids),
+		beside := []Sidecar{{Item: "a", Permissions: "[]", Columns: "{}"}}
+		return errors.Join(tx.NoteSharing(drive, 1, []Shared{{ID: "a", Own: true}, {ID: "b"}}), tx.DropUnshared(drive, 1),
+			tx.PutPermissions(m, beside), tx.PutColumns(m, beside, "c"), tx.DropPermissions(m.Key, ids), tx.TrimSidecars(m, false, false),
+			tx.DeleteEntries(m.Key, ids), tx.ClearPending(m.Key, ids), tx.DeletePartials(m.Key, ids), tx.ClearIntents(m.Key, ids),
 			tx.DeleteTrash(m.Key, []string{"a"}), tx.TrimLog())
 	})
 

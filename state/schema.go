@@ -16,6 +16,9 @@ var base string
 //go:embed migrations/0002_unread.sql
 var unread string
 
+//go:embed migrations/0003_sidecar.sql
+var sidecar string
+
 // migration leads from one format to the next; digest is that of the schema afterwards, so that a foreign trigger, view or altered table
 // is noticed at every open (H-77).
 type migration struct {
@@ -27,6 +30,7 @@ type migration struct {
 var migrations = []migration{
 	{base, "8e165391119588626229af165b2472007538a5624b5a83ec551d465a64198356"},
 	{unread, "e275bc9d01b0aba965d4d5a5011b4a0ea69415702c0a2d0b7e4859c6d6489956"},
+	{sidecar, "af7e915048d336c58fdbbc97df8c2a6197e7721f4aa35713d2b29915d2547774"},
 }
 
 // migrate applies the migrations after the first `from`, each in a transaction of its own (I-40).
