@@ -38,6 +38,7 @@ type fakeLogin struct {
 	issued    int
 	discovers int
 
+	bare      int           // status in place of the discovery document; 0: there is one
 	life      time.Duration // of tokens; 0: an hour
 	renewIn   time.Duration // refresh_in; 0: none
 	pending   int           // device polls that answer authorization_pending
@@ -51,8 +52,12 @@ func (l *fakeLogin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case "/" + testTenant + "/v2.0/.well-known/openid-configuration":
 		l.mu.Lock()
 		l.discovers++
-		endpoint := l.endpoint
+		endpoint, bare := l.endpoint, l.bare
 		l.mu.Unlock()
+		if bare != 0 {
+			reply(w, bare, map[string]any{"error": map[string]any{"code": "itemNotFound"}})
+			return
+		}
 		if endpoint == "" {
 			endpoint = base + "/oauth2/v2.0/token"
 		}

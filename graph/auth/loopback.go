@@ -60,9 +60,6 @@ func loopbackOnly(_ context.Context, _, address string, _ syscall.RawConn) error
 	return nil
 }
 
-// discoveryPath ends the address of the document that names the endpoints of a tenant.
-const discoveryPath = "/.well-known/openid-configuration"
-
 // secureNames rewrites the endpoints of a discovery document that lie on the plain host to https, the
 // form in which they come back to the doer. All other addresses stay as they are, and the doer refuses
 // them. What is not a JSON object is left to MSAL to complain about.

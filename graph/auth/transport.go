@@ -145,6 +145,9 @@ func (d *doer) once(req *http.Request) (*http.Response, error) {
 	if len(body) > maxAnswer {
 		return nil, &Error{Message: fmt.Sprintf("the answer of %s is longer than %d bytes", req.URL.Host, maxAnswer)}
 	}
+	if lacksDiscovery(req, resp) {
+		return wellKnown(req)
+	}
 	resp.Body = io.NopCloser(bytes.NewReader(body))
 	if d.plain && strings.HasSuffix(req.URL.Path, discoveryPath) {
 		return resp, secureNames(resp, req.URL.Host)
