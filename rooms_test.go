@@ -35,6 +35,7 @@ var rooms = map[string][]string{
 	"plan":           {},
 	"apply":          {"plan", "graph", "graph/quickxor", "state", "target"},
 	"view":           {"plan", "apply"},
+	"watch":          {"graph"}, // when to look at which drive, and the only door that strangers can knock at
 	"cmd/spmirror":   {anything},
 }
 

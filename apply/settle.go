@@ -49,12 +49,12 @@ func DecodeSettled(text string) (s Settled, ok bool) {
 
 // settle records that the plan is carried out up to its observed generation, with
 // the items that are left over as pending in the same transaction: the source
-// will not offer them again (Q27, I-50). A narrowed plan settles nothing.
+// will not offer them again (Q27, I-50). A plan of a part of a mirror settles nothing.
 func (m *mirrorRun) settle(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return nil
 	}
-	if m.Header.Options.Narrowed() || m.Header.Mode != plan.ModeNormal {
+	if m.Header.Options.Partial() || m.Header.Mode != plan.ModeNormal {
 		return m.flushResults()
 	}
 	return m.commit(nil, func(tx *state.Tx) error {
@@ -92,7 +92,7 @@ func (m *mirrorRun) dropPartials(ctx context.Context) (keep map[string]bool, err
 		if err != nil {
 			return nil, fmt.Errorf("read partials: %w", err)
 		}
-		if failed[p.Item] || m.Header.Options.Narrowed() {
+		if failed[p.Item] || m.Header.Options.Partial() {
 			keep[p.Staging] = true
 			continue
 		}

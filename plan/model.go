@@ -302,6 +302,10 @@ func (o Options) Narrowed() bool {
 	return len(o.Targets)+len(o.TargetPaths)+len(o.Excludes) > 0
 }
 
+// Partial reports whether the options leave a part of the mirrors out that are planned: such a plan cannot say that a
+// mirror agrees with its source.
+func (o Options) Partial() bool { return len(o.TargetPaths) > 0 }
+
 // Configuration names the files a plan was made from.
 type Configuration struct {
 	Digest string    `json:"digest"`

@@ -66,7 +66,7 @@ func schemaOf(name string, strict bool) ([]byte, error) {
 func schemaTitles() map[string]string {
 	return map[string]string{
 		SchemaPlan:   "A plan of spmirror, as `spmirror show -json FILE` prints it",
-		SchemaEvents: "One line of the events that `spmirror plan -json` and `spmirror apply -json` print",
+		SchemaEvents: "One line of the events that `spmirror plan -json`, `spmirror apply -json` and `spmirror watch -json` print",
 		SchemaReport: "The results of an apply, as `spmirror apply -report=FILE.json` writes them",
 		SchemaDoctor: "What `spmirror doctor -json` found",
 	}
@@ -208,6 +208,7 @@ func eventShapes() map[string]map[string]reflect.Type {
 		"throttle":     {"hook": reflect.TypeFor[pauseHook]()},
 		"network":      {"hook": reflect.TypeFor[pauseHook]()},
 		"run_report":   {"report": reflect.TypeFor[runReport]()},
+		"watch":        {"hook": reflect.TypeFor[WatchNote]()},
 	}
 }
 

@@ -91,6 +91,9 @@ func TestEveryEventHoldsToItsSchema(t *testing.T) {
 	e.Report(r)
 	e.RunReport("apply", 4, r)
 	e.RunReport("plan", 0, nil)
+	e.Watch(WatchNote{State: WatchStarted}, "Watching 1 mirror")
+	e.Watch(WatchNote{State: WatchLooked, Reasons: []string{"poll"}, Mirrors: []string{reports}, Result: "blocked", PlanFile: "p.spplan"}, "Look: blocked")
+	e.Watch(WatchNote{State: WatchStopped, Notifications: map[string]int64{"forged": 3}}, "Stopped watching.")
 	loose, strict := compiled(t, SchemaEvents, false), compiled(t, SchemaEvents, true)
 	seen := make(map[string]bool)
 	for line := range bytes.Lines(b.Bytes()) {

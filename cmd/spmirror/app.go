@@ -125,6 +125,7 @@ func commands(env *environment) []*cli.Command {
 		forceUnlockCommand(env),
 		explainCommand(env),
 		fmtCommand(env),
+		watchCommand(env),
 		sandboxCommand(env),
 		versionCommand(env),
 	}

@@ -26,7 +26,7 @@ func allCodes() []explanation {
 }
 
 // ownCodes: SPM00xx the command line, SPM03xx guards and approval, SPM04xx saved plans,
-// SPM05xx single items, SPM06xx sources, SPM07xx the state, SPM08xx targets, SPM09xx the sandbox.
+// SPM05xx single items, SPM06xx sources, SPM07xx the state, SPM08xx targets, SPM09xx the sandbox, SPM10xx watching.
 var ownCodes = []explanation{
 	{"SPM0000", "Unexpected error", "Something failed that has no code of its own. The message says what. If it does not help, run again with SPMIRROR_LOG=debug and look at the last lines."},
 	{"SPM0001", "Cannot change to the directory of -chdir", "The directory given with -chdir does not exist or may not be entered."},
@@ -124,4 +124,11 @@ var ownCodes = []explanation{
 	{"SPM0811", "The new target is on another device", "A target moves with one rename, which works on one device only. Move the directory yourself, with all that is in it and the .spmirror directory, and plan again: its marker shows that it is the same target, and nothing is downloaded."},
 	{"SPM0812", "Something lies where the target is to move", "The directory of the new target exists and is not empty. Nothing is overwritten: choose another path, or move away what lies there."},
 	{"SPM0901", "The sandbox cannot be served", "The address cannot be listened on, or the options do not fit."},
+	{"SPM1001", "Notifications cannot be received", "The address of -listen is taken, not of this machine, or open to others without a certificate. Plain http is served on loopback only: give -tls-cert and -tls-key, or let a proxy on this machine end TLS."},
+	{"SPM1002", "The certificate cannot be used", "The files of -tls-cert and -tls-key must hold a PEM certificate chain and its unencrypted key, and belong together."},
+	{"SPM1003", "The configuration was not read again", "After SIGHUP the configuration has mistakes. The watch goes on with the one that it had. Correct it and send SIGHUP again; `spmirror validate` shows the mistakes."},
+	{"SPM1004", "No notifications", "The service did not take a subscription, for the reason that the message gives. The drives are asked at the -interval instead, nothing is missed, and the subscription is tried again by itself."},
+	{"SPM1005", "No notifications: permission is missing", "Microsoft asks for Files.ReadWrite.All to subscribe to a drive, although nothing is written; some pages say that Files.Read.All is enough. Without it the drives are asked at the -interval. Leave -listen out if that is what you want."},
+	{"SPM1006", "No notifications: the address was not confirmed", "Before a subscription the service calls the -notification-url and wants an answer within 10 seconds. It did not get one: the address must be reachable from the internet over https with a certificate that is trusted, and lead to -listen with its path unchanged."},
+	{"SPM1007", "No notifications: too many subscriptions", "The service keeps no more subscriptions for this application. Drives without one are asked at the -interval. Subscriptions of other programs with the same application count as well."},
 }

@@ -42,7 +42,7 @@ func errorsText() []byte {
 	titles := map[string]string{
 		"SPM00": "Command line", "SPM01": "Configuration: files and language", "SPM02": "Configuration: what the blocks say",
 		"SPM03": "Guards and approval", "SPM04": "Saved plans", "SPM05": "Single items", "SPM06": "Sources", "SPM07": "State",
-		"SPM08": "Targets", "SPM09": "Sandbox",
+		"SPM08": "Targets", "SPM09": "Sandbox", "SPM10": "Watching",
 	}
 	var b bytes.Buffer
 	b.WriteString("# Codes of errors and warnings\n\nA code never changes its meaning. `spmirror explain CODE` prints the same text. " +

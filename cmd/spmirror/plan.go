@@ -139,7 +139,7 @@ func (s *session) showPlan(p *plan.Plan, c *cli.Command, file string, o planOpti
 // settleUnchanged records for mirrors that agree with their source that they do:
 // the next plan then starts from here.
 func (s *session) settleUnchanged(ctx context.Context, p *plan.Plan) error {
-	if p.Options.Narrowed() || p.Mode != plan.ModeNormal {
+	if p.Options.Partial() || p.Mode != plan.ModeNormal {
 		return nil
 	}
 	for _, m := range p.Mirrors {
