@@ -64,7 +64,7 @@ func (c *call) part(p batchPart) map[string]any {
 	}
 	r.Header.Del("Accept-Encoding")
 	w := &recorder{header: http.Header{}, status: http.StatusOK}
-	inner := &call{t: c.t, w: w, r: r, start: c.start, public: c.public, id: c.t.counters.requestID(c.t.seed)}
+	inner := &call{t: c.t, w: w, r: r, start: c.start, epoch: c.epoch, public: c.public, id: c.t.counters.requestID(c.t.seed)}
 	inner.serveGraph()
 	c.t.counters.done(inner)
 	headers := map[string]string{}

@@ -31,6 +31,7 @@ type call struct {
 	w       http.ResponseWriter
 	r       *http.Request
 	start   time.Time
+	epoch   uint64 // of the counters
 	id      string // request-id
 	kind    Kind
 	path    string // decoded, below the version
@@ -62,7 +63,7 @@ func (t *Tenant) handler(public publicHosts, only func(face) bool) http.Handler 
 		if only != nil && !only(f) {
 			f = faceNone
 		}
-		c := &call{t: t, w: w, r: r, start: t.now(), public: public, id: t.counters.requestID(t.seed)}
+		c := &call{t: t, w: w, r: r, start: t.now(), epoch: t.counters.now(), public: public, id: t.counters.requestID(t.seed)}
 		c.serve(f)
 	})
 }

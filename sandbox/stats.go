@@ -45,11 +45,13 @@ type counters struct {
 	stats      Stats
 	violations []Violation
 	requests   uint64
+	epoch      uint64 // number of resets: a call that began before the last one is not counted
 }
 
 func (c *counters) init() { c.reset() }
 
 func (c *counters) reset() {
+	c.epoch++
 	c.stats = Stats{Calls: map[Kind]int64{}, Status: map[int]int64{}, Faults: map[string]int64{}}
 	c.violations = nil
 }
@@ -65,10 +67,21 @@ func (c *counters) requestID(seed uint64) string {
 	return g.String()
 }
 
-// done records a call that was answered.
+// now is the epoch of a call that begins.
+func (c *counters) now() uint64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.epoch
+}
+
+// done records a call that was answered. The client may have had its answer for a
+// while, and have asked for a reset since.
 func (c *counters) done(call *call) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if call.epoch != c.epoch {
+		return
+	}
 	c.stats.Calls[call.kind]++
 	c.stats.Status[call.status]++
 	c.stats.Bytes += call.bytes
