@@ -32,6 +32,7 @@ type session struct {
 	bytes     int64             // read so far
 	mirrors   int               // expanded so far
 	rootScope *scope
+	scopes    []*scope // of the root and of every instance of a module
 	baseGuard guardBase
 	deferred  []string // tenants whose for_each is not known
 	modules   []*parts // what modules contribute, in the order in which they were computed

@@ -137,6 +137,8 @@ func (sc *scope) collect(bodies []hcl.Body) map[string]hcl.Blocks {
 
 // declare makes nodes of everything that is computed on demand.
 func (sc *scope) declare(blocks map[string]hcl.Blocks) {
+	sc.blocks = blocks
+	sc.session.scopes = append(sc.session.scopes, sc)
 	sc.declareLocals(blocks["locals"])
 	sc.declareTenants(blocks["tenant"])
 	sc.declareData(blocks["data"])

@@ -26,6 +26,7 @@ type scope struct {
 	tenants map[string][]Tenant // by label, filled when a tenant node is computed
 	mirrors map[string]cty.Value
 	labels  []string // labels of mirror blocks
+	blocks  map[string]hcl.Blocks
 }
 
 // node is one value that is computed on demand.

@@ -120,6 +120,7 @@ func commands(env *environment) []*cli.Command {
 		destroyCommand(env),
 		outputCommand(env),
 		consoleCommand(env),
+		graphCommand(env),
 		loginCommand(env),
 		logoutCommand(env),
 		forceUnlockCommand(env),
