@@ -58,6 +58,7 @@ type world struct {
 	name   string
 	source Source
 	loss   sandbox.TokenLoss
+	lag    time.Duration // after which the service shows a change (D25)
 	noCTag bool
 	// doubtful says that items are gone for which no tombstone will ever come.
 	doubtful bool
@@ -264,6 +265,7 @@ func (f watcherFunc) Crawling(state.DriveID, Report) { f() }
 
 // check refreshes to the end and compares.
 func (w *world) check() {
+	w.clock.pass(w.lag + time.Second)
 	full := w.doubtful || rapid.IntRange(0, 9).Draw(w.t, "full") == 0
 	r, err := w.crawler().Refresh(context.Background(), w.row(), full)
 	if err != nil {
@@ -336,6 +338,7 @@ func someBehaviour(t *rapid.T) sandbox.Behaviour {
 		BareTombstones: rapid.Bool().Draw(t, "bare tombstones"), ZeroHashTombstones: rapid.Bool().Draw(t, "zero hashes"),
 		FunctionLinks: rapid.Bool().Draw(t, "function links"), NoODataType: rapid.Bool().Draw(t, "no type"),
 		DeltaLifetime: rapid.SampledFrom([]time.Duration{0, 0, time.Hour}).Draw(t, "lifetime"),
+		Lag:           rapid.SampledFrom([]time.Duration{0, 0, 4 * time.Second}).Draw(t, "lag"),
 		TokenLoss: rapid.SampledFrom([]sandbox.TokenLoss{sandbox.LossResync, sandbox.LossApply, sandbox.LossUpload, sandbox.LossNoLocation,
 			sandbox.LossNotFound, sandbox.LossInvalid, sandbox.LossStateNotFound}).Draw(t, "token loss"),
 	}
@@ -375,7 +378,7 @@ func TestWhateverThePagesTheStateEqualsTheTenantInTheEnd(t *testing.T) {
 			}
 			defer end()
 			w := &world{t: rt, tenant: tenant, drive: tenant.Drive("sites/a/Documents"), clock: clk, store: &store, name: fmt.Sprint("t", cases),
-				source: client, loss: behave.TokenLoss, noCTag: behave.NoCTag}
+				source: client, loss: behave.TokenLoss, lag: behave.Lag, noCTag: behave.NoCTag}
 			w.reopen = func() {
 				if err := store.Close(); err != nil {
 					rt.Fatal(err)
