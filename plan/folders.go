@@ -74,6 +74,9 @@ func (p *planner) decideFolder(ctx context.Context, pair Pair) error {
 	if e != nil && n.unsafe == "" && n.blockedBy() != "" && e.Parent == n.parent.entryID() && e.Name == n.name && p.drift[it.ID].kind == "" {
 		return p.unchanged() // it rests where it is, in a folder that cannot be where it belongs
 	}
+	if e != nil && n.collision != "" && !n.wanted {
+		return p.unneeded(pair, n) // if nothing in it stays, it goes, and makes room
+	}
 	if problem := n.blockedBy(); problem != "" && (n.wanted || n.collision != "" || n.obstacle != "" || e != nil || n.name == "") {
 		reason := n.blockedReason()
 		switch {
@@ -265,6 +268,9 @@ func (p *planner) idles(ctx context.Context, pair Pair, d departure) error {
 	}
 	if !holds {
 		return p.leaves(ctx, pair, d)
+	}
+	if n := p.tree.nodes[pair.id()]; pair.Item != nil && n.collision != "" {
+		return p.block(ctx, pair, blockage{path: RelPath(n.remote), wanted: Add, reason: BlockedCollision, detail: n.collision})
 	}
 	path, err := p.applied.dir(ctx, pair.Entry.Item)
 	if err != nil {

@@ -207,8 +207,15 @@ func (p *planner) folderFrees(ctx context.Context, pair Pair) (bool, error) {
 	if err != nil || n.root || n.parent.entryID() == pair.Entry.Parent && n.fold == pair.Entry.Fold {
 		return false, err
 	}
-	if n.excludedBy != "" || n.unsafe != "" || !n.follows(pair.Entry) {
+	if n.excludedBy != "" || n.unsafe != "" {
 		return false, nil // it goes only if it is empty in the end, and then the place is free for the next plan
+	}
+	follows := n.follows(pair.Entry)
+	if !follows {
+		follows, err = p.anchored(ctx, n)
+	}
+	if err != nil || !follows {
+		return false, err
 	}
 	if err := p.claimNeeded(ctx, n.parent); err != nil {
 		return false, err
@@ -222,6 +229,64 @@ func (p *planner) folderFrees(ctx context.Context, pair Pair) (bool, error) {
 func (n *node) follows(e *Entry) bool {
 	up := n.parent
 	return n.wanted || up.root || up.wanted || up.entryID() == e.Parent
+}
+
+// anchored reports whether a folder is sure to be needed: an applied file that is selected stays in it, or in a
+// folder that stays in it. Nothing that still has to be claimed counts.
+func (p *planner) anchored(ctx context.Context, n *node) (bool, error) {
+	if _, drifted := p.drift[n.id]; drifted {
+		return false, nil
+	}
+	var ids []ItemID
+	for e, err := range p.req.Store.Applied.Children(ctx, n.id) {
+		if err != nil {
+			return false, fmt.Errorf("read folder %s: %w", n.id, err)
+		}
+		ids = append(ids, e.Item)
+	}
+	var below []*node
+	for pair, err := range p.req.Store.Of(ctx, ids) {
+		if err != nil {
+			return false, fmt.Errorf("read folder %s: %w", n.id, err)
+		}
+		if !p.stays(pair, n) {
+			continue
+		}
+		if !pair.Entry.Folder {
+			return true, nil
+		}
+		up, err := p.tree.folder(ctx, pair.Item.ID)
+		if err != nil {
+			return false, err
+		}
+		below = append(below, up)
+	}
+	for _, folder := range below {
+		if anchored, err := p.anchored(ctx, folder); anchored || err != nil {
+			return anchored, err
+		}
+	}
+	return false, nil
+}
+
+// stays reports whether an applied item is wanted in the folder in which it is, under
+// the name that it has.
+func (p *planner) stays(pair Pair, parent *node) bool {
+	it, e := pair.Item, pair.Entry
+	if it == nil || it.Parent != parent.id || e.Folder != it.Class.container() {
+		return false
+	}
+	name, err := p.names.Local(it.Name)
+	if _, drifted := p.drift[it.ID]; err != nil || name != e.Name || drifted || tooLong(joinLocal(parent.local, name)) != "" {
+		return false
+	}
+	if skip, _ := p.classSkips(it, parent); skip != "" {
+		return false
+	}
+	if e.Folder {
+		return parent.excludedBy == ""
+	}
+	return p.selects(p.tree, parent, it).Selected && (it.Class != ClassMalware || contentSame(it, e))
 }
 
 // claimFolders claims the places of all folders of the mirror before any file

@@ -344,6 +344,8 @@ func (p *planner) disturbance(ctx context.Context, pair Pair) (observed, applied
 		return n.standing != outside, true, nil
 	case n.parent == nil:
 		return false, false, nil
+	case pair.Pending != nil: // it was held back, so that the entry does not tell where it stood when the mirror was settled
+		return true, true, nil
 	case p.skipsBelow(n): // it has become a notebook, or has moved into one
 		return true, true, nil
 	case e.Parent != n.parent.entryID() || e.Name != n.name:

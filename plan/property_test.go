@@ -105,7 +105,8 @@ func someEdit(t *rapid.T, w *world, next *int) {
 		}
 	case "swap":
 		other := w.items[rapid.SampledFrom(ids).Draw(t, "other")]
-		if it.Class == ClassFile && other.Class == ClassFile {
+		nested := slices.Contains(w.below(id), other.ID) || slices.Contains(w.below(other.ID), id)
+		if it.ID != other.ID && it.Class.container() == other.Class.container() && it.Class != ClassRoot && other.Class != ClassRoot && !nested {
 			it.Parent, other.Parent, it.Name, other.Name = other.Parent, it.Parent, other.Name, it.Name
 			w.put(it)
 			w.put(other)
