@@ -8,6 +8,7 @@ import (
 	"iter"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/spmirror/spmirror/plan"
 	"github.com/spmirror/spmirror/state"
@@ -25,6 +26,7 @@ type mirrorRun struct {
 	replaced  map[plan.ItemID]bool
 	leaving   map[plan.ItemID]*plan.Local // replaced items that may be displaced, as the plan found them
 	partials  map[state.ItemID]bool       // items with a partial download when the run began
+	latest    time.Time                   // time at which a run before this one began
 	total     Progress
 	reclaim   sync.Mutex    // one at a time makes space
 	halt      func(*halted) // ends the mirror in order
@@ -33,7 +35,9 @@ type mirrorRun struct {
 	counts   Counts
 	leftover []state.Pending
 	inFlight map[plan.ItemID]string
-	pending  []Result // results that wait for the next commit
+	told     time.Time // when the observer last heard of progress
+	pending  []Result  // results that wait for the next commit
+	failed   map[plan.ItemID]bool
 	code     string
 	problem  string
 }
@@ -45,6 +49,7 @@ func newMirrorRun(r *running, m *Mirror) *mirrorRun {
 		leaving:  make(map[plan.ItemID]*plan.Local),
 		partials: make(map[state.ItemID]bool),
 		inFlight: make(map[plan.ItemID]string),
+		failed:   make(map[plan.ItemID]bool),
 		total:    Progress{Mirror: m.Plan.Address},
 	}
 }
@@ -175,6 +180,9 @@ func (m *mirrorRun) open(ctx context.Context) error {
 		m.partials[p.Item] = true
 	}
 	var err error
+	if m.latest, err = m.latestRun(ctx); err != nil {
+		return err
+	}
 	m.tree, err = loadTree(ctx, m.Store, m.Key)
 	return err
 }
@@ -262,8 +270,19 @@ func pendingAction(res Result) string {
 func (m *mirrorRun) fail(c *plan.Change, err error) {
 	res := m.result(c, Failed)
 	classify(&res, err)
+	m.mu.Lock()
+	m.failed[c.ItemID] = true
+	m.mu.Unlock()
 	m.Log.Warn("item not applied", "mirror", c.Mirror, "path", string(c.Path), "code", res.Code, "error", res.Message)
 	m.note(res, res.Message)
+}
+
+// hasFailed reports whether an item has its result already: one whose move failed is
+// not changed where it is.
+func (m *mirrorRun) hasFailed(c *plan.Change) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.failed[c.ItemID]
 }
 
 // commit runs one transaction that also writes the results noted so far.
@@ -319,12 +338,22 @@ func runItem(r Result) state.RunItem {
 	}
 }
 
+// progressEvery is how often the observer hears of progress: more than anybody can
+// read costs more than a small file.
+const progressEvery = 50 * time.Millisecond
+
 // progress tells the observer how far the mirror is.
 func (m *mirrorRun) progress() {
 	if m.Observer == nil {
 		return
 	}
 	m.mu.Lock()
+	now := time.Now()
+	if !m.total.Finished && now.Sub(m.told) < progressEvery {
+		m.mu.Unlock()
+		return
+	}
+	m.told = now
 	p := m.total
 	p.Counts, p.Failed = m.counts, m.counts.Failed
 	for _, name := range m.inFlight {

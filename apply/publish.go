@@ -233,7 +233,7 @@ func (m *mirrorRun) dispose(f *ready, d target.Displaced) ([]state.Trashed, erro
 		}
 		m.Log.Warn("local file goes to the trash", "mirror", m.Plan.Address, "path", f.to, "error", err)
 	}
-	at := m.Now()
+	at := m.trashTime()
 	where, err := m.Dir.TrashAs(d.Path, target.RelPath(f.to), nil, target.Stamp(at, ""))
 	if err != nil {
 		return nil, fmt.Errorf("trash replaced file: %w", err)

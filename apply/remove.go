@@ -226,7 +226,7 @@ func (m *mirrorRun) discardFile(l *leaving) error {
 	if l.change.Disposal == plan.DisposeDelete {
 		return m.Dir.Remove(path, *l.expect)
 	}
-	at := m.Now()
+	at := m.trashTime()
 	where, err := target.RelPath(""), error(nil)
 	if path == known {
 		where, err = m.Dir.Trash(path, l.expect, target.Stamp(at, ""))

@@ -42,7 +42,7 @@ func (m *mirrorRun) eachBatch(ctx context.Context, action plan.Action, do func([
 		if err != nil {
 			return err
 		}
-		if c.Folder {
+		if c.Folder || m.hasFailed(&c) {
 			continue
 		}
 		if batch = append(batch, c); len(batch) < batchFiles {
@@ -95,7 +95,7 @@ func (m *mirrorRun) eachDownload(ctx context.Context, do func(plan.Change)) erro
 			if ctx.Err() != nil {
 				return nil
 			}
-			if c.Folder {
+			if c.Folder || m.hasFailed(&c) {
 				continue
 			}
 			skip, err := m.applied(&c)
@@ -137,6 +137,7 @@ func (m *mirrorRun) fetchOne(ctx context.Context, c plan.Change, out chan<- read
 	}
 	if err == nil {
 		file.result.Duration = m.Now().Sub(start)
+		m.end(&c)
 		out <- file
 		return nil
 	}
