@@ -46,7 +46,10 @@ type Job struct {
 	// Mirrors are those to be changed, by address. A mirror of the plan that is
 	// missing here is left alone; one without a Dir is only forgotten.
 	Mirrors map[string]*Mirror
-	Run     state.RunID
+	// Overtaken reports changes that what is known by now does not confirm any more:
+	// they are left out as superseded. Nil: there are none.
+	Overtaken func(*plan.Change) bool
+	Run       state.RunID
 	// Workers is the number of downloads at a time; zero means DefaultWorkers.
 	Workers  int
 	FailFast bool
@@ -92,6 +95,9 @@ func (j Job) filled() Job {
 	}
 	if j.Now == nil {
 		j.Now = time.Now
+	}
+	if j.Overtaken == nil {
+		j.Overtaken = func(*plan.Change) bool { return false }
 	}
 	if j.checkpoint == 0 {
 		j.checkpoint = checkpointEvery

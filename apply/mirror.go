@@ -62,6 +62,12 @@ func (m *mirrorRun) sort(c plan.Change) {
 		return
 	}
 	m.total.ItemsTotal++
+	if m.Overtaken(&c) {
+		res := m.result(&c, Superseded)
+		res.Code, res.Message = CodeSuperseded, "overtaken: what was read from the source since the plan leads to something else"
+		m.note(res, res.Message)
+		return
+	}
 	m.total.BytesTotal += c.DownloadBytes()
 	m.canaries.offer(&c)
 	switch {
@@ -102,9 +108,15 @@ func (m *mirrorRun) findLeaving() error {
 	return nil
 }
 
-// of yields the changes of the mirror with one action.
+// of yields the changes of the mirror with one action, without those that are overtaken.
 func (m *mirrorRun) of(action plan.Action) iter.Seq2[plan.Change, error] {
-	return m.sections.of(m.Plan.Address, action)
+	return func(yield func(plan.Change, error) bool) {
+		for c, err := range m.sections.of(m.Plan.Address, action) {
+			if (err != nil || !m.Overtaken(&c)) && !yield(c, err) {
+				return
+			}
+		}
+	}
 }
 
 // runUntilHalted runs the mirror, and says what it was if something ended it in order.

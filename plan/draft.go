@@ -2,6 +2,7 @@ package plan
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"iter"
 	"slices"
@@ -15,6 +16,7 @@ type Draft struct {
 	ledger
 	header       *Header
 	items, drift *Spool
+	divert       func(*Change) error
 }
 
 // samplesPerAction is how many of the largest items of an action are kept to be
@@ -46,8 +48,17 @@ func (d *Draft) Add(c Change) error {
 	if err := d.count(&c); err != nil {
 		return err
 	}
+	if d.divert != nil {
+		return d.divert(&c)
+	}
 	return d.items.Add(sortKey(c.Mirror, string(c.Action()), string(c.Path), c.Folder), &c)
 }
+
+// Divert hands the changes on instead of keeping them: the plan has their counts alone.
+func (d *Draft) Divert(to func(*Change) error) { d.divert = to }
+
+// Close frees the temporary files of a draft that does not become a plan.
+func (d *Draft) Close() error { return errors.Join(d.items.Close(), d.drift.Close()) }
 
 // AddDrift takes one difference found on disk.
 func (d *Draft) AddDrift(f Drift) error {

@@ -35,6 +35,9 @@ type dirCheck struct {
 // checkDisk compares the target with what was applied to it, folder by folder,
 // in one pass over the entries and one over the directories.
 func (p *planner) checkDisk(ctx context.Context) error {
+	if p.req.Drifted != nil {
+		return p.recallDrift()
+	}
 	if p.req.Verify == VerifyNone || p.req.Disk == nil || p.req.Mirror.Tracked.Items == 0 {
 		return nil
 	}
@@ -77,6 +80,21 @@ func (p *planner) checkDisk(ctx context.Context) error {
 		return fmt.Errorf("check disk: %w", err)
 	}
 	return p.reportDrift(ctx, untracked)
+}
+
+// recallDrift takes what an earlier check of the disk has found.
+func (p *planner) recallDrift() error {
+	for d, err := range p.req.Drifted {
+		if err != nil {
+			return fmt.Errorf("read drift: %w", err)
+		}
+		if d.Mirror != p.req.Mirror.Address || d.ItemID == "" {
+			continue
+		}
+		same := d.Applied != nil && d.Found != nil && d.Applied.SHA256 != "" && d.Applied.SHA256 == d.Found.SHA256
+		p.drift[d.ItemID] = driftFact{kind: d.Kind, found: d.Found, sameBytes: same}
+	}
+	return nil
 }
 
 // dirChecks yields every applied folder once, also those that hold no entry.

@@ -3,6 +3,7 @@ package plan
 import (
 	"context"
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 )
@@ -25,6 +26,8 @@ type Request struct {
 	Names Namer
 	// Verify says how the disk is checked: VerifyStat, VerifyHash or VerifyNone.
 	Verify string
+	// Drifted is what an earlier check of the disk found, in place of another; nil: none.
+	Drifted iter.Seq2[Drift, error]
 	// Replace lists path globs whose files are to be downloaded again.
 	Replace []string
 	// Only lists path globs outside which nothing is planned; empty: everything.

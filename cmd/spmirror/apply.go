@@ -162,6 +162,10 @@ func (s *session) applyFile(ctx context.Context, c *cli.Command, name string) er
 		fmt.Fprintf(s.env.stdout, "Plan %s was already applied by run %d. Nothing to do.\n", file.PlanID, done)
 		return nil
 	}
+	overtaken, err := s.vet(ctx, file)
+	if err != nil {
+		return err
+	}
 	resumed, _, err := s.runsOf(ctx, file.Digest)
 	if err != nil {
 		return err
@@ -177,7 +181,7 @@ func (s *session) applyFile(ctx context.Context, c *cli.Command, name string) er
 			return err
 		}
 	}
-	return s.execute(ctx, c, file.Header, file, name)
+	return s.execute(ctx, c, file.Header, file, executing{file: name, overtaken: overtaken})
 }
 
 func refusedFile(name string, err error) error {
@@ -221,7 +225,7 @@ func (s *session) applyFresh(ctx context.Context, c *cli.Command, o planOptions,
 	if err := s.approve(c, p.Header); err != nil {
 		return err
 	}
-	return s.execute(ctx, c, p.Header, p, "")
+	return s.execute(ctx, c, p.Header, p, executing{})
 }
 
 func (s *session) showFresh(p *plan.Plan, c *cli.Command, o planOptions) error {

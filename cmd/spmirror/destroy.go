@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
 
 	"github.com/urfave/cli/v3"
 
@@ -56,18 +55,10 @@ func destroyOptions(c *cli.Command, o *planOptions) error {
 	return nil
 }
 
-// makeDestroyPlan plans to end mirrors. It needs the recorded data only. A mirror that is not
+// compareForDestroy plans to end mirrors. It needs the recorded data only. A mirror that is not
 // declared any more is forgotten and never deleted: the configuration that would say so is gone (I-28).
-func (s *session) makeDestroyPlan(ctx context.Context, o planOptions) (*plan.Plan, error) {
+func (s *session) compareForDestroy(ctx context.Context, draft *plan.Draft, o planOptions) ([]plan.GuardResult, error) {
 	rows, err := s.doomed(ctx, o)
-	if err != nil {
-		return nil, err
-	}
-	header, err := s.header(ctx, o)
-	if err != nil {
-		return nil, err
-	}
-	draft, err := plan.NewDraft(header, os.TempDir())
 	if err != nil {
 		return nil, err
 	}
@@ -89,7 +80,7 @@ func (s *session) makeDestroyPlan(ctx context.Context, o planOptions) (*plan.Pla
 		}
 		guards = append(guards, results...)
 	}
-	return s.finish(ctx, draft, header, guards)
+	return guards, nil
 }
 
 // doomed are the mirrors of the state that a destroy is about.

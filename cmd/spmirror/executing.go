@@ -85,8 +85,14 @@ type changes interface {
 	Changes() iter.Seq2[plan.Change, error]
 }
 
+// executing says what else is known of a plan that is carried out.
+type executing struct {
+	file      string // it was saved in
+	overtaken func(*plan.Change) bool
+}
+
 // execute carries a plan out and reports.
-func (s *session) execute(ctx context.Context, c *cli.Command, h *plan.Header, list changes, file string) error {
+func (s *session) execute(ctx context.Context, c *cli.Command, h *plan.Header, list changes, how executing) error {
 	if err := s.backup(ctx, h); err != nil {
 		return err
 	}
@@ -114,7 +120,7 @@ func (s *session) execute(ctx context.Context, c *cli.Command, h *plan.Header, l
 		return err
 	}
 	job := apply.Job{
-		Store: s.store, Header: h, Changes: list, Mirrors: mirrors, Run: run, Workers: int(c.Int("parallelism")),
+		Store: s.store, Header: h, Changes: list, Mirrors: mirrors, Overtaken: how.overtaken, Run: run, Workers: int(c.Int("parallelism")),
 		FailFast: c.Bool("fail-fast"), Observer: s.notice, Log: s.log, Now: s.env.now,
 	}
 	report, err := job.Execute(ctx)
@@ -126,7 +132,7 @@ func (s *session) execute(ctx context.Context, c *cli.Command, h *plan.Header, l
 		return errors.Join(err, s.end(ctx, run, "error", exitError, nil))
 	}
 	if err != nil { // what stopped one mirror did not stop the others
-		return errors.Join(stopped(err, report), s.end(ctx, run, "error", exitError, report), s.report(context.WithoutCancel(ctx), c, report, file))
+		return errors.Join(stopped(err, report), s.end(ctx, run, "error", exitError, report), s.report(context.WithoutCancel(ctx), c, report, how.file))
 	}
 	code := reportStatus(report, h)
 	if err := s.end(ctx, run, resultOf(report), code, report); err != nil {
@@ -138,7 +144,7 @@ func (s *session) execute(ctx context.Context, c *cli.Command, h *plan.Header, l
 	if err := s.forgetEmptied(ctx, h); err != nil {
 		return err
 	}
-	if err := s.report(ctx, c, report, file); err != nil {
+	if err := s.report(ctx, c, report, how.file); err != nil {
 		return err
 	}
 	if code != exitOK {

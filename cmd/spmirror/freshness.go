@@ -54,6 +54,9 @@ func (s *session) checkFresh(ctx context.Context, h *plan.Header) (state.RunID, 
 		if base == m.Generation.Base {
 			continue
 		}
+		if !ok {
+			return 0, stale("SPM0401", "%s is not in the state.", m.Address)
+		}
 		by, err := s.appliedBy(ctx, row.Key)
 		if err != nil {
 			return 0, err

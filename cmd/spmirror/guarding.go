@@ -33,6 +33,18 @@ func sourceChanged(w *wanted, o planOptions) (guard plan.GuardResult, stop, repl
 
 // guard evaluates the guards of a planned mirror.
 func (s *session) guard(ctx context.Context, draft *plan.Draft, w *wanted, req plan.Request) ([]plan.GuardResult, error) {
+	judge := func(m *plan.Mirror, deletes map[string]int64) ([]plan.GuardResult, error) {
+		return guardsOf(ctx, w, req, m, deletes)
+	}
+	if s.replay != nil {
+		s.replay.judges[w.header.Address] = judge
+		return nil, nil
+	}
+	return judge(w.header, draft.TopDeletes(w.header.Address))
+}
+
+// guardsOf evaluates the guards of a mirror on counts of its changes.
+func guardsOf(ctx context.Context, w *wanted, req plan.Request, m *plan.Mirror, deletes map[string]int64) ([]plan.GuardResult, error) {
 	g := w.cfg.Guard
 	limits := plan.Limits{
 		MaxDeleteCount: g.MaxDeleteCount, MaxDeletePercent: g.MaxDeletePercent, MaxDeleteBytes: g.MaxDeleteBytes,
@@ -40,14 +52,14 @@ func (s *session) guard(ctx context.Context, draft *plan.Draft, w *wanted, req p
 		MaxDownloadBytes: g.MaxDownloadBytes, MaxFiles: g.MaxFiles,
 		RequireNonemptySource: g.RequireNonemptySource,
 	}
-	tops, err := limits.TopFolders(ctx, draft.TopDeletes(w.cfg.Address), req.Store.Applied, req.Names)
+	tops, err := limits.TopFolders(ctx, deletes, req.Store.Applied, req.Names)
 	if err != nil {
 		return nil, err
 	}
-	results := limits.Guard(w.header, tops)
-	if g.RequireCompleteListing && !w.header.Listing.Complete && w.header.Summary[plan.Delete].Items > 0 {
+	results := limits.Guard(m, tops)
+	if g.RequireCompleteListing && !m.Listing.Complete && m.Summary[plan.Delete].Items > 0 {
 		results = append(results, plan.GuardResult{
-			Name: "require_complete_listing", Mirror: w.cfg.Address, Status: plan.GuardBlocked,
+			Name: "require_complete_listing", Mirror: m.Address, Status: plan.GuardBlocked,
 			Value: "incomplete", Limit: "complete", Detail: "the source was not read to its end",
 		})
 	}

@@ -7,7 +7,6 @@ import (
 	"hash"
 	"io/fs"
 	"os"
-	"slices"
 	"strings"
 	"time"
 
@@ -43,8 +42,31 @@ func (s *session) makePlan(ctx context.Context, o planOptions) (*plan.Plan, erro
 	if err := s.resolveRelocations(ctx); err != nil {
 		return nil, err
 	}
+	draft, header, err := s.startDraft(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	guards, err := s.compare(ctx, draft, header, o)
+	if err != nil {
+		return nil, errors.Join(err, draft.Close())
+	}
+	return s.finish(ctx, draft, header, append(guards, s.guardSpace(header.Mirrors)...))
+}
+
+// startDraft makes an empty plan.
+func (s *session) startDraft(ctx context.Context, o planOptions) (*plan.Draft, *plan.Header, error) {
+	header, err := s.header(ctx, o)
+	if err != nil {
+		return nil, nil, err
+	}
+	draft, err := plan.NewDraft(header, os.TempDir())
+	return draft, header, err
+}
+
+// compare refreshes the sources and fills a draft with what differs.
+func (s *session) compare(ctx context.Context, draft *plan.Draft, header *plan.Header, o planOptions) ([]plan.GuardResult, error) {
 	if o.mode == plan.ModeDestroy {
-		return s.makeDestroyPlan(ctx, o)
+		return s.compareForDestroy(ctx, draft, o)
 	}
 	if err := s.knownAddresses(o); err != nil {
 		return nil, err
@@ -60,14 +82,6 @@ func (s *session) makePlan(ctx context.Context, o planOptions) (*plan.Plan, erro
 		}
 	}
 	if err := s.refresh(ctx, mirrors, o); err != nil {
-		return nil, err
-	}
-	header, err := s.header(ctx, o)
-	if err != nil {
-		return nil, err
-	}
-	draft, err := plan.NewDraft(header, os.TempDir())
-	if err != nil {
 		return nil, err
 	}
 	var guards []plan.GuardResult
@@ -93,7 +107,7 @@ func (s *session) makePlan(ctx context.Context, o planOptions) (*plan.Plan, erro
 	if err := warnUnnamed(ctx, header, o, mirrors, globs); err != nil {
 		return nil, err
 	}
-	return s.finish(ctx, draft, header, slices.Concat(guards, ended, s.guardSpace(header.Mirrors)))
+	return append(guards, ended...), nil
 }
 
 // imported applies the import blocks of a mirror: its target is a tree that another
@@ -238,6 +252,9 @@ func (s *session) request(w *wanted, o planOptions, dir *target.Dir) plan.Reques
 	if dir != nil {
 		req.Disk = disk{dir}
 		naming.Folding = dir.Capabilities().Folding
+	}
+	if s.replay != nil {
+		req.Disk, req.Drifted = nil, s.replay.driftOf(w.cfg.Address)
 	}
 	req.Names = names{naming}
 	if settled, ok := apply.DecodeSettled(w.row.Select); ok {

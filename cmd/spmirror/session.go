@@ -32,7 +32,8 @@ type session struct {
 	ended   bool // the last event was written
 	// inventory says that store is a copy made for planning: source and disk are not there.
 	inventory bool
-	applies   bool // the plan will be applied by this process: download addresses are kept
+	replay    *replay // while a saved plan is derived again
+	applies   bool    // the plan will be applied by this process: download addresses are kept
 	// networkWait is how long a network that is gone is waited for; 0 for the default.
 	networkWait time.Duration
 	closers     []func()

@@ -277,7 +277,7 @@ func (l *look) act(ctx context.Context, p *plan.Plan, note *view.WatchNote) erro
 // execute applies a plan. What is left over is tried again by the loop.
 func (l *look) execute(ctx context.Context, p *plan.Plan, note *view.WatchNote) error {
 	l.session.ended = false // each apply has its report
-	err := l.session.execute(ctx, l.c, p.Header, p, "")
+	err := l.session.execute(ctx, l.c, p.Header, p, executing{})
 	note.Result = "applied"
 	if err == nil || ctx.Err() != nil {
 		return nil
