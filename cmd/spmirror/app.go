@@ -128,6 +128,7 @@ func commands(env *environment) []*cli.Command {
 		fmtCommand(env),
 		watchCommand(env),
 		sandboxCommand(env),
+		manCommand(env),
 		versionCommand(env),
 	}
 }
