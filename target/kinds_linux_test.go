@@ -1,6 +1,7 @@
 package target
 
 import (
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -112,5 +113,30 @@ func lateFiles(t *testing.T, dir string) {
 	name, _ = stage(t, d, "changed", "ours")
 	if _, err := d.Publish(name, "changed", &fp); err == nil || read(t, d.abs("changed")) != "theirs, longer" {
 		t.Errorf("onto a changed file: %v, it holds %q", err, read(t, d.abs("changed")))
+	}
+}
+
+// TestFoldingIsFoundOnARealFileSystem asks one that takes names of either case for the
+// same (F15): a second spelling never replaces the first.
+func TestFoldingIsFoundOnARealFileSystem(t *testing.T) {
+	m := mountLoop(t, loopKind{"ntfs-3g", 32 << 20, []string{"mkntfs", "-F", "-Q"}, []string{"lowntfs-3g", "-o", "ignore_case"}, false})
+	dir := filepath.Join(m.dir, "t")
+	must(t, Init(dir, testMarker))
+	d := reopen(t, dir, WithSync(SyncBatch))
+	defer d.Close()
+	if d.Capabilities().Folding&FoldCase == 0 {
+		t.Fatalf("found %+v", d.Capabilities())
+	}
+	fold := Naming{Folding: d.Capabilities().Folding}
+	if fold.Fold("File") != fold.Fold("fILE") {
+		t.Error("the names do not fold")
+	}
+	put(t, d, "File", "first")
+	name, _ := stage(t, d, "k", "second")
+	if _, err := d.Publish(name, "fILE", nil); !errors.Is(err, ErrOccupied) {
+		t.Errorf("another spelling: %v", err)
+	}
+	if text := read(t, d.abs("File")); text != "first" {
+		t.Errorf("the first holds %q", text)
 	}
 }
