@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"path"
 	"strings"
 	"sync"
@@ -39,8 +40,13 @@ var errOtherVersion = errors.New("the answer is of another version than the byte
 // body transfers the rest of the file, however often the transfer breaks, as long
 // as it moves on.
 func (f *fetch) body(ctx context.Context) error {
-	for !f.empty() && !f.complete() {
-		err := f.transfer(ctx)
+	for {
+		err := f.more(ctx)
+		if err == nil && f.whole() {
+			if err = f.awaitSave(); err == nil {
+				return nil
+			}
+		}
 		if err == nil {
 			continue
 		}
@@ -51,8 +57,22 @@ func (f *fetch) body(ctx context.Context) error {
 			return err
 		}
 	}
-	return nil
 }
+
+// more brings what one answer, or several parts at once, can bring.
+func (f *fetch) more(ctx context.Context) error {
+	if err := f.joinAhead(); err != nil || f.whole() {
+		return err
+	}
+	err := f.transfer(ctx)
+	if errors.Is(err, errSlow) {
+		return f.inParts(ctx)
+	}
+	return err
+}
+
+// whole reports whether there is nothing more to be asked for.
+func (f *fetch) whole() bool { return f.empty() || f.complete() }
 
 // complete reports whether the whole file is there: as the host said, or as the
 // item says where it did not.
@@ -66,11 +86,15 @@ func (f *fetch) complete() bool {
 	return f.item.Size > 0 && f.offset >= f.item.Size
 }
 
-// transfer reads one response into the staged file.
+// transfer reads one response into the staged file, up to the next part that is
+// there already.
 func (f *fetch) transfer(ctx context.Context) error {
-	c, err := f.Source.Open(ctx, graph.ContentRequest{
-		URL: f.item.DownloadURL, Offset: f.offset, Length: -1, MaxBytes: f.limit(), Fragile: notebookPart(f.change.Name),
-	})
+	until := f.gap(math.MaxInt64)
+	q := f.request(f.offset, -1)
+	if until < math.MaxInt64 {
+		q.Length = until - f.offset
+	}
+	c, err := f.Source.Open(ctx, q)
 	if err != nil {
 		return err
 	}
@@ -79,14 +103,22 @@ func (f *fetch) transfer(ctx context.Context) error {
 		if err := f.again(); err != nil {
 			return err
 		}
+		until = math.MaxInt64
 	}
 	if err := f.fits(c); err != nil {
 		return err
 	}
-	if err := f.copy(ctx, c.Body); err != nil {
+	if err := f.copy(ctx, c.Body, until); err != nil {
 		return err
 	}
-	return f.bodyEnded(c)
+	return f.bodyEnded(until)
+}
+
+// request asks for length bytes from a place on, or for everything up to the end.
+func (f *fetch) request(from, length int64) graph.ContentRequest {
+	return graph.ContentRequest{
+		URL: f.item.DownloadURL, Offset: from, Length: length, MaxBytes: f.limit(), Fragile: notebookPart(f.change.Name),
+	}
 }
 
 // fits checks that an answer continues what was begun: the right place, the size
@@ -126,15 +158,19 @@ func notebookPart(name string) bool {
 	return ext == ".one" || ext == ".onetoc2"
 }
 
-func (f *fetch) copy(ctx context.Context, body io.Reader) error {
+// copy adds a body to the beginning of the file, up to a place.
+func (f *fetch) copy(ctx context.Context, body io.Reader, until int64) error {
 	buf := buffers.Get().(*[]byte)
 	defer buffers.Put(buf)
-	for {
-		n, err := body.Read(*buf)
-		if n > 0 {
-			if err := f.write((*buf)[:n]); err != nil {
-				return err
-			}
+	watch := f.watch()
+	for f.offset < until {
+		room := min(f.piece(), until-f.offset)
+		if err := f.admit(room); err != nil {
+			return err
+		}
+		n, err := fill(body, (*buf)[:room])
+		if werr := f.append((*buf)[:n], room); werr != nil {
+			return werr
 		}
 		switch {
 		case errors.Is(err, io.EOF):
@@ -143,34 +179,55 @@ func (f *fetch) copy(ctx context.Context, body io.Reader) error {
 			return fmt.Errorf("read content: %w", err)
 		case ctx.Err() != nil:
 			return ctx.Err()
+		case watch.slow():
+			return errSlow
 		}
 	}
+	return nil
 }
 
-func (f *fetch) write(p []byte) error {
+// piece is how much is read and written at once: a small part of an interval, so that
+// streams do not wait for each other.
+func (f *fetch) piece() int64 { return max(1, min(bufferSize, f.Job.checkpoint/8)) }
+
+// fill reads until a buffer is full, so that there are few writes: a body of TLS
+// comes in pieces of 16 KiB. What came is returned sooner when more takes its time.
+func fill(r io.Reader, p []byte) (n int, err error) {
+	const patience = 200 * time.Millisecond
+	began := time.Now()
+	for n < len(p) && err == nil && (n == 0 || time.Since(began) < patience) {
+		var more int
+		more, err = r.Read(p[n:])
+		n += more
+	}
+	return n, err
+}
+
+// append adds bytes to the beginning; room is what was admitted for them.
+func (f *fetch) append(p []byte, room int64) error {
+	done := int64(0)
+	defer func() { f.added(room, done, func() {}) }()
 	if f.offset+int64(len(p)) > f.limit() {
 		return integrity("more than the %d bytes announced", f.item.Size)
 	}
-	if _, err := f.staged.Write(p); err != nil {
-		return err
-	}
-	f.quick.Write(p)
-	f.sha.Write(p)
-	f.offset += int64(len(p))
-	f.moved(int64(len(p)))
-	if f.offset-f.atSave < f.Job.checkpoint {
+	if len(p) == 0 {
 		return nil
 	}
-	f.progress()
-	return f.checkpoint()
+	if _, err := f.staged.WriteAt(p, f.offset); err != nil {
+		return err
+	}
+	f.extend(p)
+	done = int64(len(p))
+	return nil
 }
 
 // bodyEnded checks that a body that ended was whole. One without a length may end
 // early without an error (I-05): what the item still announces is asked for.
-func (f *fetch) bodyEnded(c *graph.Content) error {
+func (f *fetch) bodyEnded(until int64) error {
 	switch {
+	case f.offset == until:
 	case f.total >= 0:
-		if f.offset < f.total {
+		if f.offset < min(f.total, until) {
 			return fmt.Errorf("content ended after %d of %d bytes: %w", f.offset, f.total, io.ErrUnexpectedEOF)
 		}
 	case f.item.Size > f.offset:
@@ -225,10 +282,10 @@ func (f *fetch) afterBreak(ctx context.Context, cause error) error {
 
 // pause waits before the next attempt, longer each time without progress.
 func (f *fetch) pause(ctx context.Context, cause error) error {
-	if f.offset-f.atBreak >= bufferSize {
+	if f.count-f.atBreak >= bufferSize {
 		f.breaks = 0
 	}
-	f.atBreak = f.offset
+	f.atBreak = f.count
 	if f.breaks++; f.breaks > maxBreaks {
 		return &itemError{code: CodeNetwork, message: fmt.Sprintf("given up after %d broken transfers", maxBreaks), err: cause}
 	}
@@ -261,10 +318,10 @@ func (f *fetch) lied(ctx context.Context, cause error) error {
 // renew asks for a fresh address. The item is read for it, so that the version
 // that goes on is the version that began (I-60).
 func (f *fetch) renew(ctx context.Context, cause error) error {
-	if f.offset-f.atRenewal >= f.Job.checkpoint {
+	if f.count-f.atRenewal >= f.Job.checkpoint {
 		f.renewals = 0
 	}
-	f.atRenewal = f.offset
+	f.atRenewal = f.count
 	if f.renewals++; f.renewals > maxRenewals {
 		return &itemError{code: CodeDenied, message: fmt.Sprintf("%d fresh download addresses were refused", maxRenewals), err: cause}
 	}

@@ -6,7 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"hash"
+	"sync"
 
 	"github.com/spmirror/spmirror/graph"
 	"github.com/spmirror/spmirror/graph/quickxor"
@@ -25,17 +25,19 @@ type fetch struct {
 	change plan.Change
 	item   graph.Item
 	staged *target.Staged
-	quick  hash.Hash
-	sha    hash.Hash
-	offset int64
-	saved  bool  // a partial of the item is in the state
-	atSave int64 // bytes that its checkpoint covers
+	received
+	saved bool // a partial of the item is in the state
+	saves sync.WaitGroup
 
 	total int64  // size of the file as its first answer told, -1 before
 	etag  string // of the first answer (C15)
 	kind  string // content type of the last answer
 	ended bool   // a body without a length came to its end
 	first string // SHA-256 of a first complete download that did not match
+
+	single bool    // in one stream only: more did not help, or the host does not answer ranges as it should
+	parted bool    // some of it came in parts
+	alone  float64 // bytes a second of its single stream
 
 	breaks, renewals, lies, restarts int
 	atBreak, atRenewal               int64 // where the last of them was
@@ -103,6 +105,7 @@ func (f *fetch) remembered() bool {
 // look reads the item: its download address, and whether it is still the version
 // of the plan (I-47, I-60).
 func (f *fetch) look(ctx context.Context) error {
+	f.saves.Wait() // a checkpoint is of the version that was begun
 	drive, id := graph.DriveID(f.Plan.Source.DriveID), graph.ItemID(f.change.ItemID)
 	it, err := f.Source.Item(ctx, drive, id)
 	if err != nil {
@@ -182,6 +185,9 @@ func (f *fetch) verify(ctx context.Context) (verdict state.Verdict, again bool, 
 	switch {
 	case f.item.ETag != before.ETag || f.item.QuickXorHash != before.QuickXorHash:
 		f.first = ""
+		return "", true, nil
+	case f.parted: // a host may mix parts up; one stream is the proof
+		f.single, f.parted = true, false
 		return "", true, nil
 	case f.first == "":
 		f.first = sha

@@ -48,6 +48,7 @@ type world struct {
 	fast    bool
 
 	checkpoint int64
+	parts      parts
 	diskFaults target.Faults
 	rowFaults  state.Faults
 }
@@ -192,7 +193,7 @@ func (w *world) apply(ctx context.Context, p *plan.Plan, since state.RunID) (*Re
 	job := Job{
 		Store: w.store, Header: p.Header, Changes: p, Run: run, Workers: w.workers, FailFast: w.fast,
 		Mirrors: map[string]*Mirror{"mirror.m": {Plan: p.Mirrors[0], Key: w.key, Source: source, Dir: w.dir, Addresses: w.addr, Since: cmp.Or(since, run)}},
-		Now:     func() time.Time { return w.clock }, checkpoint: w.checkpoint,
+		Now:     func() time.Time { return w.clock }, checkpoint: w.checkpoint, parts: w.parts,
 	}
 	report, err := job.Execute(ctx)
 	return report, cmp.Or(since, run), err

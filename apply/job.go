@@ -58,6 +58,7 @@ type Job struct {
 	Now      func() time.Time
 
 	checkpoint int64 // tests: bytes between checkpoints, for checkpointEvery
+	parts      parts // tests: when files are fetched in parts, for usualParts
 }
 
 // DefaultWorkers is how many files are fetched at a time. The gate of the graph
@@ -101,6 +102,9 @@ func (j Job) filled() Job {
 	}
 	if j.checkpoint == 0 {
 		j.checkpoint = checkpointEvery
+	}
+	if j.parts == (parts{}) {
+		j.parts = usualParts
 	}
 	return j
 }

@@ -436,3 +436,14 @@ func (w *world) setAside() []string {
 	}
 	return out
 }
+
+// now kills the program at this moment; false when it is dead already.
+func (k *killer) now() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.at != 0 {
+		return false
+	}
+	k.at = max(1, k.n)
+	return true
+}

@@ -15,9 +15,6 @@ import (
 	"github.com/spmirror/spmirror/target"
 )
 
-// checkpointEvery is the most that is fetched twice after a kill (I-08).
-const checkpointEvery = 16 << 20
-
 // resume continues a partial download of the same version, or starts a new one
 // (I-07).
 func (f *fetch) resume() error {
@@ -28,16 +25,32 @@ func (f *fetch) resume() error {
 	if err != nil {
 		return fmt.Errorf("read partial: %w", err)
 	}
-	f.quick, f.sha = quickxor.New(), sha256.New()
+	quick, sha := quickxor.New(), sha256.New()
 	same := ok && p.ETag == f.item.ETag && p.CTag == f.item.CTag && p.Hash == f.item.QuickXorHash && p.Size == f.item.Size
-	if same && restore(f.quick, p.QuickXor) && restore(f.sha, p.SHA256) {
-		if f.staged, err = f.Dir.Stage(p.Staging, target.StageOptions{Offset: p.Offset}); err == nil {
-			f.offset, f.atSave = p.Offset, p.Offset
-			f.moved(p.Offset)
+	if same && plausible(&p) && restore(quick, p.QuickXor) && restore(sha, p.SHA256) {
+		end := p.Offset
+		if n := len(p.Ahead); n > 0 {
+			end = p.Ahead[n-1].To
+		}
+		if f.staged, err = f.Dir.Stage(p.Staging, target.StageOptions{Offset: end}); err == nil {
+			f.received.begin(quick, sha, p.Offset, p.Ahead)
+			f.moved(f.count)
 			return nil
 		}
 	}
 	return f.restart()
+}
+
+// plausible reports whether the parts ahead lie in order behind the beginning.
+func plausible(p *state.Partial) bool {
+	at := p.Offset
+	for _, a := range p.Ahead {
+		if a.From < at || a.To <= a.From {
+			return false
+		}
+		at = a.To
+	}
+	return len(p.Ahead) == 0 || at <= p.Size
 }
 
 func restore(h hash.Hash, state []byte) bool {
@@ -52,10 +65,10 @@ func (f *fetch) restart() error {
 	if err := f.forgetPartial(); err != nil {
 		return err
 	}
-	f.moved(-f.offset)
-	f.offset, f.total, f.etag, f.ended = 0, -1, "", false
+	f.moved(-f.count)
+	f.total, f.etag, f.ended = -1, "", false
 	f.atBreak, f.atRenewal = 0, 0
-	f.quick, f.sha = quickxor.New(), sha256.New()
+	f.received.begin(quickxor.New(), sha256.New(), 0, nil)
 	var err error
 	// The same name for every attempt at an item, so that a later run finds the file.
 	f.staged, err = f.Dir.Stage(target.StageName(string(f.change.ItemID)), target.StageOptions{Size: max(0, f.item.Size)})
@@ -66,6 +79,7 @@ func (f *fetch) restart() error {
 }
 
 func (f *fetch) closeStaged() {
+	f.saves.Wait()
 	if f.staged != nil {
 		f.staged.Close()
 		f.staged = nil
@@ -82,30 +96,7 @@ func (f *fetch) forgetPartial() error {
 	if err != nil {
 		return fmt.Errorf("forget partial: %w", err)
 	}
-	f.saved, f.atSave = false, 0
-	return nil
-}
-
-// checkpoint makes what is on disk durable and commits it with the state of the
-// hashes, so that nothing of it is fetched or read again (I-08).
-func (f *fetch) checkpoint() error {
-	if err := f.staged.Sync(); err != nil {
-		return err
-	}
-	quick, err1 := f.quick.(encoding.BinaryMarshaler).MarshalBinary()
-	sha, err2 := f.sha.(encoding.BinaryMarshaler).MarshalBinary()
-	if err := errors.Join(err1, err2); err != nil {
-		return fmt.Errorf("checkpoint: %w", err)
-	}
-	p := state.Partial{
-		Item: state.ItemID(f.change.ItemID), Staging: f.staged.Name(), Offset: f.offset, QuickXor: quick, SHA256: sha,
-		ETag: f.item.ETag, CTag: f.item.CTag, Hash: f.item.QuickXorHash, Size: f.item.Size, At: f.Now(),
-	}
-	err := f.Store.Tx(context.WithoutCancel(f.ctx), func(tx *state.Tx) error { return tx.PutPartial(f.Key, p) })
-	if err != nil {
-		return fmt.Errorf("checkpoint: %w", err)
-	}
-	f.saved, f.atSave = true, f.offset
+	f.saved = false
 	return nil
 }
 
@@ -114,12 +105,13 @@ func (f *fetch) checkpoint() error {
 func (f *fetch) leave(cause error) error {
 	if !useless(cause) {
 		defer f.closeStaged()
-		if f.staged == nil || f.offset < f.Job.checkpoint || f.offset == f.atSave {
+		f.saves.Wait()
+		if f.staged == nil || f.count < f.Job.checkpoint || f.count == f.durable {
 			return nil
 		}
 		return f.checkpoint()
 	}
-	f.moved(-f.offset)
+	f.moved(-f.count)
 	name := target.StageName(string(f.change.ItemID))
 	f.closeStaged()
 	return errors.Join(f.forgetPartial(), ignoreMissing(f.Dir.DiscardStaged(name)))

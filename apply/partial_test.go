@@ -158,7 +158,7 @@ func TestARestartForgetsItsCheckpointFirst(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, n *node) {
 		ctx, stop := context.WithCancel(t.Context())
 		w.script([]answer{cut(3000), func(_ *tenant, n *node, _ graph.ContentRequest) (*graph.Content, error) {
-			r := io.MultiReader(strings.NewReader(flip(n.text)[:900]), stopping{stop})
+			r := io.MultiReader(strings.NewReader(flip(n.text)[:400]), stopping{stop})
 			return &graph.Content{Body: io.NopCloser(r), Total: int64(len(n.text)), Length: -1}, nil
 		}})
 		p := w.plan()

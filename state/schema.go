@@ -19,6 +19,9 @@ var unread string
 //go:embed migrations/0003_sidecar.sql
 var sidecar string
 
+//go:embed migrations/0004_ahead.sql
+var ahead string
+
 // migration leads from one format to the next; digest is that of the schema afterwards, so that a foreign trigger, view or altered table
 // is noticed at every open (H-77).
 type migration struct {
@@ -31,6 +34,7 @@ var migrations = []migration{
 	{base, "8e165391119588626229af165b2472007538a5624b5a83ec551d465a64198356"},
 	{unread, "e275bc9d01b0aba965d4d5a5011b4a0ea69415702c0a2d0b7e4859c6d6489956"},
 	{sidecar, "af7e915048d336c58fdbbc97df8c2a6197e7721f4aa35713d2b29915d2547774"},
+	{ahead, "612d4d2ddbffc03dade814386558ba4b976063802c1a63f17eae4f08f88635b9"},
 }
 
 // migrate applies the migrations after the first `from`, each in a transaction of its own (I-40).

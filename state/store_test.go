@@ -136,7 +136,7 @@ func TestSmallTablesGiveBackWhatTheyWereGiven(t *testing.T) {
 	ctx := t.Context()
 	m := newMirror(t, s, newDrive(t, s, "d"), "m")
 	pending := Pending{Item: "a", Action: "update", Code: "c", Reason: "r", Path: "p", Attempts: 2, First: testTime, Last: testTime.Add(9), RequestID: "q"}
-	partial := Partial{Item: "a", Staging: "s", Offset: 5, QuickXor: []byte{1, 0, 255}, SHA256: []byte{2}, ETag: "e", CTag: "c", Hash: "h", Size: 9, At: testTime}
+	partial := Partial{Item: "a", Staging: "s", Offset: 5, QuickXor: []byte{1, 0, 255}, SHA256: []byte{2}, Ahead: []Span{{7, 8}}, ETag: "e", CTag: "c", Hash: "h", Size: 9, At: testTime}
 	intent := Intent{Item: "a", Kind: "publish", From: "f", To: "t", Inode: 1<<64 - 1, Entry: []byte(`{}`), Displaced: "b"}
 	trashed := Trashed{Path: "x", Original: "o", Item: "a", Size: 3, At: testTime, Run: 1, Reason: "deleted"}
 	must(t, s, func(tx *Tx) error {

@@ -196,10 +196,14 @@ type Partial struct {
 	Staging          string
 	Offset           int64
 	QuickXor, SHA256 []byte // states of the hashes over the first Offset bytes
+	Ahead            []Span // parts beyond Offset that are durable as well, in order
 	ETag, CTag, Hash string // of the version being fetched (I-07)
 	Size             int64
 	At               time.Time
 }
+
+// Span is a part of a file, from its first byte to the one after its last.
+type Span struct{ From, To int64 }
 
 // Intent is an effect on the target that was about to happen; it is resolved by looking at the disk (I-52).
 type Intent struct {

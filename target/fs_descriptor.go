@@ -169,9 +169,12 @@ func (h *handle) openByComponent(path string) (*handle, error) {
 }
 
 // openFile opens a regular file. Anything else is refused before a single byte could be read or written:
-// O_NONBLOCK keeps a FIFO from blocking us.
+// O_NONBLOCK keeps a FIFO from blocking us. What is created exclusively cannot be anything else.
 func (h *handle) openFile(name string, flags int, mode fs.FileMode) (*os.File, error) {
-	flags |= unix.O_NOFOLLOW | unix.O_NONBLOCK | unix.O_CLOEXEC
+	flags |= unix.O_NOFOLLOW | unix.O_CLOEXEC
+	if flags&unix.O_EXCL == 0 {
+		flags |= unix.O_NONBLOCK
+	}
 	fd, err := -1, error(unix.ENOSYS)
 	if !h.calls.noOpenat2.Load() {
 		fd, err = h.openat2(name, flags, mode)
@@ -184,6 +187,9 @@ func (h *handle) openFile(name string, flags int, mode fs.FileMode) (*os.File, e
 	}
 	if err != nil {
 		return nil, err
+	}
+	if flags&unix.O_EXCL != 0 {
+		return os.NewFile(uintptr(fd), name), nil
 	}
 	var st unix.Stat_t
 	err = unix.Fstat(fd, &st)

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -78,12 +79,15 @@ type StageOptions struct {
 	Size int64
 }
 
-// Staged is a file being written out of sight. It belongs to one goroutine.
+// Staged is a file being written out of sight. WriteAt, ReadAt and Sync may be called by several goroutines at
+// once; everything else belongs to one, and comes when they are done.
 type Staged struct {
 	d      *Dir
 	name   string
 	file   *os.File
 	offset int64
+
+	mu     sync.Mutex
 	broken error
 }
 
@@ -122,19 +126,25 @@ func (d *Dir) Stage(name string, o StageOptions) (*Staged, error) {
 // stageNew creates the file exclusively. What stands there already is a partial of ours, or something foreign,
 // which is left alone (I-11).
 func (d *Dir) stageNew(p place, _ int64) (*os.File, error) {
+	d.ledger.set(p.name, unknown)
+	f, err := d.createStaged(p)
+	if !errors.Is(err, fs.ErrExist) {
+		return f, err
+	}
 	found, err := p.stat()
 	switch {
-	case isMissing(err):
 	case err != nil:
 		return nil, err
 	case found.Kind != KindFile:
 		return nil, ErrNotRegular
-	default:
-		if err := d.unlink(p); err != nil && !isMissing(err) {
-			return nil, err
-		}
 	}
-	d.ledger.set(p.name, unknown)
+	if err := d.unlink(p); err != nil && !isMissing(err) {
+		return nil, err
+	}
+	return d.createStaged(p)
+}
+
+func (d *Dir) createStaged(p place) (*os.File, error) {
 	if err := d.before(OpCreate, p.rel); err != nil {
 		return nil, err
 	}
@@ -175,11 +185,7 @@ func (d *Dir) cutTo(f *os.File, p place, offset int64) error {
 	if err := d.before(OpTruncate, p.rel); err != nil {
 		return err
 	}
-	if err := f.Truncate(offset); err != nil {
-		return err
-	}
-	_, err = f.Seek(offset, io.SeekStart)
-	return err
+	return f.Truncate(offset)
 }
 
 // Name returns the staging name, for Publish and for the next run.
@@ -192,30 +198,58 @@ func (s *Staged) rel() RelPath { return stagingDir.Join(LocalName(s.name)) }
 
 // Write appends. After a failed write or flush the file only can be discarded.
 func (s *Staged) Write(p []byte) (int, error) {
-	if s.broken != nil {
-		return 0, s.broken
+	n, err := s.WriteAt(p, s.offset)
+	s.offset += int64(n)
+	return n, err
+}
+
+// WriteAt writes anywhere, for parts that come out of order. A hole that is left reads as zeros.
+func (s *Staged) WriteAt(p []byte, at int64) (int, error) {
+	if err := s.failed(); err != nil {
+		return 0, err
 	}
 	if err := s.d.before(OpWrite, s.rel()); err != nil {
 		return 0, s.broke("write", err)
 	}
-	n, err := s.file.Write(p)
-	s.offset += int64(n)
+	n, err := s.file.WriteAt(p, at)
 	if err != nil {
 		return n, s.broke("write", err)
 	}
 	return n, nil
 }
 
-func (s *Staged) broke(op string, err error) error {
-	s.broken = fail(op, s.rel(), err)
-	s.d.ledger.set(s.name, lost)
+// ReadAt reads back what was written.
+func (s *Staged) ReadAt(p []byte, at int64) (int, error) {
+	if err := s.failed(); err != nil {
+		return 0, err
+	}
+	n, err := s.file.ReadAt(p, at)
+	if err != nil && err != io.EOF {
+		return n, s.broke("read back", err)
+	}
+	return n, err
+}
+
+// failed is the failure after which nothing else is done with the file.
+func (s *Staged) failed() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	return s.broken
 }
 
-// Sync makes what was written so far durable, for a checkpoint (I-08). It does so under every policy.
+func (s *Staged) broke(op string, err error) error {
+	err = fail(op, s.rel(), err)
+	s.mu.Lock()
+	s.broken = err
+	s.mu.Unlock()
+	s.d.ledger.set(s.name, lost)
+	return err
+}
+
+// Sync makes what was written before it durable, for a checkpoint (I-08). It does so under every policy.
 func (s *Staged) Sync() error {
-	if s.broken != nil {
-		return s.broken
+	if err := s.failed(); err != nil {
+		return err
 	}
 	err := s.d.before(OpSync, s.rel())
 	if err == nil {
@@ -239,11 +273,11 @@ func (s *Staged) Finish(mtime time.Time, mode fs.FileMode) (Fingerprint, error) 
 }
 
 func (s *Staged) finish(mtime time.Time, mode fs.FileMode) (fp Fingerprint, err error) {
-	if s.broken == nil && s.d.ledger.get(s.name) == lost {
-		s.broken = &Error{Op: "finish", Path: s.rel(), Kind: ErrNotDurable, Err: errLost}
+	if err := s.failed(); err != nil {
+		return fp, err
 	}
-	if s.broken != nil {
-		return fp, s.broken
+	if s.d.ledger.get(s.name) == lost {
+		return fp, s.broke("finish", &Error{Op: "finish", Path: s.rel(), Kind: ErrNotDurable, Err: errLost})
 	}
 	if err := s.attributes(mtime, mode); err != nil {
 		return fp, fail("finish", s.rel(), err)
@@ -300,7 +334,7 @@ func (s *Staged) close() error {
 
 // Close puts the file aside for a later Stage with an offset. A broken one is discarded.
 func (s *Staged) Close() error {
-	if s.broken != nil {
+	if s.failed() != nil {
 		return s.Discard()
 	}
 	if s.file == nil {
