@@ -31,6 +31,8 @@ type Mirror struct {
 	Key    state.MirrorKey
 	Source Source
 	Dir    *target.Dir
+	// Beside reads what is kept beside items; it may be nil if the plan asks for nothing of it.
+	Beside BesideSource
 	// Addresses are download addresses that the crawl brought with it; nil has none.
 	Addresses *Addresses
 	// Since is the first run of this very plan on the mirror: rows of that run or a

@@ -175,7 +175,7 @@ func (m *mirrorRun) phases() []func(context.Context) error {
 		return []func(context.Context) error{m.forget, m.forgetFolders, m.forgetMirror}
 	}
 	return []func(context.Context) error{
-		m.open, m.distrust, m.arrange, m.transfer, m.forget, m.remove, m.forgetFolders, m.removeFolders, m.settle, m.sweep, m.expire,
+		m.open, m.distrust, m.arrange, m.transfer, m.forget, m.remove, m.forgetFolders, m.removeFolders, m.beside, m.settle, m.sweep, m.expire,
 	}
 }
 

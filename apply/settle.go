@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	"github.com/spmirror/spmirror/plan"
 	"github.com/spmirror/spmirror/state"
@@ -19,13 +20,16 @@ type Settled struct {
 	// Names and Times change what is wanted on disk.
 	Names string `json:"names,omitempty"`
 	Times bool   `json:"times,omitempty"`
+	// Permissions and Columns are what is kept beside the items.
+	Permissions string   `json:"permissions,omitempty"`
+	Columns     []string `json:"columns,omitempty"`
 }
 
 // SettledOf returns what a plan of a mirror settles.
 func SettledOf(m *plan.Mirror) Settled {
 	return Settled{
 		Select: m.Select, Notebooks: m.Policy.Notebooks, Shortcuts: m.Policy.Shortcuts,
-		Names: m.Target.Names, Times: m.Policy.Times,
+		Names: m.Target.Names, Times: m.Policy.Times, Permissions: m.Policy.Permissions, Columns: m.Policy.Columns,
 	}
 }
 
@@ -143,7 +147,8 @@ func (s Settled) Changes(now Settled) []plan.ConfigChange {
 	list := s.Select.Changes(now.Select)
 	for _, c := range []struct{ path, before, after string }{
 		{"content.notebooks", s.Notebooks, now.Notebooks}, {"content.shortcuts", s.Shortcuts, now.Shortcuts},
-		{"names", s.Names, now.Names},
+		{"names", s.Names, now.Names}, {"metadata.permissions", s.Permissions, now.Permissions},
+		{"metadata.columns", strings.Join(s.Columns, ", "), strings.Join(now.Columns, ", ")},
 	} {
 		if c.before != c.after {
 			list = append(list, plan.ConfigChange{Path: c.path, Before: c.before, After: c.after})

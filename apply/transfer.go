@@ -42,7 +42,7 @@ func (m *mirrorRun) eachBatch(ctx context.Context, action plan.Action, do func([
 		if err != nil {
 			return err
 		}
-		if c.Folder || m.hasFailed(&c) {
+		if c.Folder || c.OnlyBeside() || m.hasFailed(&c) { // beside does what is left of these
 			continue
 		}
 		if batch = append(batch, c); len(batch) < batchFiles {

@@ -147,9 +147,10 @@ func totals(mirrors []*Mirror) Totals {
 		for c, n := range m.Causes {
 			t.Causes[c] += n
 		}
+		t.Requests, t.ResourceUnits = t.Requests+m.requests, t.ResourceUnits+m.units
 	}
 	// One unit a download (T10); the pages of the crawl are paid already.
-	t.Requests, t.ResourceUnits = t.DownloadFiles, t.DownloadFiles
+	t.Requests, t.ResourceUnits = t.Requests+t.DownloadFiles, t.ResourceUnits+t.DownloadFiles
 	return t
 }
 

@@ -398,6 +398,9 @@ func (c *Change) check() error {
 			return fmt.Errorf("%w: action %q", ErrAltered, a)
 		}
 	}
+	if err := c.checkBeside(); err != nil {
+		return err
+	}
 	if c.Action() == Blocked || c.OfMirror() { // not carried out, or no path below the target
 		return nil
 	}

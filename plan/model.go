@@ -77,6 +77,11 @@ const (
 	LeftFolder      Reason = "left_folder"
 	TypeChanged     Reason = "type_changed"
 
+	SharingChanged Reason = "sharing_changed"
+	ColumnsChanged Reason = "columns_changed"
+	BesideWanted   Reason = "sidecar_wanted"
+	BesideUnwanted Reason = "sidecar_unwanted"
+
 	MissingOnDisk  Reason = "missing_on_disk"
 	ChangedOnDisk  Reason = "changed_on_disk"
 	ReplacedOnDisk Reason = "replaced_on_disk"
@@ -146,6 +151,8 @@ type Change struct {
 	// Disposal says where the local bytes of a delete or a displaced file go:
 	// "trash" or "delete" for good.
 	Disposal string `json:"disposal,omitempty"`
+	// Beside lists what of the item's permissions and columns is written beside the mirror.
+	Beside []string `json:"beside,omitempty"`
 }
 
 // Action returns the action that decides how the change is counted and run. An
@@ -371,6 +378,8 @@ type Mirror struct {
 	Samples         map[Action][]Change  `json:"samples,omitempty"`
 	// Problem says why a mirror was not planned; empty when it was.
 	Problem *Diagnostic `json:"problem,omitempty"`
+
+	requests, units int64 // that what is kept beside items costs
 
 	restored int64 // added files that are tracked already and missing on disk
 }

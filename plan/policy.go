@@ -11,18 +11,21 @@ type Policy struct {
 	OnUntracked    string `json:"on_untracked"`     // adopt, block, rename
 	// AdoptBy says when a file that lies in place of an item is taken over: "" by
 	// size and hash, AdoptBySizeTime by size and time, as an import block may ask.
-	AdoptBy        string `json:"adopt_by,omitempty"`
-	OnSuperseded   string `json:"on_superseded"` // skip, latest
-	Verify         string `json:"verify"`        // quickxor, size
-	Unverifiable   string `json:"unverifiable"`  // accept, fail
-	Notebooks      string `json:"notebooks"`     // skip, files
-	Shortcuts      string `json:"shortcuts"`     // skip, follow
-	Times          bool   `json:"times"`
-	TrashPath      string `json:"trash_path,omitempty"`
-	TrashEnabled   bool   `json:"trash_enabled"`
-	TrashRetention string `json:"trash_retention,omitempty"`
-	FileMode       uint32 `json:"file_mode,omitempty"`
-	DirectoryMode  uint32 `json:"directory_mode,omitempty"`
+	AdoptBy      string `json:"adopt_by,omitempty"`
+	OnSuperseded string `json:"on_superseded"` // skip, latest
+	Verify       string `json:"verify"`        // quickxor, size
+	Unverifiable string `json:"unverifiable"`  // accept, fail
+	Notebooks    string `json:"notebooks"`     // skip, files
+	Shortcuts    string `json:"shortcuts"`     // skip, follow
+	Times        bool   `json:"times"`
+	// Permissions and Columns are what is kept beside the items.
+	Permissions    string   `json:"permissions,omitempty"` // "" or sidecar
+	Columns        []string `json:"columns,omitempty"`
+	TrashPath      string   `json:"trash_path,omitempty"`
+	TrashEnabled   bool     `json:"trash_enabled"`
+	TrashRetention string   `json:"trash_retention,omitempty"`
+	FileMode       uint32   `json:"file_mode,omitempty"`
+	DirectoryMode  uint32   `json:"directory_mode,omitempty"`
 }
 
 // disposal of local bytes that a setting calls "trash" or "delete".

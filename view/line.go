@@ -18,10 +18,10 @@ type rawLine struct {
 	folder                          bool
 }
 
-// lineKeys are the keys of a change, from mirror to disposal.
+// lineKeys are the keys of a change, from mirror to beside.
 var lineKeys = [...]string{
 	"mirror", "path", "previous_path", "item_id", "folder", "actions", "cause", "reason", "detail", "remote",
-	"local", "parent_id", "name", "fold", "replaces", "wanted", "disposal",
+	"local", "parent_id", "name", "fold", "replaces", "wanted", "disposal", "beside",
 }
 
 // readLine finds the top-level values of one JSON object. Values keep their JSON

@@ -267,7 +267,7 @@ func (x *planText) change(c plan.Change, full bool, common plan.Reason) {
 	}
 	w := x.nameWidth()
 	name := itemPath(c.Path, c.Folder)
-	if c.Path == "" {
+	if c.Path == "" && !c.OfMirror() && !c.OnlyBeside() { // those are about the folder of the mirror itself
 		name = "item " + Name(string(c.ItemID))
 	}
 	if c.Moves() {

@@ -123,7 +123,9 @@ func (s *session) execute(ctx context.Context, c *cli.Command, h *plan.Header, l
 		Store: s.store, Header: h, Changes: list, Mirrors: mirrors, Overtaken: how.overtaken, Run: run, Workers: int(c.Int("parallelism")),
 		FailFast: c.Bool("fail-fast"), Observer: s.notice, Log: s.log, Now: s.env.now,
 	}
+	applied := s.seen.trace.begin("apply")
 	report, err := job.Execute(ctx)
+	applied(err)
 	s.notice.close()
 	if report != nil {
 		report.Traffic = s.traffic()
@@ -209,7 +211,7 @@ func (s *session) prepare(ctx context.Context, m *plan.Mirror) (*apply.Mirror, e
 		dir.Close()
 		return nil, err
 	}
-	return &apply.Mirror{Plan: m, Key: row.Key, Source: c.Client, Addresses: c.addresses, Dir: dir}, nil
+	return &apply.Mirror{Plan: m, Key: row.Key, Source: c.Client, Beside: c.Client, Addresses: c.addresses, Dir: dir}, nil
 }
 
 // establish makes the row and the target of a new mirror. A directory with files

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/spmirror/spmirror/config"
@@ -63,6 +64,7 @@ func mirrorHeader(m *config.Mirror) *plan.Mirror {
 			PreventDelete: m.Lifecycle.PreventDelete, OnRemoteDelete: m.Lifecycle.OnRemoteDelete, OnDeselect: m.Lifecycle.OnDeselect,
 			OnLocalChange: m.Lifecycle.OnLocalChange, OnUntracked: m.Lifecycle.OnUntracked, OnSuperseded: m.Lifecycle.OnSuperseded,
 			Verify: m.Content.Verify, Unverifiable: m.Content.Unverifiable, Notebooks: m.Content.Notebooks, Shortcuts: m.Content.Shortcuts,
+			Permissions: keptPermissions(m), Columns: slices.Compact(slices.Sorted(slices.Values(m.Metadata.Columns))),
 			Times: m.Metadata.Times, TrashPath: m.Trash.Path, TrashEnabled: m.Trash.Enabled, TrashRetention: config.FormatDuration(m.Trash.Retention),
 		},
 		Select: plan.Select{
@@ -71,4 +73,12 @@ func mirrorHeader(m *config.Mirror) *plan.Mirror {
 			Extensions: m.Select.Extensions, ExcludeExtensions: m.Select.ExcludeExtensions,
 		},
 	}
+}
+
+// keptPermissions is the policy of a mirror's permissions; "none" is not said.
+func keptPermissions(m *config.Mirror) string {
+	if m.Metadata.Permissions == "none" {
+		return ""
+	}
+	return m.Metadata.Permissions
 }

@@ -79,10 +79,8 @@ func refuseUnsupported(cfg *config.Config) error {
 	var list []string
 	for _, m := range cfg.Mirrors {
 		for setting, used := range map[string]bool{
-			"content.versions":                 m.Content.Versions != "" && m.Content.Versions != "0",
-			`content.shortcuts = "follow"`:     m.Content.Shortcuts == "follow",
-			`metadata.permissions = "sidecar"`: m.Metadata.Permissions == "sidecar",
-			"metadata.columns":                 len(m.Metadata.Columns) > 0,
+			"content.versions":             m.Content.Versions != "" && m.Content.Versions != "0",
+			`content.shortcuts = "follow"`: m.Content.Shortcuts == "follow",
 		} {
 			if used {
 				list = append(list, m.Address+": "+setting)

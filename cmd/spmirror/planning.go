@@ -81,9 +81,12 @@ func (s *session) compare(ctx context.Context, draft *plan.Draft, header *plan.H
 			return nil, errors.Join(err, s.refuseEmpty(ctx))
 		}
 	}
-	if err := s.refresh(ctx, mirrors, o); err != nil {
+	refreshed := s.seen.trace.begin("refresh")
+	err = s.refresh(ctx, mirrors, o)
+	if refreshed(err); err != nil {
 		return nil, err
 	}
+	defer s.seen.trace.begin("plan")(nil)
 	var guards []plan.GuardResult
 	for _, w := range mirrors {
 		results, err := s.planMirror(ctx, draft, w, o, globs)
@@ -174,7 +177,7 @@ func (s *session) planMirror(ctx context.Context, draft *plan.Draft, w *wanted, 
 	if err := errors.Join(w.rename(req.Emit), s.relocate(w, req.Emit)); err != nil {
 		return nil, err
 	}
-	if err := req.Run(ctx); err != nil {
+	if err := s.runWithSidecars(ctx, w, &req); err != nil {
 		return nil, err
 	}
 	w.look = &req

@@ -7,7 +7,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/spmirror/spmirror/crawl"
-	"github.com/spmirror/spmirror/graph"
 	"github.com/spmirror/spmirror/state"
 )
 
@@ -105,8 +104,12 @@ func (s *session) crawl(ctx context.Context, d *drive, full bool) error {
 		d.err = err
 		return nil
 	}
+	query, err := s.deltaQuery(ctx, d)
+	if err != nil {
+		return err
+	}
 	crawler := crawl.Crawler{
-		Source: c.Client, Store: s.store, Query: graph.DeltaQuery{Select: graph.DeltaSelect(), Top: deltaPage},
+		Source: c.Client, Store: s.store, Query: query,
 		Now: s.env.now, Log: s.log, Watch: s.notice,
 	}
 	if s.applies {

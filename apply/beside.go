@@ -1,0 +1,277 @@
+package apply
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/spmirror/spmirror/graph"
+	"github.com/spmirror/spmirror/plan"
+	"github.com/spmirror/spmirror/state"
+)
+
+// BesideSource is what a run asks of Microsoft Graph for what is kept beside items.
+// *graph.Client is it.
+type BesideSource interface {
+	Permissions(context.Context, graph.DriveID, graph.ItemID) ([]graph.Permission, error)
+	Columns(context.Context, graph.DriveID, graph.ItemID, ...string) (map[string]json.RawMessage, error)
+}
+
+// ColumnChoice is the text that stands for a choice of columns in the state.
+func ColumnChoice(columns []string) string { return strings.Join(columns, ",") }
+
+// beside reads the permissions and columns that the plan says, and writes the file that
+// shows them. It comes when files and folders are where they belong.
+func (m *mirrorRun) beside(ctx context.Context) error {
+	if err := m.readBeside(ctx); err != nil || ctx.Err() != nil {
+		return err
+	}
+	row, err := m.row()
+	if err != nil {
+		return err
+	}
+	p := m.Plan.Policy
+	has, err := m.Store.HasSidecars(context.WithoutCancel(ctx), m.Key)
+	if err != nil || !has {
+		return err
+	}
+	err = m.commit(nil, func(tx *state.Tx) error { return tx.TrimSidecars(row, p.Permissions != "", len(p.Columns) > 0) })
+	if err != nil {
+		return err
+	}
+	return m.writeBeside(context.WithoutCancel(ctx), row)
+}
+
+// row names the mirror to the part of the state that keeps sidecars.
+func (m *mirrorRun) row() (state.Mirror, error) {
+	row, ok, err := m.Store.MirrorByAddress(context.WithoutCancel(m.ctx), m.Plan.Address)
+	if err == nil && !ok {
+		err = state.ErrUnknownKey
+	}
+	if err != nil {
+		return row, fmt.Errorf("read mirror: %w", err)
+	}
+	return row, nil
+}
+
+// besideActions are those of changes that bring something beside their item.
+var besideActions = [...]plan.Action{plan.Add, plan.Adopt, plan.Metadata, plan.Move, plan.Update}
+
+func (m *mirrorRun) readBeside(ctx context.Context) error {
+	row, err := m.row()
+	if err != nil {
+		return err
+	}
+	r := &besideRun{mirrorRun: m, mirror: row}
+	g, gctx := errgroup.WithContext(ctx)
+	for _, action := range besideActions {
+		for c, err := range m.of(action) {
+			if err != nil {
+				return errors.Join(err, g.Wait())
+			}
+			if len(c.Beside) == 0 || gctx.Err() != nil {
+				continue
+			}
+			select {
+			case m.slots <- struct{}{}:
+			case <-gctx.Done():
+				continue
+			}
+			g.Go(func() error {
+				defer func() { <-m.slots }()
+				return r.read(gctx, c)
+			})
+		}
+	}
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	return errors.Join(r.flush(), m.flushResults())
+}
+
+// besideRun collects what was read until it is committed.
+type besideRun struct {
+	*mirrorRun
+	mirror state.Mirror
+
+	mu          sync.Mutex
+	permissions []state.Sidecar
+	columns     []state.Sidecar
+	inherits    []state.ItemID
+	results     []Result
+}
+
+// read reads what a change says of one item. A failure is a result of the item, which
+// stays as it is; it is asked for again by the next plan.
+func (r *besideRun) read(ctx context.Context, c plan.Change) error {
+	there, err := r.there(&c)
+	if err != nil || !there {
+		return err
+	}
+	side, err := r.fetch(ctx, &c)
+	if ctx.Err() != nil {
+		return nil
+	}
+	if hopeless(err) {
+		r.giveUp(err)
+		return nil
+	}
+	if err != nil {
+		c.Actions = []plan.Action{plan.Metadata}
+		r.fail(&c, err)
+		return nil
+	}
+	return r.take(&c, side)
+}
+
+// there reports whether the item is in the mirror; one that failed before is not.
+func (r *besideRun) there(c *plan.Change) (bool, error) {
+	if c.ItemID == r.Plan.Source.FolderID {
+		return true, nil
+	}
+	_, ok, err := r.Store.Entry(context.WithoutCancel(r.ctx), r.Key, state.ItemID(c.ItemID))
+	if err != nil {
+		return false, fmt.Errorf("read entry: %w", err)
+	}
+	if !ok && c.OnlyBeside() {
+		r.fail(c, superseded("the item is not tracked any more"))
+	}
+	return ok, nil
+}
+
+func (r *besideRun) fetch(ctx context.Context, c *plan.Change) (side state.Sidecar, err error) {
+	side.Item = state.ItemID(c.ItemID)
+	drive, item := graph.DriveID(r.Plan.Source.DriveID), graph.ItemID(c.ItemID)
+	if slices.Contains(c.Beside, plan.BesidePermissions) {
+		list, err := r.Beside.Permissions(ctx, drive, item)
+		if err != nil {
+			return side, fmt.Errorf("read permissions: %w", err)
+		}
+		if side.Permissions, err = permissionsText(list); err != nil {
+			return side, err
+		}
+	}
+	if slices.Contains(c.Beside, plan.BesideColumns) {
+		names := r.Plan.Policy.Columns
+		all, err := r.Beside.Columns(ctx, drive, item, names...)
+		if err != nil {
+			return side, fmt.Errorf("read columns: %w", err)
+		}
+		if side.Columns, err = columnsText(all, names); err != nil {
+			return side, err
+		}
+	}
+	return side, nil
+}
+
+// take keeps what was read until there is enough for a commit.
+func (r *besideRun) take(c *plan.Change, side state.Sidecar) error {
+	r.mu.Lock()
+	if side.Permissions != "" {
+		r.permissions = append(r.permissions, side)
+	}
+	if side.Columns != "" {
+		r.columns = append(r.columns, side)
+	}
+	if slices.Contains(c.Beside, plan.BesideInherits) {
+		r.inherits = append(r.inherits, side.Item)
+	}
+	if c.OnlyBeside() {
+		r.results = append(r.results, r.result(c, Done))
+	}
+	full := len(r.permissions)+len(r.columns)+len(r.inherits) >= batchFiles
+	r.mu.Unlock()
+	if !full {
+		return nil
+	}
+	return r.flush()
+}
+
+func (r *besideRun) flush() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	results := r.results
+	err := r.commit(results, func(tx *state.Tx) error {
+		return errors.Join(tx.PutPermissions(r.mirror, r.permissions), tx.DropPermissions(r.Key, r.inherits),
+			tx.PutColumns(r.mirror, r.columns, ColumnChoice(r.Plan.Policy.Columns)))
+	})
+	if err != nil {
+		return err
+	}
+	r.permissions, r.columns, r.inherits, r.results = nil, nil, nil, nil
+	r.done(results)
+	return nil
+}
+
+// permission is one line of what is kept: who may do what, and by which kind of link.
+// Addresses and ids of links are left out, because whoever holds them has the access (V6).
+type permission struct {
+	Roles     []string   `json:"roles,omitempty"`
+	To        []grantee  `json:"to,omitempty"`
+	Link      *linkKind  `json:"link,omitempty"`
+	Inherited bool       `json:"inherited,omitempty"`
+	Expires   *time.Time `json:"expires,omitempty"`
+}
+
+type grantee struct {
+	Kind  string `json:"kind"`
+	ID    string `json:"id,omitempty"`
+	Name  string `json:"name,omitempty"`
+	Email string `json:"email,omitempty"`
+}
+
+type linkKind struct {
+	Type  string `json:"type"`
+	Scope string `json:"scope"`
+}
+
+// permissionsText is JSON in which equal permissions are equal texts, whatever order the
+// service lists them in.
+func permissionsText(list []graph.Permission) (string, error) {
+	lines := make([]string, 0, len(list))
+	for _, p := range list {
+		out := permission{Roles: slices.Sorted(slices.Values(p.Roles)), Inherited: p.Inherited}
+		for _, g := range p.Grantees {
+			out.To = append(out.To, grantee(g))
+		}
+		slices.SortFunc(out.To, func(a, b grantee) int {
+			return strings.Compare(a.Kind+"\x00"+a.ID+"\x00"+a.Email+"\x00"+a.Name, b.Kind+"\x00"+b.ID+"\x00"+b.Email+"\x00"+b.Name)
+		})
+		if p.LinkType != "" || p.LinkScope != "" {
+			out.Link = &linkKind{p.LinkType, p.LinkScope}
+		}
+		if !p.Expires.IsZero() {
+			utc := p.Expires.UTC()
+			out.Expires = &utc
+		}
+		line, err := json.Marshal(out)
+		if err != nil {
+			return "", fmt.Errorf("keep permissions: %w", err)
+		}
+		lines = append(lines, string(line))
+	}
+	slices.Sort(lines)
+	return "[" + strings.Join(lines, ",") + "]", nil
+}
+
+// columnsText keeps the chosen columns of all that came.
+func columnsText(all map[string]json.RawMessage, names []string) (string, error) {
+	kept := make(map[string]json.RawMessage, len(names))
+	for _, name := range names {
+		if value, ok := all[name]; ok {
+			kept[name] = value
+		}
+	}
+	text, err := json.Marshal(kept) // in the order of the names
+	if err != nil {
+		return "", fmt.Errorf("keep columns: %w", err)
+	}
+	return string(text), nil
+}

@@ -1,0 +1,186 @@
+package plan
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"slices"
+	"strings"
+)
+
+// Need is what of an item's sidecar is not up to date.
+type Need struct {
+	Item        ItemID
+	Permissions bool // to be read
+	Columns     bool // to be read
+	Inherits    bool // it has no permissions of its own any more
+}
+
+// What a change does beside its item; Change.Beside lists it.
+const (
+	BesidePermissions = "permissions" // they are read
+	BesideColumns     = "columns"     // they are read
+	BesideInherits    = "inherits"    // it has no permissions of its own any more
+	BesideFile        = "file"        // the file of the mirror is written anew, or removed
+)
+
+// Sidecars plans what is kept beside the items of one mirror. It adds to the changes that
+// planning finds by itself, and then makes changes of what is left.
+type Sidecars struct {
+	// Columns says that columns are kept: every new item needs them.
+	Columns bool
+	// Configured says that the settings changed, so that they are the cause.
+	Configured bool
+	// Outdated says that something is kept which nobody wants any more.
+	Outdated bool
+
+	needs map[ItemID]Need
+}
+
+// Load takes over what is not up to date; an item may come twice.
+func (s *Sidecars) Load(needs iter.Seq2[Need, error]) error {
+	s.needs = make(map[ItemID]Need)
+	for n, err := range needs {
+		if err != nil {
+			return fmt.Errorf("read what is beside: %w", err)
+		}
+		was := s.needs[n.Item]
+		n.Permissions, n.Columns, n.Inherits = n.Permissions || was.Permissions, n.Columns || was.Columns, n.Inherits || was.Inherits
+		s.needs[n.Item] = n
+	}
+	return nil
+}
+
+// words are what a need means for a change.
+func (n Need) words() []string {
+	var list []string
+	if n.Columns {
+		list = append(list, BesideColumns)
+	}
+	if n.Inherits {
+		list = append(list, BesideInherits)
+	}
+	if n.Permissions {
+		list = append(list, BesidePermissions)
+	}
+	return list
+}
+
+// Attach wraps where changes go: those that bring an item or change it also bring what is
+// kept beside it. An item that leaves or is held back needs nothing.
+func (s *Sidecars) Attach(emit func(Change) error) func(Change) error {
+	return func(c Change) error {
+		if c.OfMirror() || c.Beside != nil {
+			return emit(c)
+		}
+		need := s.needs[c.ItemID]
+		delete(s.needs, c.ItemID)
+		switch c.Action() {
+		case Add, Adopt:
+			need.Columns = need.Columns || s.Columns
+			c.Beside = need.words()
+		case Update, Move, Metadata:
+			c.Beside = need.words()
+		}
+		return emit(c)
+	}
+}
+
+// Rest emits changes for what is left once everything else is planned: items that change
+// in nothing else. What is not below the target, or outside what the plan is narrowed to,
+// waits.
+func (s *Sidecars) Rest(ctx context.Context, r Request) error {
+	only, err := compileGlobs(r.Only)
+	if err != nil {
+		return err
+	}
+	if err := s.root(r, only); err != nil {
+		return err
+	}
+	ids := make([]ItemID, 0, len(s.needs))
+	for id := range s.needs {
+		ids = append(ids, id)
+	}
+	slices.Sort(ids)
+	tree := newAppliedTree(r.Store.Applied)
+	for pair, err := range r.Store.Of(ctx, ids) {
+		if err != nil {
+			return fmt.Errorf("read what is beside: %w", err)
+		}
+		if pair.Entry == nil || pair.Item == nil {
+			continue
+		}
+		path, err := tree.path(ctx, pair.Entry)
+		if err != nil {
+			return err
+		}
+		if len(only) > 0 && !coveredBy(only, string(path), pair.Entry.Folder) {
+			continue
+		}
+		if err := r.Emit(s.change(r, s.needs[pair.id()], pair.Entry, path)); err != nil {
+			return err
+		}
+		r.Mirror.Unchanged-- // so far it counted as such
+	}
+	return nil
+}
+
+// change of an item in nothing but what is kept beside it.
+func (s *Sidecars) change(r Request, n Need, e *Entry, path RelPath) Change {
+	c := Change{
+		Mirror: r.Mirror.Address, Path: path, ItemID: n.Item, Folder: e.Folder, Actions: []Action{Metadata}, Beside: n.words(),
+		Parent: e.Parent, Name: e.Name, Fold: e.Fold, Cause: BySource, Reason: ColumnsChanged,
+	}
+	if n.Permissions || n.Inherits {
+		c.Reason = SharingChanged
+	}
+	if s.Configured {
+		c.Cause, c.Reason = ByConfig, BesideWanted
+	}
+	return c
+}
+
+// root emits the change of the mirror's own folder, which is no item of the mirror, or
+// that of the file when something in it is not wanted any more.
+func (s *Sidecars) root(r Request, only []glob) error {
+	need, needed := s.needs[r.Mirror.Source.FolderID]
+	delete(s.needs, r.Mirror.Source.FolderID)
+	if len(only) > 0 || !needed && !s.Outdated {
+		return nil
+	}
+	c := s.change(r, need, &Entry{Folder: true}, "")
+	c.ItemID = r.Mirror.Source.FolderID
+	if s.Outdated {
+		c.Cause, c.Reason, c.Beside = ByConfig, BesideUnwanted, append(c.Beside, BesideFile)
+	}
+	r.Mirror.Compared++
+	return r.Emit(c)
+}
+
+// OnlyBeside reports whether a change touches nothing but what is kept beside its item.
+func (c *Change) OnlyBeside() bool {
+	return slices.Contains([]Reason{SharingChanged, ColumnsChanged, BesideWanted, BesideUnwanted}, c.Reason)
+}
+
+// requests and units that the change costs beside its download (T10).
+func (c *Change) besideCost() (requests, units int64) {
+	for _, word := range c.Beside {
+		switch word {
+		case BesidePermissions:
+			requests, units = requests+1, units+5
+		case BesideColumns:
+			requests, units = requests+1, units+1
+		}
+	}
+	return requests, units
+}
+
+// checkBeside refuses words that planning never writes.
+func (c *Change) checkBeside() error {
+	for _, word := range c.Beside {
+		if !slices.Contains([]string{BesidePermissions, BesideColumns, BesideInherits, BesideFile}, word) {
+			return fmt.Errorf("%w: beside %q", ErrAltered, strings.ToValidUTF8(word, "?"))
+		}
+	}
+	return nil
+}
