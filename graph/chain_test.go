@@ -287,28 +287,32 @@ func TestOneRefusedTokenIsRenewedOnceForAllWorkers(t *testing.T) {
 	})
 }
 
-func TestATokenThatAnotherRequestHadRenewedMeanwhileIsNotThisRequestsFailure(t *testing.T) {
+func TestARenewedTokenThatIsRefusedTooIsRenewedAFewTimesMore(t *testing.T) {
 	for name, c := range map[string]struct {
 		superseded int // renewals by others while this request has the token before
+		refused    int // answers of 401 to renewed tokens, for no reason
 		renewals   int // all sign-ins there are in the end
 		ok         bool
 	}{
-		"once":        {1, 2, true},
-		"twice":       {2, 3, true},
-		"never":       {0, 1, false}, // the newest token is refused: that is an answer
-		"without end": {1 << 20, 2 + maxSuperseded, false},
+		"another's renewal":       {1, 0, 2, true},
+		"two of them":             {2, 0, 3, true},
+		"refused once more":       {0, 1, 2, true},
+		"refused again and again": {0, 1 << 20, maxRenewals, false},
+		"renewed again and again": {1 << 20, 0, 1 + maxRenewals, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				source := &sequence{}
-				left := c.superseded
+				left, refused := c.superseded, c.refused
 				client := over(t, func(req *http.Request) (*http.Response, error) {
 					token := strings.TrimPrefix(req.Header.Get("Authorization"), "Bearer ")
 					if token != "token-0" {
-						if left == 0 && c.ok {
+						switch {
+						case left == 0 && refused == 0:
 							return jsonAnswer(200, driveBody), nil
-						}
-						if left > 0 {
+						case left == 0:
+							refused--
+						default:
 							left--
 							if _, err := source.Token(req.Context(), TokenRequest{Rejected: token}); err != nil {
 								t.Error(err)

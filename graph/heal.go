@@ -22,8 +22,8 @@ type TokenRequest struct {
 	Rejected string // a token that a 401 refused: it must not be returned again, "" for none (Q76)
 }
 
-// healer puts the token on each request and, when Graph refuses it, has it renewed. A 401 for the newest token there is
-// is passed on.
+// healer puts the token on each request and, when Graph refuses it, has it renewed; in the end the 401 is passed
+// on.
 type healer struct {
 	tokens TokenSource
 	gate   *Gate
@@ -41,30 +41,24 @@ func (h *healer) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil || !h.refused(resp) {
 		return resp, err
 	}
-	claims := claimsChallenge(resp.Header)
-	_ = resp.Body.Close()
-	h.gate.count(func(s *GateStats) { s.Renewals++ })
-	if token, err = h.tokens.Token(ctx, TokenRequest{Claims: claims, Rejected: token}); err != nil {
-		return nil, tokenError(ctx, err)
-	}
-	for range maxSuperseded {
-		resp, err = h.send(req, token)
-		if err != nil || !h.refused(resp) {
+	for range maxRenewals {
+		claims := claimsChallenge(resp.Header)
+		_ = resp.Body.Close()
+		h.gate.count(func(s *GateStats) { s.Renewals++ })
+		if token, err = h.tokens.Token(ctx, TokenRequest{Claims: claims, Rejected: token}); err != nil {
+			return nil, tokenError(ctx, err)
+		}
+		if resp, err = h.send(req, token); err != nil || !h.refused(resp) {
 			return resp, err
 		}
-		newest, tokenErr := h.tokens.Token(ctx, TokenRequest{})
-		if tokenErr != nil || newest == token {
-			return resp, nil
-		}
-		_ = resp.Body.Close()
-		token = newest
 	}
-	return h.send(req, token)
+	return resp, nil
 }
 
-// maxSuperseded is how often a request is repeated because its renewed token was refused after another request had it
-// renewed once more: many workers at once may have that luck, and it says nothing about this request.
-const maxSuperseded = 3
+// maxRenewals is how often a request is repeated with another token. One is enough for a token that has died; but where
+// many workers share one, a renewed token may be refused because another worker has had it renewed meanwhile, which says
+// nothing about this request.
+const maxRenewals = 3
 
 // tokenError marks a failure to sign in, unless it is the caller or the gate who gave up.
 func tokenError(ctx context.Context, err error) error {
