@@ -161,7 +161,7 @@ func TestEverySituationIsTriedAsOftenAsItDeserves(t *testing.T) {
 		}, 1, ErrTooLarge},
 		{"redirect", func(int) (*http.Response, error) { return response(302, "", "Location", "https://evil.example/"), nil }, 1, ErrProtocol},
 		{"204", func(int) (*http.Response, error) { return response(204, ""), nil }, 1, ErrProtocol},
-		{"401 for ever", func(int) (*http.Response, error) { return jsonAnswer(401, ""), nil }, 2, new(Error)},
+		{"401 for ever", func(int) (*http.Response, error) { return jsonAnswer(401, ""), nil }, 1 + maxRenewals, new(Error)},
 		{"401 for reasons of the service", func(n int) (*http.Response, error) {
 			if n < 3 {
 				return jsonAnswer(401, `{"error":{"code":"unauthenticated","message":"Unable to initialize RPS"}}`), nil

@@ -58,7 +58,7 @@ func (h *healer) RoundTrip(req *http.Request) (*http.Response, error) {
 // maxRenewals is how often a request is repeated with another token. One is enough for a token that has died; but where
 // many workers share one, a renewed token may be refused because another worker has had it renewed meanwhile, which says
 // nothing about this request.
-const maxRenewals = 3
+const maxRenewals = 2
 
 // tokenError marks a failure to sign in, unless it is the caller or the gate who gave up.
 func tokenError(ctx context.Context, err error) error {
