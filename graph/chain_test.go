@@ -295,7 +295,6 @@ func TestARenewedTokenThatIsRefusedTooIsRenewedAFewTimesMore(t *testing.T) {
 		ok         bool
 	}{
 		"another's renewal":       {1, 0, 2, true},
-		"two of them":             {2, 0, 3, true},
 		"refused once more":       {0, 1, 2, true},
 		"refused again and again": {0, 1 << 20, maxRenewals, false},
 		"renewed again and again": {1 << 20, 0, 1 + maxRenewals, false},
