@@ -78,6 +78,7 @@ type holding struct {
 	renewed  time.Time
 	expires  time.Time
 	failures int
+	covered  bool // as the loop was told
 }
 
 // NewKeeper makes a keeper that wants nothing yet.
@@ -268,13 +269,10 @@ func (k *Keeper) serve(ctx context.Context, h *holding) {
 	}
 	sub, err := service.Subscribe(ctx, graph.NewSubscription{Drive: h.drive.ID, Address: k.Address, Secret: secret, Expires: k.Now().Add(lifetime)})
 	if err == nil {
-		h.id = sub.ID
+		h.id, h.covered = sub.ID, false
 		k.Receiver.Expect(sub.ID, secret, h.drive)
 	}
 	k.granted(ctx, h, sub, err)
-	if err == nil {
-		k.Cover(h.drive, true)
-	}
 }
 
 // granted notes how long a subscription will last, or that it was refused.
@@ -282,6 +280,10 @@ func (k *Keeper) granted(ctx context.Context, h *holding, sub graph.Subscription
 	if err != nil {
 		k.refused(ctx, h, err)
 		return
+	}
+	if !h.covered {
+		h.covered = true
+		k.Cover(h.drive, true)
 	}
 	now := k.Now()
 	h.failures, h.renewed, h.expires = 0, now, sub.Expires
@@ -301,6 +303,7 @@ func (k *Keeper) refused(ctx context.Context, h *holding, err error) {
 	}
 	h.failures++
 	h.due = k.Now().Add(wait)
+	h.covered = false
 	k.Cover(h.drive, false)
 	k.Refused(h.drive, err)
 }
@@ -311,7 +314,7 @@ func (k *Keeper) lose(h *holding) {
 		return
 	}
 	k.Receiver.Forget(h.id)
-	h.id = ""
+	h.id, h.covered = "", false
 	k.Cover(h.drive, false)
 }
 

@@ -16,7 +16,6 @@ import (
 
 // look takes one look, with the state locked for as long as it takes.
 func (r *round) look(ctx context.Context, task watch.Task) watch.Outcome {
-	r.tidy()
 	defer r.tidy()
 	s, err := openSession(ctx, r.env, r.cfg, sessionOptions{
 		operation: "watch", lockTimeout: r.c.Duration("lock-timeout"), color: colorOf(r.c), json: r.events != nil,
@@ -52,11 +51,10 @@ func (r *round) failed(ctx context.Context, what string, err error) {
 	}
 }
 
-// tidy closes connections that are of no more use: those of tenants that gave up, whose pause must not outlive the look,
-// and those of embedded tenants, which other commands may use in between. Subscriptions need theirs.
+// tidy closes the connections of embedded tenants, which other commands may use in between. Subscriptions need theirs.
 func (r *round) tidy() {
 	r.pool.close(func(c *client) bool {
-		return c.Gate().Stopped() != nil || c.tenant.Sandbox != nil && r.keeper == nil
+		return c.tenant.Sandbox != nil && r.keeper == nil
 	})
 }
 
