@@ -22,8 +22,7 @@ type TokenRequest struct {
 	Rejected string // a token that a 401 refused: it must not be returned again, "" for none (Q76)
 }
 
-// healer puts the token on each request and, when Graph refuses it, has it renewed; in the end the 401 is passed
-// on.
+// healer puts the token on each request and, when Graph refuses it, has it renewed; in the end the 401 is passed on.
 type healer struct {
 	tokens TokenSource
 	gate   *Gate
@@ -37,22 +36,18 @@ func (h *healer) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, tokenError(ctx, err)
 	}
-	resp, err := h.send(req, token)
-	if err != nil || !h.refused(resp) {
-		return resp, err
-	}
-	for range maxRenewals {
+	for renewals := 0; ; renewals++ {
+		resp, err := h.send(req, token)
+		if err != nil || renewals == maxRenewals || !h.refused(resp) {
+			return resp, err
+		}
 		claims := claimsChallenge(resp.Header)
 		_ = resp.Body.Close()
 		h.gate.count(func(s *GateStats) { s.Renewals++ })
 		if token, err = h.tokens.Token(ctx, TokenRequest{Claims: claims, Rejected: token}); err != nil {
 			return nil, tokenError(ctx, err)
 		}
-		if resp, err = h.send(req, token); err != nil || !h.refused(resp) {
-			return resp, err
-		}
 	}
-	return resp, nil
 }
 
 // maxRenewals is how often a request is repeated with another token. One is enough for a token that has died; but where
