@@ -2,6 +2,8 @@ package graph
 
 import (
 	"bufio"
+	"bytes"
+	"compress/gzip"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -9,6 +11,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -16,6 +19,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -232,5 +236,28 @@ func TestGivenUpStreamsAndConnectionsAreReplaced(t *testing.T) {
 	}
 	if n.Load() != 11 {
 		t.Errorf("%d requests for 10 calls, one of which was reset", n.Load())
+	}
+}
+
+// An answer may not grow beyond its limit when it is decompressed (M07, T-16).
+func TestACompressedAnswerIsLimitedByWhatItDecodesTo(t *testing.T) {
+	var bomb bytes.Buffer
+	z := gzip.NewWriter(&bomb)
+	_, _ = io.WriteString(z, `{"id":"`)
+	_, _ = z.Write(bytes.Repeat([]byte("d"), 32<<20))
+	_, _ = io.WriteString(z, `"}`)
+	_ = z.Close()
+	c := over(t, func(*http.Request) (*http.Response, error) {
+		return jsonAnswer(200, bomb.String(), "Content-Encoding", "gzip"), nil
+	}, func(o *Options) { o.MaxPage = 1 << 20 })
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	_, err := c.Drive(t.Context(), "d")
+	runtime.ReadMemStats(&after)
+	if !errors.Is(err, ErrTooLarge) {
+		t.Errorf("%d bytes that became 32 MiB: %v", bomb.Len(), err)
+	}
+	if n := after.TotalAlloc - before.TotalAlloc; n > 16<<20 {
+		t.Errorf("%d bytes were allocated", n)
 	}
 }

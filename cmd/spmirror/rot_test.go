@@ -128,3 +128,42 @@ func TestTheEnvironmentChangesNothing(t *testing.T) {
 		}
 	}
 }
+
+// A state that was brought back from a backup knows less than the mirror holds: what
+// it does not know is looked at and taken over, never overwritten blindly (S02).
+func TestAnOldStateBroughtBackLosesNothing(t *testing.T) {
+	w := newWorld(t, sandbox.DriveSpec{Files: []sandbox.FileSpec{{Path: "same", Text: "same"}, {Path: "changed", Text: "first"}, {Path: "gone", Text: "gone"}, {Path: "dir/moved", Text: "moved"}}})
+	w.run(exitOK, "apply", "-auto-approve")
+	old, err := os.ReadFile(w.path("spmirror.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	drive := w.tenant.Drive("people/Documents")
+	for _, edit := range []func() (sandbox.ItemID, error){
+		func() (sandbox.ItemID, error) { return drive.Put("/changed", "second") },
+		func() (sandbox.ItemID, error) { return drive.Put("/new", "new") },
+		func() (sandbox.ItemID, error) { return drive.Delete("/gone") },
+		func() (sandbox.ItemID, error) { return drive.Move("/dir/moved", "/elsewhere") },
+	} {
+		if _, err := edit(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.run(exitOK, "apply", "-auto-approve")
+	w.matchesTenant()
+	if err := os.WriteFile(w.path("mirror/mine"), []byte("mine"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"spmirror.db-wal", "spmirror.db-shm"} {
+		_ = os.Remove(w.path(name))
+	}
+	if err := os.WriteFile(w.path("spmirror.db"), old, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w.run(exitIncomplete, "apply", "-auto-approve") // what has moved since lies where it is not expected
+	w.run(exitOK, "apply", "-auto-approve")
+	if got := w.differences(); len(got) != 1 || got[0] != "mine is in the mirror only" {
+		t.Errorf("differences %q", got)
+	}
+	w.unchanged()
+}
