@@ -27,6 +27,7 @@ func applyFlags() []cli.Flag {
 		&cli.StringFlag{Name: "report", Usage: "write the results to `FILE` (.json, .csv or .md)"},
 		&cli.BoolFlag{Name: "json", Usage: "print events as JSON lines"},
 		jsonIntoFlag(),
+		metricsFlag(),
 		&cli.BoolFlag{Name: "compact", Usage: "one line for each mirror"},
 		&cli.BoolFlag{Name: "verbose", Usage: "list every change"},
 		&cli.IntFlag{Name: "list-limit", Usage: "list up to `N` items of each kind"},
@@ -42,12 +43,14 @@ func applyCommand(env *environment) *cli.Command {
 			"shows the plan and asks. It can be interrupted at any time and goes on where it was.\n\n" +
 			"Exit codes: 0 ok, 1 error, 3 blocked by a guard or an approval rule, 4 some items are left\n" +
 			"over (run again), 5 the saved plan is refused, 6 locked, 7 declined, 130 interrupted.",
-		Flags:  applyFlags(),
-		Action: func(ctx context.Context, c *cli.Command) error { return runApply(ctx, env, c) },
+		Flags: applyFlags(),
+		Action: func(ctx context.Context, c *cli.Command) error {
+			return observe(ctx, env, c, func(ctx context.Context, seen observers) error { return runApply(ctx, env, c, seen) })
+		},
 	}
 }
 
-func runApply(ctx context.Context, env *environment, c *cli.Command) (err error) {
+func runApply(ctx context.Context, env *environment, c *cli.Command, seen observers) (err error) {
 	if c.Args().Len() > 1 {
 		return &problem{code: "SPM0002", summary: "apply takes one saved plan"}
 	}
@@ -81,7 +84,7 @@ func runApply(ctx context.Context, env *environment, c *cli.Command) (err error)
 		return err
 	}
 	s, err := openSession(ctx, env, cfg, sessionOptions{
-		operation: "apply", lockTimeout: c.Duration("lock-timeout"), color: colorOf(c), json: c.Bool("json"), jsonInto: c.String("json-into"),
+		operation: "apply", lockTimeout: c.Duration("lock-timeout"), color: colorOf(c), json: c.Bool("json"), jsonInto: c.String("json-into"), seen: seen,
 	})
 	if err != nil {
 		return err

@@ -52,7 +52,7 @@ var ownCodes = []explanation{
 	{"SPM0019", "The manual pages were not written", "The directory of `spmirror man -dir=DIR` does not exist or cannot be written."},
 	{"SPM0274", "A moved block leads to a mirror that the state knows", "The state has both mirrors, so one cannot become the other. The old one is forgotten and its files stay. To go on with it instead, remove the new one from the state and plan again."},
 	{"SPM0031", "The plan does not fit into -max-bytes", "Markdown shrinks by levels until it fits, deletes last, but the totals and the sums of deletes are never left out. They alone take more bytes than allowed; the message says how many. Raise -max-bytes, or attach `show -html` instead."},
-	{"SPM0031", "The metrics cannot be written", "The file of -metrics-file cannot be read or replaced. Its directory must exist and be writable."},
+	{"SPM0039", "The metrics cannot be written", "The file of -metrics-file cannot be read or replaced. Its directory must exist and be writable."},
 	{"SPM0273", "The configuration asks for what this version does not do", "The setting is part of the language and not carried out yet. It is refused, because to ignore it would promise what is not done."},
 	{"SPM0301", "Plan blocked by a guard or check", "A guard found more deletes, changes or bytes than it allows, or a mandatory check does not hold. The plan is shown and nothing was changed. If the plan is right, raise the limit in the configuration, or apply with -dangerous-override-guard=NAME -reason=\"...\"."},
 	{"SPM0302", "-dangerous-override-guard needs -reason", "An override is recorded with its reason. Give one."},

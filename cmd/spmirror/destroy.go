@@ -24,7 +24,7 @@ func destroyCommand(env *environment) *cli.Command {
 			if err := c.Set("destroy", "true"); err != nil {
 				return err
 			}
-			return runApply(ctx, env, c)
+			return observe(ctx, env, c, func(ctx context.Context, seen observers) error { return runApply(ctx, env, c, seen) })
 		},
 	}
 }

@@ -32,6 +32,7 @@ func planFlags() []cli.Flag {
 func planCommand(env *environment) *cli.Command {
 	flags := slices.Concat(planFlags(), destroyFlags(), configFlags(), outputFlags(), planIntoFlags(), []cli.Flag{
 		inventoryFlag(),
+		metricsFlag(),
 		&cli.StringFlag{Name: "out", Usage: "save the plan to `FILE`"},
 		&cli.BoolFlag{Name: "detailed-exitcode", Usage: "exit with 2 when there are changes"},
 		&cli.BoolFlag{Name: "json", Usage: "print events as JSON lines"},
@@ -46,8 +47,10 @@ func planCommand(env *environment) *cli.Command {
 			"the disk, and shows the adds, updates, moves and deletes. It writes nothing to a target.\n\n" +
 			"Exit codes: 0 ok (with -detailed-exitcode: no changes), 1 error, 2 changes\n" +
 			"(-detailed-exitcode), 3 blocked by a guard, 4 a mirror could not be planned, 6 locked.",
-		Flags:  flags,
-		Action: func(ctx context.Context, c *cli.Command) error { return runPlan(ctx, env, c) },
+		Flags: flags,
+		Action: func(ctx context.Context, c *cli.Command) error {
+			return observe(ctx, env, c, func(ctx context.Context, seen observers) error { return runPlan(ctx, env, c, seen) })
+		},
 	}
 }
 
@@ -71,7 +74,7 @@ func planOptionsOf(c *cli.Command) (planOptions, error) {
 	return o, nil
 }
 
-func runPlan(ctx context.Context, env *environment, c *cli.Command) (err error) {
+func runPlan(ctx context.Context, env *environment, c *cli.Command, seen observers) (err error) {
 	o, err := planOptionsOf(c)
 	if err != nil {
 		return err
@@ -88,7 +91,7 @@ func runPlan(ctx context.Context, env *environment, c *cli.Command) (err error) 
 	}
 	s, err := openSession(ctx, env, cfg, sessionOptions{
 		operation: "plan", lockTimeout: c.Duration("lock-timeout"), color: colorOf(c), json: c.Bool("json"), jsonInto: c.String("json-into"),
-		inventory: c.String("inventory"),
+		inventory: c.String("inventory"), seen: seen,
 	})
 	if err != nil {
 		return err

@@ -75,17 +75,23 @@ func (p *pool) close(which func(*client) bool) {
 	}
 }
 
-// traffic is what was asked of all tenants so far.
-func (p *pool) traffic() apply.Traffic {
+// eachGate calls a function with the counters of each tenant.
+func (p *pool) eachGate(do func(tenant string, s graph.GateStats)) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	var sum apply.Traffic
 	for _, c := range p.clients {
-		g := c.Gate().Stats()
+		do(c.tenant.Name, c.Gate().Stats())
+	}
+}
+
+// traffic is what was asked of all tenants so far.
+func (p *pool) traffic() apply.Traffic {
+	var sum apply.Traffic
+	p.eachGate(func(_ string, g graph.GateStats) {
 		sum.Add(apply.Traffic{
 			Requests: g.Requests, ResourceUnits: g.Units, Retries: g.Retries, Renewals: g.Renewals + g.Expired,
 			Pauses: g.Pauses, PausedFor: g.PausedFor, Outages: g.Outages, LostFor: g.LostFor,
 		})
-	}
+	})
 	return sum
 }

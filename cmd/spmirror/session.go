@@ -36,6 +36,7 @@ type session struct {
 	applies   bool    // the plan will be applied by this process: download addresses are kept
 	// networkWait is how long a network that is gone is waited for; 0 for the default.
 	networkWait time.Duration
+	seen        observers
 	closers     []func()
 }
 
@@ -50,6 +51,7 @@ type sessionOptions struct {
 	pool        *pool        // connections that outlive the session, nil for none
 	events      *view.Events // that outlive the session, nil for none
 	quiet       bool         // tell nothing until notify is called
+	seen        observers
 }
 
 // openSession opens the state of a configuration and takes its lock. A state that
@@ -69,6 +71,8 @@ func openSession(ctx context.Context, env *environment, cfg *config.Config, o se
 	if o.pool != nil {
 		s.pool = o.pool.lend()
 	}
+	s.seen = o.seen
+	s.seen.meter.measures(s.pool)
 	if o.events != nil {
 		s.events, s.streams, s.ended = o.events, []*view.Events{o.events}, true
 	}
@@ -102,7 +106,7 @@ func newSession(env *environment, cfg *config.Config, color string) (*session, e
 
 // notify chooses how the session tells what it does.
 func (s *session) notify(json bool) {
-	var watchers view.Watchers
+	watchers := s.seen.watchers()
 	if s.into != nil {
 		watchers = append(watchers, s.into)
 	}
@@ -171,6 +175,7 @@ func (s *session) stateMayBeMade() error {
 // close gives everything back, in reverse order.
 func (s *session) close() {
 	s.notice.close()
+	s.seen.meter.measured()
 	s.pool.release()
 	if s.store != nil {
 		if err := s.store.Close(); err != nil {
