@@ -213,13 +213,16 @@ func (verbatim) Local(remote string) (string, error) { return remote, nil }
 func (verbatim) Fold(local string) string            { return local }
 
 func planItem(i *state.Item) *plan.Item {
-	classes := map[state.Class]plan.Class{state.File: plan.ClassFile, state.Folder: plan.ClassFolder, state.Root: plan.ClassRoot}
-	return &plan.Item{ID: plan.ItemID(i.ID), Parent: plan.ItemID(i.Parent), Name: i.Name, Class: classes[i.Class], Size: i.Size, ETag: i.ETag, CTag: i.CTag}
+	classes := map[state.Class]plan.Class{
+		state.File: plan.ClassFile, state.Folder: plan.ClassFolder, state.Root: plan.ClassRoot, state.Package: plan.ClassPackage,
+	}
+	return &plan.Item{ID: plan.ItemID(i.ID), Parent: plan.ItemID(i.Parent), Name: i.Name, Class: classes[i.Class], Size: i.Size, ETag: i.ETag,
+		CTag: i.CTag, Hash: i.Hash, Note: i.Note}
 }
 
 func planEntry(e *state.Entry) *plan.Entry {
 	return &plan.Entry{Item: plan.ItemID(e.Item), Parent: plan.ItemID(e.Parent), Name: e.Name, Fold: e.Fold, Folder: e.Folder, Size: e.Size,
-		RemoteSize: e.RemoteSize, ETag: e.ETag, CTag: e.CTag}
+		RemoteSize: e.RemoteSize, RemoteHash: e.RemoteHash, ETag: e.ETag, CTag: e.CTag}
 }
 
 func planPair(p state.Pair) plan.Pair {
@@ -229,6 +232,9 @@ func planPair(p state.Pair) plan.Pair {
 	}
 	if p.Entry != nil {
 		out.Entry = planEntry(p.Entry)
+	}
+	if p.Pending != nil {
+		out.Pending = &plan.Pending{Item: plan.ItemID(p.Pending.Item), Action: p.Pending.Action, Reason: p.Pending.Reason}
 	}
 	return out
 }

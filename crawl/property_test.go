@@ -49,17 +49,18 @@ func sequences(t *testing.T, usual, long int) {
 
 // world is an emulated tenant with one drive and the state that follows it.
 type world struct {
-	t      *rapid.T
-	tenant *sandbox.Tenant
-	drive  *sandbox.Drive
-	clock  *clock
-	store  **state.Store
-	reopen func()
-	name   string
-	source Source
-	loss   sandbox.TokenLoss
-	lag    time.Duration // after which the service shows a change (D25)
-	noCTag bool
+	t       *rapid.T
+	tenant  *sandbox.Tenant
+	drive   *sandbox.Drive
+	clock   *clock
+	store   **state.Store
+	reopen  func()
+	name    string
+	source  Source
+	loss    sandbox.TokenLoss
+	planned []mirrored
+	lag     time.Duration // after which the service shows a change (D25)
+	noCTag  bool
 	// doubtful says that items are gone for which no tombstone will ever come.
 	doubtful bool
 }
@@ -400,12 +401,15 @@ func TestWhateverThePagesTheStateEqualsTheTenantInTheEnd(t *testing.T) {
 	})
 }
 
-// run is one life of a drive: edits, crawls that are cut, and crawls that are not.
+// run is one life of a drive and its mirrors: edits, crawls that are cut, and crawls that
+// are not.
 func (w *world) run(lifetime time.Duration) {
+	w.planned = w.mirrors()
 	for range rapid.IntRange(1, 4).Draw(w.t, "rounds") {
 		w.edits(10)
 		for range rapid.IntRange(0, 3).Draw(w.t, "cuts") {
 			w.cutRefresh()
+			w.applySome()
 			w.edits(3)
 			if lifetime > 0 && rapid.Bool().Draw(w.t, "tokens die") {
 				w.clock.pass(2 * lifetime)
@@ -413,5 +417,6 @@ func (w *world) run(lifetime time.Duration) {
 			}
 		}
 		w.check()
+		w.checkMirrors()
 	}
 }

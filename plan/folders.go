@@ -201,6 +201,7 @@ func (p *planner) parents(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("read folders: %w", err)
 		}
+		p.req.Mirror.Compared++ // no candidate, and not tracked
 		if err := p.decideFolder(ctx, pair.clone()); err != nil {
 			return err
 		}

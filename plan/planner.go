@@ -264,7 +264,7 @@ func (p *planner) candidates(ctx context.Context) (list []Pair, few bool, err er
 			return false, fmt.Errorf("read changes: %w", err)
 		}
 		id := pair.id()
-		if !p.seen[id] {
+		if !p.seen[id] && (pair.Item != nil || pair.Entry != nil) { // what was only pending has gone meanwhile
 			p.seen[id] = true
 			list = append(list, pair.clone())
 		}
