@@ -1,12 +1,15 @@
 package main
 
 import (
+	"math/rand/v2"
 	"os"
-	"regexp"
+	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/spmirror/spmirror/sandbox"
+	"github.com/spmirror/spmirror/target"
 )
 
 // TestARebuiltStateCostsNoDownload loses the state of a tree with nasty names and makes it anew: no
@@ -16,18 +19,13 @@ func TestARebuiltStateCostsNoDownload(t *testing.T) {
 	w := newWorld(t, sandbox.DriveSpec{Directory: dir})
 	w.run(exitOK, "apply", "-auto-approve")
 	before := filesOf(t, w.path("mirror"))
-	marker, err := os.ReadFile(w.path("mirror/.spmirror/marker.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	lineage := regexp.MustCompile(`"lineage": "([0-9a-f-]+)"`).FindSubmatch(marker)
 	for _, suffix := range []string{"", "-wal", "-shm"} {
 		if err := os.Remove(w.path("spmirror.db" + suffix)); err != nil && !os.IsNotExist(err) {
 			t.Fatal(err)
 		}
 	}
 	w.tenant.ResetStats()
-	out := w.run(exitOK, "state", "rebuild", "-auto-approve", "-adopt="+string(lineage[1]))
+	out := w.run(exitOK, "state", "rebuild", "-auto-approve", "-adopt="+w.lineage())
 	if !strings.Contains(out, "0 differ, 0 are missing, 0 are held back") {
 		t.Errorf("the rebuild says\n%s", out)
 	}
@@ -86,4 +84,63 @@ func filesOf(t *testing.T, dir string) map[string]stamp {
 		found[name] = s
 	}
 	return found
+}
+
+// TestAKilledRebuildIsFinishedByTheSameCommand loses the state again and again, kills the program while
+// it makes a new one, and lets the same command finish. No content is ever asked for.
+func TestAKilledRebuildIsFinishedByTheSameCommand(t *testing.T) {
+	points := 4
+	if long() {
+		points = 60
+	}
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	dir := t.TempDir()
+	plant(t, dir)
+	k := &killer{t: t, w: newWorld(t, library(t, dir)), bin: buildBinary(t), rand: rand.New(rand.NewPCG(seed, 0))}
+	k.finish("apply", "-auto-approve")
+	k.w.tenant.ResetStats()
+	rebuild := func() []string {
+		k.lose()
+		return []string{"state", "rebuild", "-auto-approve", "-adopt=" + k.w.lineage()}
+	}
+	length := k.finish(rebuild()...)
+	for range points {
+		again := rebuild()
+		k.kill(length, again...)
+		k.finish(again...)
+		if calls := k.w.tenant.Stats().Calls; calls[sandbox.KindDownload]+calls[sandbox.KindContent] != 0 {
+			t.Fatalf("content was asked for: %v\n%s", calls, k.last)
+		}
+		k.check()
+		k.w.tenant.ResetStats()
+	}
+	t.Logf("%d of %d runs were killed before they ended", k.killed, k.runs)
+	if k.killed < k.runs/3 {
+		t.Errorf("only %d of %d runs were killed before they ended: the test proves little", k.killed, k.runs)
+	}
+}
+
+// lose removes the state and leaves the mirror.
+func (k *killer) lose() {
+	k.t.Helper()
+	names, err := filepath.Glob(k.w.path("spmirror.db*"))
+	if err != nil {
+		k.t.Fatal(err)
+	}
+	for _, name := range names {
+		if err := os.Remove(name); err != nil {
+			k.t.Fatal(err)
+		}
+	}
+}
+
+// lineage is that of the state which the mirror belongs to.
+func (w *world) lineage() string {
+	w.t.Helper()
+	marker, err := target.ReadMarker(w.path("mirror"))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return marker.Lineage
 }
