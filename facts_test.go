@@ -83,6 +83,27 @@ func TestTheTableOfFactsIsComplete(t *testing.T) {
 	}
 }
 
+func TestEveryRowOfTheTableOfFactsHasATestOrSaysWhyNot(t *testing.T) {
+	text, err := os.ReadFile("docs/facts.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := 0
+	for line := range strings.Lines(string(text)) {
+		cells := strings.Split(line, "|")
+		if len(cells) != 6 || !regexp.MustCompile(`^ [DCNQ]\d`).MatchString(cells[1]) {
+			continue
+		}
+		rows++
+		if !strings.Contains(line, "`Test") && !strings.Contains(line, "`Fuzz") && strings.TrimSpace(cells[4]) != "nothing to hold" && strings.TrimSpace(cells[4]) != "as C30" {
+			t.Errorf("this row has no test: %s", line)
+		}
+	}
+	if rows < 120 {
+		t.Errorf("only %d rows were found: the check would prove nothing", rows)
+	}
+}
+
 // factRows are the numbers of one letter in the first column: "D1", "D22, D23", "D34–D36".
 func factRows(text, letter string) (rows []int) {
 	number := regexp.MustCompile(letter + `(\d+)(?:–` + letter + `(\d+))?`)

@@ -406,6 +406,18 @@ func TestIdsAreOpaque(t *testing.T) {
 	})
 }
 
+func TestNamesComeFromTheNameAlone(t *testing.T) {
+	scripted(t, func(l *library) {
+		l.pages[""] = last("d1", rootJSON, `{"id":"a","name":"real name.txt","size":1,"file":{},"webUrl":"https://x/Forms/DispForm.aspx?ID=7",
+			"parentReference":{"driveId":"d","id":"root","name":"elsewhere","path":"/drives/d/root:/some/other%20place"},"listItem":{"name":"third"}}`)
+		l.settled()
+		l.refresh(false)
+		if it := observedItems(t, l.store, l.row())["a"]; it.Name != "real name.txt" || it.Parent != "root" {
+			t.Errorf("the item is %+v", it)
+		}
+	})
+}
+
 func TestTombstonesAreResolvedByIDAlone(t *testing.T) {
 	scripted(t, func(l *library) {
 		l.pages[""] = last("d1", rootJSON, folder("dir", "root"), folder("sub", "dir"), file("in", "sub"), file("moved", "dir"), file("a", "root"))
