@@ -302,7 +302,7 @@ func (p *planner) tracked(ctx context.Context, pair Pair, c Change, at place) er
 		}
 	}
 	if d, ok := p.drift[it.ID]; ok {
-		return p.drifted(ctx, pair, c, d)
+		return p.drifted(ctx, pair, c, at, d)
 	}
 	switch {
 	case !contentSame(it, e):
@@ -339,13 +339,11 @@ func (p *planner) retried(pair Pair, c *Change) {
 const PendingSuperseded = "SPM0503"
 
 // drifted plans an applied file that is not on disk as it was left.
-func (p *planner) drifted(ctx context.Context, pair Pair, c Change, d driftFact) error {
+func (p *planner) drifted(ctx context.Context, pair Pair, c Change, at place, d driftFact) error {
 	it, e := pair.Item, pair.Entry
 	policy := p.req.Mirror.Policy
 	if d.kind == DriftMissing {
-		c.Actions, c.Local, c.PreviousPath = []Action{Add}, nil, ""
-		c.Cause, c.Reason = ByDrift, MissingOnDisk
-		return p.emit(c)
+		return p.missing(ctx, pair, c, at)
 	}
 	c.Local = d.found
 	sourceSame := contentSame(it, e)
@@ -374,6 +372,22 @@ func (p *planner) drifted(ctx context.Context, pair Pair, c Change, d driftFact)
 		c.Disposal = DisposeRename
 	}
 	return p.emit(c)
+}
+
+// missing plans an applied file that is not on disk any more. If it belongs elsewhere
+// by now, something that spmirror did not write can lie there.
+func (p *planner) missing(ctx context.Context, pair Pair, c Change, at place) error {
+	moved := c.PreviousPath != ""
+	c.Actions, c.Local, c.PreviousPath = []Action{Add}, nil, ""
+	c.Cause, c.Reason = ByDrift, MissingOnDisk
+	if !moved || c.Replaces != "" {
+		return p.emit(c)
+	}
+	found, ok, err := p.occupant(ctx, at)
+	if err != nil || !ok {
+		return firstError(err, func() error { return p.emit(c) })
+	}
+	return p.untracked(ctx, pair, c, found)
 }
 
 // touched plans the repair of a file whose bytes are right and whose times are not.
