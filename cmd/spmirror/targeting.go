@@ -118,7 +118,7 @@ func seen(globs *plan.Patterns, emit func(plan.Change) error) func(plan.Change) 
 // meant for must not look as if it were done.
 func warnUnnamed(ctx context.Context, h *plan.Header, o planOptions, mirrors []*wanted, globs *plan.Patterns) error {
 	warn := func(summary, detail string) {
-		h.Diagnostics = append(h.Diagnostics, plan.Diagnostic{Severity: "warning", Code: "SPM0014", Summary: summary, Detail: detail})
+		h.Diagnostics = append(h.Diagnostics, plan.Diagnostic{Severity: "warning", Code: "SPM0040", Summary: summary, Detail: detail})
 	}
 	if len(mirrors) == 0 && o.Narrowed() {
 		warn("No mirror is left to plan", "-exclude leaves out all that -target names, or what is left is disabled (lifecycle.enabled).")
