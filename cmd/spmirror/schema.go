@@ -15,7 +15,8 @@ func schemaCommand(env *environment) *cli.Command {
 		Usage:     "print the JSON Schema of a machine-readable output",
 		ArgsUsage: "plan|events|report|doctor",
 		Description: "`plan` is the form of show -json, `events` that of one line of plan -json and apply -json,\n" +
-			"`report` that of apply -report=FILE.json, `doctor` that of doctor -json. The schemas are JSON Schema, draft 2020-12.",
+			"`report` that of apply -report=FILE.json, `doctor` that of doctor -json.\n" +
+			"The schemas are JSON Schema, draft 2020-12.",
 		Action: func(_ context.Context, c *cli.Command) error {
 			if c.Args().Len() != 1 {
 				return &problem{code: "SPM0002", summary: "schema takes one name", detail: "Schemas are " + strings.Join(view.Schemas[:], ", ") + "."}

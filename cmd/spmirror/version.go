@@ -15,6 +15,8 @@ func versionCommand(env *environment) *cli.Command {
 	return &cli.Command{
 		Name:  "version",
 		Usage: "print the version",
+		Description: "Prints the version with the platform and the Go it was built with, with -json also those of the\n" +
+			"plan file and of the events.",
 		Flags: []cli.Flag{&cli.BoolFlag{Name: "json", Usage: "print it as JSON"}},
 		Action: func(_ context.Context, c *cli.Command) error {
 			if !c.Bool("json") {
