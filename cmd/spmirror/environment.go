@@ -81,7 +81,7 @@ func (e *environment) logger() (*slog.Logger, func(), error) {
 	var w io.Writer = e.stderr
 	done := func() {}
 	if path != "" {
-		f, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+		f, err := openLog(path, maxLog)
 		if err != nil {
 			return nil, nil, err
 		}
