@@ -22,6 +22,8 @@ import (
 type BesideSource interface {
 	Permissions(context.Context, graph.DriveID, graph.ItemID) ([]graph.Permission, error)
 	Columns(context.Context, graph.DriveID, graph.ItemID, ...string) (map[string]json.RawMessage, error)
+	Versions(context.Context, graph.DriveID, graph.ItemID) ([]graph.Version, error)
+	VersionURL(context.Context, graph.DriveID, graph.ItemID, string) (graph.SecretURL, error)
 }
 
 // ColumnChoice is the text that stands for a choice of columns in the state.
@@ -35,6 +37,9 @@ func (m *mirrorRun) beside(ctx context.Context) error {
 	}
 	row, err := m.row()
 	if err != nil {
+		return err
+	}
+	if err := m.writeVersions(context.WithoutCancel(ctx)); err != nil {
 		return err
 	}
 	p := m.Plan.Policy
@@ -105,7 +110,10 @@ type besideRun struct {
 	permissions []state.Sidecar
 	columns     []state.Sidecar
 	inherits    []state.ItemID
-	results     []Result
+	versions    []state.Version
+	complete    []state.ItemID // files whose versions are all there
+	results     []Result       // of changes in nothing else
+	records     []Result       // of versions, for the run's record alone
 }
 
 // read reads what a change says of one item. A failure is a result of the item, which
@@ -116,6 +124,11 @@ func (r *besideRun) read(ctx context.Context, c plan.Change) error {
 		return err
 	}
 	side, err := r.fetch(ctx, &c)
+	if err == nil && slices.Contains(c.Beside, plan.BesideVersions) {
+		var got []state.Version
+		got, err = r.fetchVersions(ctx, &c)
+		r.keep(&c, got, err == nil)
+	}
 	if ctx.Err() != nil {
 		return nil
 	}
@@ -186,7 +199,7 @@ func (r *besideRun) take(c *plan.Change, side state.Sidecar) error {
 	if c.OnlyBeside() {
 		r.results = append(r.results, r.result(c, Done))
 	}
-	full := len(r.permissions)+len(r.columns)+len(r.inherits) >= batchFiles
+	full := len(r.permissions)+len(r.columns)+len(r.inherits)+len(r.versions)+len(r.complete) >= batchFiles
 	r.mu.Unlock()
 	if !full {
 		return nil
@@ -194,18 +207,31 @@ func (r *besideRun) take(c *plan.Change, side state.Sidecar) error {
 	return r.flush()
 }
 
+// keep takes over versions that are on disk, also when a later one of the file failed.
+func (r *besideRun) keep(c *plan.Change, list []state.Version, complete bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.versions = append(r.versions, list...)
+	r.records = append(r.records, r.versionResults(c, list)...)
+	if complete {
+		r.complete = append(r.complete, state.ItemID(c.ItemID))
+	}
+}
+
 func (r *besideRun) flush() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	results := r.results
-	err := r.commit(results, func(tx *state.Tx) error {
+	err := r.commit(append(r.records, results...), func(tx *state.Tx) error {
 		return errors.Join(tx.PutPermissions(r.mirror, r.permissions), tx.DropPermissions(r.Key, r.inherits),
-			tx.PutColumns(r.mirror, r.columns, ColumnChoice(r.Plan.Policy.Columns)))
+			tx.PutColumns(r.mirror, r.columns, ColumnChoice(r.Plan.Policy.Columns)),
+			tx.PutVersions(r.Key, r.versions), tx.CompleteVersions(r.mirror, r.complete, r.Plan.Policy.Versions))
 	})
 	if err != nil {
 		return err
 	}
-	r.permissions, r.columns, r.inherits, r.results = nil, nil, nil, nil
+	r.countVersions()
+	r.permissions, r.columns, r.inherits, r.versions, r.complete, r.results, r.records = nil, nil, nil, nil, nil, nil, nil
 	r.done(results)
 	return nil
 }

@@ -44,6 +44,8 @@ type Counts struct {
 	Added, Changed, Destroyed, Forgotten, Adopted int64
 	Failed, Superseded, Postponed, Blocked        int64
 	DownloadFiles, DownloadBytes                  int64
+	// Versions are earlier versions of files, which are kept beside the mirror.
+	Versions, VersionBytes int64
 }
 
 // Incomplete reports whether something of the plan is left over. What the plan

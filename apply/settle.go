@@ -23,13 +23,14 @@ type Settled struct {
 	// Permissions and Columns are what is kept beside the items.
 	Permissions string   `json:"permissions,omitempty"`
 	Columns     []string `json:"columns,omitempty"`
+	Versions    string   `json:"versions,omitempty"`
 }
 
 // SettledOf returns what a plan of a mirror settles.
 func SettledOf(m *plan.Mirror) Settled {
 	return Settled{
 		Select: m.Select, Notebooks: m.Policy.Notebooks, Shortcuts: m.Policy.Shortcuts,
-		Names: m.Target.Names, Times: m.Policy.Times, Permissions: m.Policy.Permissions, Columns: m.Policy.Columns,
+		Names: m.Target.Names, Times: m.Policy.Times, Permissions: m.Policy.Permissions, Columns: m.Policy.Columns, Versions: m.Policy.Versions,
 	}
 }
 
@@ -147,7 +148,7 @@ func (s Settled) Changes(now Settled) []plan.ConfigChange {
 	list := s.Select.Changes(now.Select)
 	for _, c := range []struct{ path, before, after string }{
 		{"content.notebooks", s.Notebooks, now.Notebooks}, {"content.shortcuts", s.Shortcuts, now.Shortcuts},
-		{"names", s.Names, now.Names}, {"metadata.permissions", s.Permissions, now.Permissions},
+		{"names", s.Names, now.Names}, {"content.versions", s.Versions, now.Versions}, {"metadata.permissions", s.Permissions, now.Permissions},
 		{"metadata.columns", strings.Join(s.Columns, ", "), strings.Join(now.Columns, ", ")},
 	} {
 		if c.before != c.after {

@@ -14,6 +14,7 @@ type Need struct {
 	Permissions bool // to be read
 	Columns     bool // to be read
 	Inherits    bool // it has no permissions of its own any more
+	Versions    bool // to be listed, and those that are missing to be read
 }
 
 // What a change does beside its item; Change.Beside lists it.
@@ -21,6 +22,7 @@ const (
 	BesidePermissions = "permissions" // they are read
 	BesideColumns     = "columns"     // they are read
 	BesideInherits    = "inherits"    // it has no permissions of its own any more
+	BesideVersions    = "versions"    // they are listed, and those that are missing are read
 	BesideFile        = "file"        // the file of the mirror is written anew, or removed
 )
 
@@ -29,6 +31,8 @@ const (
 type Sidecars struct {
 	// Columns says that columns are kept: every new item needs them.
 	Columns bool
+	// Versions says that earlier versions are kept: all new content needs them.
+	Versions bool
 	// Configured says that the settings changed, so that they are the cause.
 	Configured bool
 	// Outdated says that something is kept which nobody wants any more.
@@ -45,7 +49,8 @@ func (s *Sidecars) Load(needs iter.Seq2[Need, error]) error {
 			return fmt.Errorf("read what is beside: %w", err)
 		}
 		was := s.needs[n.Item]
-		n.Permissions, n.Columns, n.Inherits = n.Permissions || was.Permissions, n.Columns || was.Columns, n.Inherits || was.Inherits
+		n.Permissions, n.Columns = n.Permissions || was.Permissions, n.Columns || was.Columns
+		n.Inherits, n.Versions = n.Inherits || was.Inherits, n.Versions || was.Versions
 		s.needs[n.Item] = n
 	}
 	return nil
@@ -63,6 +68,9 @@ func (n Need) words() []string {
 	if n.Permissions {
 		list = append(list, BesidePermissions)
 	}
+	if n.Versions {
+		list = append(list, BesideVersions)
+	}
 	return list
 }
 
@@ -78,8 +86,11 @@ func (s *Sidecars) Attach(emit func(Change) error) func(Change) error {
 		switch c.Action() {
 		case Add, Adopt:
 			need.Columns = need.Columns || s.Columns
-			c.Beside = need.words()
-		case Update, Move, Metadata:
+			fallthrough
+		case Update:
+			need.Versions = (need.Versions || s.Versions) && !c.Folder
+			fallthrough
+		case Move, Metadata:
 			c.Beside = need.words()
 		}
 		return emit(c)
@@ -131,8 +142,11 @@ func (s *Sidecars) change(r Request, n Need, e *Entry, path RelPath) Change {
 		Mirror: r.Mirror.Address, Path: path, ItemID: n.Item, Folder: e.Folder, Actions: []Action{Metadata}, Beside: n.words(),
 		Parent: e.Parent, Name: e.Name, Fold: e.Fold, Cause: BySource, Reason: ColumnsChanged,
 	}
-	if n.Permissions || n.Inherits {
+	switch {
+	case n.Permissions || n.Inherits:
 		c.Reason = SharingChanged
+	case n.Versions && !n.Columns:
+		c.Cause, c.Reason = ByRetry, VersionsMissing
 	}
 	if s.Configured {
 		c.Cause, c.Reason = ByConfig, BesideWanted
@@ -159,7 +173,7 @@ func (s *Sidecars) root(r Request, only []glob) error {
 
 // OnlyBeside reports whether a change touches nothing but what is kept beside its item.
 func (c *Change) OnlyBeside() bool {
-	return slices.Contains([]Reason{SharingChanged, ColumnsChanged, BesideWanted, BesideUnwanted}, c.Reason)
+	return slices.Contains([]Reason{SharingChanged, ColumnsChanged, VersionsMissing, BesideWanted, BesideUnwanted}, c.Reason)
 }
 
 // requests and units that the change costs beside its download (T10).
@@ -170,6 +184,8 @@ func (c *Change) besideCost() (requests, units int64) {
 			requests, units = requests+1, units+5
 		case BesideColumns:
 			requests, units = requests+1, units+1
+		case BesideVersions: // what they bring is known once they are listed
+			requests, units = requests+1, units+2
 		}
 	}
 	return requests, units
@@ -178,7 +194,7 @@ func (c *Change) besideCost() (requests, units int64) {
 // checkBeside refuses words that planning never writes.
 func (c *Change) checkBeside() error {
 	for _, word := range c.Beside {
-		if !slices.Contains([]string{BesidePermissions, BesideColumns, BesideInherits, BesideFile}, word) {
+		if !slices.Contains([]string{BesidePermissions, BesideColumns, BesideInherits, BesideVersions, BesideFile}, word) {
 			return fmt.Errorf("%w: beside %q", ErrAltered, strings.ToValidUTF8(word, "?"))
 		}
 	}

@@ -77,10 +77,11 @@ const (
 	LeftFolder      Reason = "left_folder"
 	TypeChanged     Reason = "type_changed"
 
-	SharingChanged Reason = "sharing_changed"
-	ColumnsChanged Reason = "columns_changed"
-	BesideWanted   Reason = "sidecar_wanted"
-	BesideUnwanted Reason = "sidecar_unwanted"
+	SharingChanged  Reason = "sharing_changed"
+	ColumnsChanged  Reason = "columns_changed"
+	VersionsMissing Reason = "versions_missing"
+	BesideWanted    Reason = "sidecar_wanted"
+	BesideUnwanted  Reason = "sidecar_unwanted"
 
 	MissingOnDisk  Reason = "missing_on_disk"
 	ChangedOnDisk  Reason = "changed_on_disk"

@@ -21,6 +21,7 @@ type Policy struct {
 	// Permissions and Columns are what is kept beside the items.
 	Permissions    string   `json:"permissions,omitempty"` // "" or sidecar
 	Columns        []string `json:"columns,omitempty"`
+	Versions       string   `json:"versions,omitempty"` // "", a number or all
 	TrashPath      string   `json:"trash_path,omitempty"`
 	TrashEnabled   bool     `json:"trash_enabled"`
 	TrashRetention string   `json:"trash_retention,omitempty"`

@@ -47,6 +47,7 @@ var reductions = [...]string{
 	`DELETE FROM partials`,
 	`DELETE FROM intents`,
 	`DELETE FROM trash`,
+	`DELETE FROM versions`,
 	`UPDATE sidecars SET permissions = '', fields = ''`, // who may read what, and columns, are not needed to plan
 	`DELETE FROM run_items`,
 	`DELETE FROM runs`,

@@ -82,7 +82,7 @@ func (tx *Tx) updateMirror(what string, key MirrorKey, query string, args ...any
 // ClearMirror removes what is recorded of a mirror's files and lets it be unsettled; the mirror itself, its generation and the record of
 // its trash stay. Nothing on the target changes.
 func (tx *Tx) ClearMirror(key MirrorKey) error {
-	for _, table := range []string{"entries", "pending", "partials", "intents", "sidecars"} {
+	for _, table := range []string{"entries", "pending", "partials", "intents", "sidecars", "versions", "version_sets"} {
 		if _, err := tx.exec(`DELETE FROM `+table+` WHERE mirror = ?`, key); err != nil { // each by its primary key
 			return fmt.Errorf("clear mirror %d: %w", key, err)
 		}
@@ -98,7 +98,7 @@ func (tx *Tx) ForgetMirror(key MirrorKey) error {
 	if err := tx.SetApplied(key, ""); err != nil {
 		return err
 	}
-	for _, table := range []string{"entries", "pending", "partials", "intents", "trash", "sidecars"} {
+	for _, table := range []string{"entries", "pending", "partials", "intents", "trash", "sidecars", "versions", "version_sets"} {
 		if _, err := tx.exec(`DELETE FROM `+table+` WHERE mirror = ?`, key); err != nil { // each by its primary key
 			return fmt.Errorf("forget mirror %d: %w", key, err)
 		}

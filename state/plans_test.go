@@ -27,7 +27,8 @@ var wideByNature = []string{
 	"UNION SELECT item FROM pending",                        // PairsSince offers everything that is pending
 	"INSERT INTO children (drive, parent, id) SELECT drive", // first load
 	"DELETE FROM staged",
-	"coalesce(s.tag, '') <> i.etag", // columns are compared item by item
+	"coalesce(v.tag, '') <>",                                               // versions are looked for entry by entry
+	"coalesce(s.tag, '') <> i.etag",                                        // columns are compared item by item
 	"NOT EXISTS (SELECT 1 FROM final f WHERE f.id = i.id AND f.live <> 0)", // full round
 }
 
@@ -67,7 +68,11 @@ func TestStatementsReachTheirRowsByIndex(t *testing.T) {
 	if err := errors.Join(err1, err2, err3, err4, err5, err6); err != nil {
 		t.Fatal(err)
 	}
-	all(t, s.Needs(ctx, m, true, "c"))
+	all(t, s.Needs(ctx, m, Wants{Permissions: true, Columns: "c", Versions: "1"}))
+	all(t, s.Versions(ctx, m.Key))
+	if _, err := s.VersionsOf(ctx, m.Key, "a"); err != nil {
+		t.Fatal(err)
+	}
 	all(t, s.Sidecars(ctx, m))
 	if _, err := s.HasSidecars(ctx, m.Key); err != nil {
 		t.Fatal(err)
@@ -76,7 +81,7 @@ func TestStatementsReachTheirRowsByIndex(t *testing.T) {
 		ids := []ItemID{"a"}
 		beside := []Sidecar{{Item: "a", Permissions: "[]", Columns: "{}"}}
 		return errors.Join(tx.NoteSharing(drive, 1, []Shared{{ID: "a", Own: true}, {ID: "b"}}), tx.DropUnshared(drive, 1),
-			tx.PutPermissions(m, beside), tx.PutColumns(m, beside, "c"), tx.DropPermissions(m.Key, ids), tx.TrimSidecars(m, false, false),
+			tx.PutPermissions(m, beside), tx.PutColumns(m, beside, "c"), tx.DropPermissions(m.Key, ids), tx.CompleteVersions(m, ids, "1"), tx.PutVersions(m.Key, []Version{{Item: "a", ID: "1.0"}}), tx.TrimSidecars(m, false, false),
 			tx.DeleteEntries(m.Key, ids), tx.ClearPending(m.Key, ids), tx.DeletePartials(m.Key, ids), tx.ClearIntents(m.Key, ids),
 			tx.DeleteTrash(m.Key, []string{"a"}), tx.TrimLog())
 	})

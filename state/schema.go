@@ -22,6 +22,9 @@ var sidecar string
 //go:embed migrations/0004_ahead.sql
 var ahead string
 
+//go:embed migrations/0005_versions.sql
+var versions string
+
 // migration leads from one format to the next; digest is that of the schema afterwards, so that a foreign trigger, view or altered table
 // is noticed at every open (H-77).
 type migration struct {
@@ -35,6 +38,7 @@ var migrations = []migration{
 	{unread, "e275bc9d01b0aba965d4d5a5011b4a0ea69415702c0a2d0b7e4859c6d6489956"},
 	{sidecar, "af7e915048d336c58fdbbc97df8c2a6197e7721f4aa35713d2b29915d2547774"},
 	{ahead, "612d4d2ddbffc03dade814386558ba4b976063802c1a63f17eae4f08f88635b9"},
+	{versions, "28432c0497d17beec3efc0f4f62e3734029457f999b19aac7e264774d34ab1c1"},
 }
 
 // migrate applies the migrations after the first `from`, each in a transaction of its own (I-40).

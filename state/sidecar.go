@@ -40,6 +40,14 @@ type Need struct {
 	Permissions bool // to be read
 	Columns     bool // to be read
 	Inherits    bool // it has no permissions of its own any more
+	Versions    bool // to be listed
+}
+
+// Wants says what is to be kept beside the items of a mirror.
+type Wants struct {
+	Permissions bool
+	Columns     string // a text that stands for the choice of columns, empty for none
+	Versions    string // likewise for the number of versions
 }
 
 // NoteSharing takes note of what a page of a round says. Nothing is lost when the round is read twice or never merged: what is noted too
@@ -91,10 +99,9 @@ func (tx *Tx) DropUnshared(drive DriveKey, version int64) error {
 	return nil
 }
 
-// Needs yields what of a mirror's sidecars is not up to date, in no order that matters; an item may come twice. columns is a text that
-// stands for the choice of columns, empty for none. Permissions cost a look at the items that have any; columns one ordered comparison of
-// entries and items by key.
-func (s *Store) Needs(ctx context.Context, m Mirror, permissions bool, columns string) iter.Seq2[Need, error] {
+// Needs yields what of a mirror's sidecars is not up to date, in no order that matters; an item may come twice. Permissions
+// cost a look at the items that have any; columns one ordered comparison of entries and items by key, versions one of entries.
+func (s *Store) Needs(ctx context.Context, m Mirror, w Wants) iter.Seq2[Need, error] {
 	return func(yield func(Need, error) bool) {
 		for _, q := range []struct {
 			wanted bool
@@ -102,15 +109,18 @@ func (s *Store) Needs(ctx context.Context, m Mirror, permissions bool, columns s
 			sql    string
 			args   []any
 		}{
-			{permissions, Need{Permissions: true}, `SELECT h.id FROM sharing h LEFT JOIN sidecars s ON s.mirror = ?2 AND s.item = h.id
+			{w.Permissions, Need{Permissions: true}, `SELECT h.id FROM sharing h LEFT JOIN sidecars s ON s.mirror = ?2 AND s.item = h.id
 				WHERE h.drive = ?1 AND h.version > coalesce(s.sharing, 0)`, nil},
-			{permissions, Need{Permissions: true}, `SELECT ?3 WHERE ?1 AND
+			{w.Permissions, Need{Permissions: true}, `SELECT ?3 WHERE ?1 AND
 				NOT EXISTS (SELECT 1 FROM sidecars WHERE mirror = ?2 AND item = ?3 AND sharing > 0)`, []any{m.Folder}},
-			{permissions, Need{Inherits: true}, `SELECT s.item FROM sidecars s WHERE s.mirror = ?2 AND s.sharing > 0 AND s.item <> ?3 AND
+			{w.Permissions, Need{Inherits: true}, `SELECT s.item FROM sidecars s WHERE s.mirror = ?2 AND s.sharing > 0 AND s.item <> ?3 AND
 				NOT EXISTS (SELECT 1 FROM sharing h WHERE h.drive = ?1 AND h.id = s.item)`, []any{m.Folder}},
-			{columns != "", Need{Columns: true}, `SELECT e.item FROM entries e INDEXED BY entries_facts
+			{w.Columns != "", Need{Columns: true}, `SELECT e.item FROM entries e INDEXED BY entries_facts
 					JOIN items i ON i.drive = ?1 AND i.id = e.item LEFT JOIN sidecars s ON s.mirror = ?2 AND s.item = e.item
-				WHERE e.mirror = ?2 AND coalesce(s.tag, '') <> i.etag || ' ' || ?3`, []any{columns}},
+				WHERE e.mirror = ?2 AND coalesce(s.tag, '') <> i.etag || ' ' || ?3`, []any{w.Columns}},
+			{w.Versions != "", Need{Versions: true}, `SELECT e.item FROM entries e INDEXED BY entries_facts
+					LEFT JOIN version_sets v ON v.mirror = ?2 AND v.item = e.item
+				WHERE ?1 AND e.mirror = ?2 AND e.folder = 0 AND coalesce(v.tag, '') <> ` + contentTag, []any{w.Versions}},
 		} {
 			if !q.wanted {
 				continue

@@ -11,7 +11,7 @@ import (
 func needs(t *testing.T, s *Store, m Mirror, permissions bool, columns string) string {
 	t.Helper()
 	var list []string
-	for _, n := range all(t, s.Needs(t.Context(), m, permissions, columns)) {
+	for _, n := range all(t, s.Needs(t.Context(), m, Wants{Permissions: permissions, Columns: columns})) {
 		what := map[bool]string{n.Permissions: "permissions", n.Columns: "columns", n.Inherits: "inherits"}[true]
 		list = append(list, string(n.Item)+" "+what)
 	}

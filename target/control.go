@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"strings"
 )
 
 // WriteControl makes a file of the program's own beside the marker appear whole or not at all: it is written under
@@ -52,8 +53,66 @@ func (d *Dir) checkControl(name string) error {
 		return fail("write", controlPath(name), fs.ErrPermission)
 	}
 	switch name {
-	case markerName, stagingName, parkName, "trash":
+	case markerName, stagingName, parkName, versionsName, "trash":
 		return fail("write", controlPath(name), fmt.Errorf("the name is taken: %w", fs.ErrExist))
 	}
 	return checkComponent(name)
+}
+
+// versionsName is the directory beside the marker that holds earlier versions of files.
+const versionsName = "versions"
+
+// WriteVersion makes a file below the directory of versions appear whole or not at all, in a folder of its own item. One
+// that is there already is replaced: it can only be what an interrupted run left.
+func (d *Dir) WriteVersion(item, name string, write func(io.Writer) error) error {
+	rel := controlPath(versionsName).Join(LocalName(item)).Join(LocalName(name))
+	if d.control == nil || d.staging == nil {
+		return fail("write", rel, fs.ErrPermission)
+	}
+	if err := errors.Join(checkComponent(item), checkComponent(name)); err != nil {
+		return fail("write", rel, err)
+	}
+	top, err := d.controlSubdir(versionsName)
+	if err != nil {
+		return err
+	}
+	defer top.close()
+	if err := top.mkdir(item, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return fail("mkdir", rel, err)
+	}
+	dir, err := top.openDir(RelPath(item))
+	if err != nil {
+		return fail("open", rel, err)
+	}
+	defer dir.close()
+	temp := name + ".part"
+	if err := dir.unlink(temp); err != nil && !isMissing(err) {
+		return fail("remove", rel, err)
+	}
+	f, err := dir.openFile(temp, openExclusive, 0o600)
+	if err != nil {
+		return fail("create", rel, err)
+	}
+	if err := errors.Join(write(f), f.Sync(), f.Close()); err != nil {
+		return errors.Join(fail("write", rel, err), dir.unlink(temp))
+	}
+	if err := dir.rename(temp, dir, name, renameReplace); err != nil {
+		return fail("rename", rel, err)
+	}
+	return fail("sync", rel, errors.Join(dir.sync(), top.sync(), d.control.sync()))
+}
+
+// ControlName is the name of something beside the marker that belongs to an id of the service: the id itself if it is plain
+// in every file system, else a short hash of it, and an extension if that is plain, too.
+func ControlName(id, ext string) string {
+	plain := func(r rune) bool { return r >= '0' && r <= '9' || r >= 'A' && r <= 'Z' || r == '.' }
+	name := id
+	if id == "" || len(id) > 64 || strings.TrimFunc(id, plain) != "" || strings.Trim(id, ".") == "" || strings.HasPrefix(id, ".") || strings.HasSuffix(id, ".") {
+		name = tagged(id)
+	}
+	letter := func(r rune) bool { return r >= '0' && r <= '9' || r >= 'A' && r <= 'Z' || r >= 'a' && r <= 'z' }
+	if len(ext) < 2 || len(ext) > 9 || ext[0] != '.' || strings.TrimFunc(ext[1:], letter) != "" {
+		return name
+	}
+	return name + ext
 }

@@ -64,3 +64,24 @@ func TestControlFilesAppearWholeOrNotAtAll(t *testing.T) {
 		t.Error("the marker was removed")
 	}
 }
+
+// An id is its own name only where every file system holds it, and keeps it apart from others.
+func TestNamesOfControlFilesArePlain(t *testing.T) {
+	for _, test := range []struct{ id, ext, want string }{
+		{"01GZ5G554OERALU77VHHLQP4WV5VFK3D75", "", "01GZ5G554OERALU77VHHLQP4WV5VFK3D75"},
+		{"3.0", ".txt", "3.0.txt"}, {"3.0", ".TXT", "3.0.TXT"}, {"3.0", "", "3.0"},
+		{"3.0", ".t/t", "3.0"}, {"3.0", ".averylongone", "3.0"}, {"3.0", ".", "3.0"},
+	} {
+		if got := ControlName(test.id, test.ext); got != test.want {
+			t.Errorf("%q %q gives %q, want %q", test.id, test.ext, got, test.want)
+		}
+	}
+	seen := map[string]string{}
+	for _, id := range []string{"", ".", "..", "../../x", "a", "A", "A b", "x\x00", "..A", "A.", "!park", "A/B"} {
+		name := ControlName(id, "")
+		if other, ok := seen[name]; ok || checkComponent(name) != nil {
+			t.Errorf("%q gives %q, as %q does", id, name, other)
+		}
+		seen[name] = id
+	}
+}

@@ -94,6 +94,9 @@ func doneLine(r *apply.Report) string {
 			parts = append(parts, fmt.Sprintf("%d %s", n, text))
 		}
 	}
+	if c.Versions > 0 {
+		parts = append(parts, plainCount(c.Versions, "earlier version")+", "+size(c.VersionBytes))
+	}
 	add(c.Failed, "failed")
 	add(c.Superseded, "changed since the plan")
 	add(c.Postponed, "postponed")

@@ -47,24 +47,24 @@ func (s *session) sidecars(ctx context.Context, w *wanted) (*plan.Sidecars, erro
 			return nil, err
 		}
 	}
-	if p.Permissions == "" && len(p.Columns) == 0 && !has {
+	if p.Permissions == "" && len(p.Columns) == 0 && p.Versions == "" && !has {
 		return nil, nil
 	}
 	side := &plan.Sidecars{
-		Columns:    len(p.Columns) > 0,
-		Configured: !settled || before.Permissions != p.Permissions || !slices.Equal(before.Columns, p.Columns),
+		Columns: len(p.Columns) > 0, Versions: p.Versions != "",
+		Configured: !settled || before.Permissions != p.Permissions || before.Versions != p.Versions || !slices.Equal(before.Columns, p.Columns),
 		Outdated:   has && (p.Permissions == "" && before.Permissions != "" || len(p.Columns) == 0 && len(before.Columns) > 0),
 	}
 	row := w.row
 	row.Folder = state.ItemID(w.header.Source.FolderID)
-	needs := s.store.Needs(ctx, row, p.Permissions != "", apply.ColumnChoice(p.Columns))
+	needs := s.store.Needs(ctx, row, state.Wants{Permissions: p.Permissions != "", Columns: apply.ColumnChoice(p.Columns), Versions: p.Versions})
 	return side, side.Load(planNeeds(needs))
 }
 
 func planNeeds(list iter.Seq2[state.Need, error]) iter.Seq2[plan.Need, error] {
 	return func(yield func(plan.Need, error) bool) {
 		for n, err := range list {
-			if !yield(plan.Need{Item: plan.ItemID(n.Item), Permissions: n.Permissions, Columns: n.Columns, Inherits: n.Inherits}, err) {
+			if !yield(plan.Need{Item: plan.ItemID(n.Item), Permissions: n.Permissions, Columns: n.Columns, Inherits: n.Inherits, Versions: n.Versions}, err) {
 				return
 			}
 		}

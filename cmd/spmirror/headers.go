@@ -64,7 +64,7 @@ func mirrorHeader(m *config.Mirror) *plan.Mirror {
 			PreventDelete: m.Lifecycle.PreventDelete, OnRemoteDelete: m.Lifecycle.OnRemoteDelete, OnDeselect: m.Lifecycle.OnDeselect,
 			OnLocalChange: m.Lifecycle.OnLocalChange, OnUntracked: m.Lifecycle.OnUntracked, OnSuperseded: m.Lifecycle.OnSuperseded,
 			Verify: m.Content.Verify, Unverifiable: m.Content.Unverifiable, Notebooks: m.Content.Notebooks, Shortcuts: m.Content.Shortcuts,
-			Permissions: keptPermissions(m), Columns: slices.Compact(slices.Sorted(slices.Values(m.Metadata.Columns))),
+			Versions: keptVersions(m), Permissions: keptPermissions(m), Columns: slices.Compact(slices.Sorted(slices.Values(m.Metadata.Columns))),
 			Times: m.Metadata.Times, TrashPath: m.Trash.Path, TrashEnabled: m.Trash.Enabled, TrashRetention: config.FormatDuration(m.Trash.Retention),
 		},
 		Select: plan.Select{
@@ -81,4 +81,12 @@ func keptPermissions(m *config.Mirror) string {
 		return ""
 	}
 	return m.Metadata.Permissions
+}
+
+// keptVersions is the policy of a mirror's earlier versions; none is not said.
+func keptVersions(m *config.Mirror) string {
+	if m.Content.Versions == "0" {
+		return ""
+	}
+	return m.Content.Versions
 }

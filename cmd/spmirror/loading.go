@@ -79,7 +79,6 @@ func refuseUnsupported(cfg *config.Config) error {
 	var list []string
 	for _, m := range cfg.Mirrors {
 		for setting, used := range map[string]bool{
-			"content.versions":             m.Content.Versions != "" && m.Content.Versions != "0",
 			`content.shortcuts = "follow"`: m.Content.Shortcuts == "follow",
 		} {
 			if used {
