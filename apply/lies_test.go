@@ -1,11 +1,15 @@
 package apply
 
 import (
+	"fmt"
 	"io"
+	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/spmirror/spmirror/graph"
+	"github.com/spmirror/spmirror/state"
 )
 
 // sent answers every request with the same text of a type, as a sign-in or a proxy
@@ -57,4 +61,63 @@ func TestAPageInPlaceOfAFileIsNeverKept(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Bytes that are not those of the hash are never published, wherever they are wrong:
+// each file gets an answer of its own that is spoiled, once (I-05, M01, M02).
+func TestContentThatIsWrongIsFetchedAgain(t *testing.T) {
+	random := rand.New(rand.NewPCG(5, 5))
+	spoil := map[string]func(b []byte, at int) []byte{
+		"one bit":       func(b []byte, at int) []byte { b[at] ^= 1 << (at % 8); return b },
+		"a lost byte":   func(b []byte, at int) []byte { return slices.Delete(b, at, at+1) },
+		"a byte twice":  func(b []byte, at int) []byte { return slices.Insert(b, at, b[at]) },
+		"the rest lost": func(b []byte, at int) []byte { return b[:at] },
+		"the rest zero": func(b []byte, at int) []byte { clear(b[at:]); return b },
+		"blocks swapped": func(b []byte, at int) []byte {
+			return slices.Concat(b[at:], b[:at])
+		},
+		"a block twice": func(b []byte, at int) []byte {
+			n := min(at, len(b)-at)
+			copy(b[at:], b[at-n:at])
+			return b
+		},
+		"other bytes": func(b []byte, _ int) []byte {
+			for i := range b {
+				b[i] ^= 0x55
+			}
+			return b
+		},
+	}
+	bubble(t, func(t *testing.T, w *world, _ *node) {
+		wrong := map[string]string{}
+		for kind, change := range spoil {
+			for i := range 25 {
+				name := fmt.Sprintf("%s %d", kind, i)
+				text := []byte(fmt.Sprint(name, " ", strings.Repeat(name, 100)))
+				w.tenant.put(name, string(text))
+				wrong[name] = string(change(text, 1+random.IntN(len(text)-1)))
+			}
+		}
+		spoiled := 0
+		w.tenant.onOpen = func(n *node, q graph.ContentRequest, _ int) (*graph.Content, error, bool) {
+			text, ok := wrong[n.name]
+			if !ok || text == n.text {
+				return nil, nil, false
+			}
+			delete(wrong, n.name)
+			spoiled++
+			return body(text, nil, 0, int64(len(text))), nil, true
+		}
+		w.sync()
+		w.same()
+		if spoiled < 190 {
+			t.Errorf("only %d answers were spoiled", spoiled)
+		}
+		for e, err := range w.store.EntriesByParent(t.Context(), w.key) {
+			w.check(err)
+			if e.Verdict != state.Verified {
+				t.Errorf("%s is %s", e.Name, e.Verdict)
+			}
+		}
+	})
 }
