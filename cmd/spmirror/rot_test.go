@@ -3,8 +3,6 @@ package main
 import (
 	"io/fs"
 	"os"
-	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 
@@ -55,56 +53,6 @@ func TestOtherBytesUnderTheSameSizeAndTimeAreFound(t *testing.T) {
 	w.run(exitOK, "apply", "-auto-approve", "-verify=hash")
 	w.matchesTenant()
 	w.run(exitOK, "verify")
-}
-
-// No artefact of any command holds a secret, a token or a download address: states,
-// plans, logs, reports, outputs (I-61, T-10).
-func TestNoArtefactHoldsASecret(t *testing.T) {
-	spec := sandbox.DriveSpec{Files: []sandbox.FileSpec{
-		{Path: "fine", Text: "fine"}, {Path: "refused", Text: "refused"}, {Path: "cut", Text: strings.Repeat("cut", 100_000)}, {Path: "gone", Text: "gone"},
-	}}
-	w := newWorld(t, spec)
-	w.env = append(w.env, "SPMIRROR_LOG=debug", "SPMIRROR_LOG_PATH="+w.path("log.jsonl"))
-	for path, f := range map[string]sandbox.Fault{
-		"refused": {Status: 423}, "gone": {Status: 404, Body: "<html>tempauth</html>"}, "cut": {Action: sandbox.ActionReset, After: 1000, Times: 1},
-	} {
-		f.On, f.Path = []sandbox.Kind{sandbox.KindDownload}, "sites/people/Documents/"+path
-		w.tenant.AddFault(f)
-	}
-	w.tenant.AddFault(sandbox.Fault{On: []sandbox.Kind{"graph"}, Skip: 3, Times: 1, Action: sandbox.ActionRevoke})
-	w.run(exitOK, "plan", "-out=p.spplan")
-	outputs := []string{w.run(exitOK, "show", "-json", "p.spplan")}
-	outputs = append(outputs, w.run(exitIncomplete, "apply", "-report=report.json", "p.spplan"))
-	outputs = append(outputs, w.run(exitIncomplete, "apply", "-auto-approve", "-json", "-report=report.md"))
-	outputs = append(outputs, w.run(exitOK, "status", "-json"), w.run(exitOK, "runs", "list"), w.run(exitOK, "plan", "-json"))
-	secret := regexp.MustCompile(`(?i)tempauth=|bearer [a-z0-9]|eyJ[a-z0-9_-]{20}|` + regexp.QuoteMeta(sandbox.DemoSecret))
-	look := func(name string, text []byte) {
-		if at := secret.FindIndex(text); at != nil {
-			t.Errorf("%s: …%q…", name, text[max(0, at[0]-60):min(len(text), at[1]+20)])
-		}
-	}
-	for i, text := range outputs {
-		look("output "+string(rune('1'+i)), []byte(text))
-	}
-	files := 0
-	err := filepath.WalkDir(w.dir, func(name string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
-		}
-		text, err := os.ReadFile(name)
-		if filepath.Ext(name) == ".spplan" {
-			text = append(text, []byte(w.run(exitOK, "show", "-json", name))...) // it is compressed
-		}
-		files++
-		look(name, text)
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if log, err := os.ReadFile(w.path("log.jsonl")); err != nil || len(log) == 0 || files < 8 {
-		t.Errorf("%d files, a log of %d bytes, %v", files, len(log), err)
-	}
 }
 
 // Where nothing of the environment is as usual, the mirror is the same (S08).
