@@ -71,7 +71,7 @@ func notListed(what, permission string, err error) error {
 		return &problem{code: "SPM0618", summary: fmt.Sprintf("The %s cannot be listed", what), err: err,
 			detail: fmt.Sprintf("Grant the application permission %s, with the consent of an administrator. With Sites.Selected nothing can be\nlisted: name the sites, as in `spmirror discover drives https://contoso.sharepoint.com/sites/people`.", permission)}
 	}
-	return fmt.Errorf("list %s: %w", what, err)
+	return err // it says itself what was listed
 }
 
 // sitesAtOnce bounds the requests under way; the gate of the tenant paces them.
@@ -238,7 +238,7 @@ func findFolders(ctx context.Context, d *discovering, c *cli.Command) error {
 	var list []graph.Item
 	for item, err := range d.client.Children(ctx, drive.ID, root.ID) {
 		if err != nil {
-			return fmt.Errorf("list folders: %w", err)
+			return err
 		}
 		if class := item.Class(); class == graph.ClassFolder || class == graph.ClassRoot {
 			list = append(list, item)

@@ -111,6 +111,9 @@ func (d *doctor) fail(c view.DoctorCheck, err error, advice string) {
 	if advice == "" {
 		c.Advice = p.detail
 	}
+	if c.Code == codeUnexpected { // it says nothing that the message does not
+		c.Code = ""
+	}
 	d.checks = append(d.checks, c)
 }
 

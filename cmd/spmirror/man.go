@@ -159,7 +159,7 @@ func (b *roff) flags(c *cli.Command) {
 				placeholder = "value"
 			}
 			usage = before + word + after
-		} else if doc.TakesValue() {
+		} else if doc.TakesValue() && f.Names()[0] != "auto-approve" { // which may stand without one
 			placeholder = "value"
 		}
 		var names []string
