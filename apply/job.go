@@ -76,7 +76,9 @@ const mirrorsAtOnce = 4
 func (j Job) Execute(ctx context.Context) (*Report, error) {
 	r := &running{Job: j.filled(), ctx: ctx}
 	r.slots = make(chan struct{}, r.Workers)
-	r.report = &Report{PlanID: j.Header.PlanID, Run: int64(j.Run), Started: r.Now()}
+	r.report = &Report{
+		PlanID: j.Header.PlanID, Run: int64(j.Run), Started: r.Now(), Commit: j.Header.Configuration.Commit, Origins: OriginsOf(j.Mirrors),
+	}
 	mirrors, err := r.prepare()
 	if err != nil {
 		return nil, fmt.Errorf("apply: %w", err)

@@ -99,10 +99,29 @@ type Report struct {
 	// Problems are the first results that are not done, for the summary; all of
 	// them are in the run's record.
 	Problems []Result
+	// Commit is that of the configuration; Origins say for each mirror where its files came
+	// from and went to.
+	Commit  string
+	Origins map[string]Origin
 	// Traffic is what the run asked of the service, planning included if it planned.
 	Traffic Traffic
 	// Messages are said once at the end: what stayed, what to do next.
 	Messages []string
+}
+
+// Origin says where the files of a mirror come from and go to.
+type Origin struct {
+	Source plan.SourceRef `json:"source"`
+	Target string         `json:"target"`
+}
+
+// OriginsOf are the origins of the mirrors that a plan changes, by address.
+func OriginsOf(mirrors map[string]*Mirror) map[string]Origin {
+	list := make(map[string]Origin, len(mirrors))
+	for address, m := range mirrors {
+		list[address] = Origin{m.Plan.Source, m.Plan.Target.Path}
+	}
+	return list
 }
 
 // Incomplete reports whether something of the plan is left over.

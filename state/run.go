@@ -74,6 +74,11 @@ func (s *Store) Runs(ctx context.Context, limit int) ([]Run, error) {
 	return collect(ctx, s, scanRun, runQuery+` ORDER BY id DESC LIMIT ?`, limit)
 }
 
+// LastRun returns the newest run that is not of a kind; ok is false if there is none.
+func (s *Store) LastRun(ctx context.Context, but string) (run Run, ok bool, err error) {
+	return one(ctx, s, scanRun, runQuery+` WHERE kind <> ? ORDER BY id DESC LIMIT 1`, but)
+}
+
 // RunByID finds a run.
 func (s *Store) RunByID(ctx context.Context, id RunID) (Run, bool, error) {
 	return one(ctx, s, scanRun, runQuery+` WHERE id = ?`, id)

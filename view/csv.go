@@ -19,10 +19,10 @@ func WriteCSV(w io.Writer, h *plan.Header, p Plan, names string, keep func(*plan
 	out := newCSV(w)
 	out.row("mirror", "action", "path", "previous_path", "kind", "bytes", "cause", "reason", "wanted", "detail", "disposal",
 		"item_id", "replaces", "remote_size", "remote_modified", "remote_by", "remote_quickxorhash", "remote_etag", "remote_ctag",
-		"local_size", "local_mtime", "local_sha256", "target", "plan_id", "planned")
-	targets := make(map[string]string, len(h.Mirrors))
+		"local_size", "local_mtime", "local_sha256", "target", "plan_id", "planned", "commit", "site", "drive", "drive_id", "source_folder")
+	mirrors := make(map[string]*plan.Mirror, len(h.Mirrors))
 	for _, m := range h.Mirrors {
-		targets[m.Address] = csvCell(m.Target.Path)
+		mirrors[m.Address] = m
 	}
 	n := naming(names)
 	for c, err := range p.Changes() {
@@ -38,7 +38,12 @@ func WriteCSV(w io.Writer, h *plan.Header, p Plan, names string, keep func(*plan
 			csvCell(c.Disposal), csvCell(string(c.ItemID)), csvCell(string(c.Replaces))}
 		row = append(row, remoteCells(c.Remote)...)
 		row = append(row, localCells(c.Local)...)
-		out.row(append(row, targets[c.Mirror], csvCell(h.PlanID), timeCell(h.Created))...)
+		var from apply.Origin
+		if m := mirrors[c.Mirror]; m != nil {
+			from = apply.Origin{Source: m.Source, Target: m.Target.Path}
+		}
+		row = append(row, csvCell(from.Target), csvCell(h.PlanID), timeCell(h.Created), csvCell(h.Configuration.Commit))
+		out.row(append(row, sourceCells(from)...)...)
 	}
 	return out.close()
 }
@@ -96,20 +101,28 @@ func localCells(l *plan.Local) []string {
 	return []string{number(l.Size), timeCell(l.MTime), csvCell(l.SHA256)}
 }
 
+// sourceCells say where a file comes from.
+func sourceCells(o apply.Origin) []string {
+	return []string{csvCell(o.Source.Site), csvCell(o.Source.Drive), csvCell(string(o.Source.DriveID)), csvCell(o.Source.Folder)}
+}
+
 // writeReportCSV writes one row for each result of an apply.
 func writeReportCSV(w io.Writer, r *apply.Report, names naming, results iter.Seq2[apply.Result, error]) error {
 	out := newCSV(w)
 	out.row("mirror", "action", "path", "kind", "outcome", "code", "message", "verdict", "bytes", "quickxorhash", "sha256", "etag",
-		"item_id", "request_id", "seconds", "at", "plan_id", "run")
+		"item_id", "request_id", "seconds", "at", "plan_id", "run", "commit", "target", "site", "drive", "drive_id", "source_folder")
 	for res, err := range results {
 		if err != nil {
 			return err
 		}
 		res = names.result(res)
-		out.row(csvCell(res.Mirror), csvCell(string(res.Action)), csvPath(res.Path), kindText(res.Folder), csvCell(string(res.Outcome)),
+		from := r.Origins[res.Mirror]
+		row := []string{csvCell(res.Mirror), csvCell(string(res.Action)), csvPath(res.Path), kindText(res.Folder), csvCell(string(res.Outcome)),
 			csvCell(res.Code), csvCell(res.Message), csvCell(res.Verdict), number(res.Bytes), csvCell(res.Hash), csvCell(res.SHA256),
 			csvCell(res.ETag), csvCell(string(res.ItemID)), csvCell(res.RequestID),
-			strconv.FormatFloat(res.Duration.Seconds(), 'f', 3, 64), timeCell(res.At), csvCell(r.PlanID), number(r.Run))
+			strconv.FormatFloat(res.Duration.Seconds(), 'f', 3, 64), timeCell(res.At), csvCell(r.PlanID), number(r.Run),
+			csvCell(r.Commit), csvCell(from.Target)}
+		out.row(append(row, sourceCells(from)...)...)
 	}
 	return out.close()
 }

@@ -210,7 +210,9 @@ func sampleReport() (*apply.Report, []apply.Result) {
 		{Mirror: reports, Path: "old.docx", Action: plan.Delete, Outcome: apply.Postponed, Code: "SPM0530", At: planned},
 	}
 	r := &apply.Report{
-		PlanID: "7f3c9e12", Run: 482, Started: planned, Duration: 90 * time.Second,
+		Commit:  "4be91c2",
+		Origins: map[string]apply.Origin{reports: {Source: plan.SourceRef{Site: "https://contoso.sharepoint.com/sites/finance", Drive: "=Documents", DriveID: "-b!1", Folder: "/Reports"}, Target: "/srv/reports"}},
+		PlanID:  "7f3c9e12", Run: 482, Started: planned, Duration: 90 * time.Second,
 		Counts: apply.Counts{Added: 1, Failed: 1, Superseded: 1, Postponed: 72, DownloadFiles: 1, DownloadBytes: 1 << 20},
 		Mirrors: []apply.MirrorReport{{Address: reports, Counts: apply.Counts{Added: 1, Failed: 1, Superseded: 1, Postponed: 72}},
 			{Address: cad, Code: "SPM0601", Problem: "the target has no marker"},

@@ -2,13 +2,10 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"iter"
-	"os"
-	"os/user"
 
 	"github.com/urfave/cli/v3"
 
@@ -269,94 +266,4 @@ func (s *session) reestablish(ctx context.Context, m *plan.Mirror, row *state.Mi
 	}
 	row.Drive, row.Folder, row.FolderPath, row.Target = drive.Key, state.ItemID(m.Source.FolderID), m.Source.Folder, m.Target.Path
 	return s.putRelocated(ctx, *row)
-}
-
-// begin records the run and advances the generations of its mirrors, so that no
-// other plan made before can be applied any more.
-func (s *session) begin(ctx context.Context, h *plan.Header, mirrors map[string]*apply.Mirror) (state.RunID, error) {
-	host, _ := os.Hostname()
-	overrides, err := overridesOf(h)
-	if err != nil {
-		return 0, err
-	}
-	run := state.Run{
-		Kind: "apply", PlanDigest: h.Digest, Commit: h.Configuration.Commit, Actor: actor(s.env), Host: host, Version: version,
-		Started: s.env.now().UTC(), Overrides: overrides,
-	}
-	err = s.store.Tx(ctx, func(tx *state.Tx) (err error) {
-		if run.ID, err = tx.BeginRun(run); err != nil {
-			return err
-		}
-		for _, m := range mirrors {
-			if err := s.advance(ctx, tx, m, h.Digest, run.ID); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	return run.ID, err
-}
-
-// override is a guard that a run went ahead against, as the run's record keeps it.
-type override struct {
-	Guard  string `json:"guard"`
-	Mirror string `json:"mirror"`
-	Value  string `json:"value"`
-	Limit  string `json:"limit"`
-	Reason string `json:"reason"`
-}
-
-// overridesOf is the JSON of the guards that were overridden, "" for none.
-func overridesOf(h *plan.Header) (string, error) {
-	var list []override
-	for _, g := range h.Guards {
-		if g.Status == plan.GuardOverridden {
-			list = append(list, override{Guard: g.Name, Mirror: g.Mirror, Value: g.Value, Limit: g.Limit, Reason: g.Reason})
-		}
-	}
-	if len(list) == 0 {
-		return "", nil
-	}
-	data, err := json.Marshal(list)
-	return string(data), err
-}
-
-func actor(env *environment) string {
-	for _, name := range []string{"GITHUB_ACTOR", "GITLAB_USER_LOGIN", "BUILD_REQUESTEDFOR"} {
-		if a := env.get(name); a != "" {
-			return a
-		}
-	}
-	if u, err := user.Current(); err == nil {
-		return u.Username
-	}
-	return ""
-}
-
-// runSummary is what the record of a run keeps of it as a whole.
-type runSummary struct {
-	apply.Counts
-	Traffic apply.Traffic `json:"traffic"`
-}
-
-// traffic is what the session asked of all its tenants so far.
-func (s *session) traffic() apply.Traffic {
-	t := s.pool.traffic()
-	t.Subtract(s.pool.before)
-	return t
-}
-
-// end closes the run's record, also when the run was interrupted.
-func (s *session) end(ctx context.Context, run state.RunID, result string, code int, r *apply.Report) error {
-	summary := ""
-	if r != nil {
-		data, err := json.Marshal(runSummary{r.Counts, r.Traffic})
-		if err != nil {
-			return err
-		}
-		summary = string(data)
-	}
-	return s.store.Tx(context.WithoutCancel(ctx), func(tx *state.Tx) error {
-		return tx.EndRun(run, state.RunEnd{Ended: s.env.now().UTC(), Result: result, ExitCode: code, Summary: summary})
-	})
 }

@@ -83,7 +83,7 @@ func (s *session) checkFresh(ctx context.Context, h *plan.Header) (state.RunID, 
 func (s *session) runsOf(ctx context.Context, digest string) (before bool, finished state.RunID, err error) {
 	runs, err := s.store.Runs(ctx, 0)
 	for _, r := range runs {
-		if r.PlanDigest != digest {
+		if r.Kind != kindApply || r.PlanDigest != digest {
 			continue
 		}
 		before = true

@@ -19,12 +19,12 @@ func (s *session) header(ctx context.Context, o planOptions) (*plan.Header, erro
 		SpmirrorVersion: version, Mode: o.mode, Options: o.Options, Speculative: s.inventory,
 		State: plan.StateRef{Path: s.cfg.Backend.Path, Lineage: s.store.Lineage(), Serial: serial},
 	}
-	runs, err := s.store.Runs(ctx, 1)
+	last, ok, err := s.store.LastRun(ctx, kindPlan) // to save a plan changes nothing
 	if err != nil {
 		return nil, err
 	}
-	if len(runs) > 0 {
-		h.State.LastRun = runs[0].Ended.UTC().Truncate(time.Second)
+	if ok {
+		h.State.LastRun = last.Ended.UTC().Truncate(time.Second)
 	}
 	h.Configuration = plan.Configuration{Digest: s.cfg.Digest}
 	h.Configuration.Commit, h.Configuration.Branch = commitOf(s.cfg.Dir, s.env)

@@ -118,7 +118,13 @@ func runPlan(ctx context.Context, env *environment, c *cli.Command, seen observe
 	if err := s.settleUnchanged(ctx, p); err != nil {
 		return err
 	}
-	return planStatus(p.Header, c.Bool("detailed-exitcode"))
+	status := planStatus(p.Header, c.Bool("detailed-exitcode"))
+	if file != "" {
+		if err := s.recordPlan(ctx, p.Header, status); err != nil {
+			return err
+		}
+	}
+	return status
 }
 
 // showPlan prints the plan in the form that was asked for.

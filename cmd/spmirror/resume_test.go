@@ -38,7 +38,7 @@ func TestASavedPlanThatForgetsAMirrorSaysThatItWasApplied(t *testing.T) {
 	w.write("main.hcl", one)
 	w.run(exitOK, "plan", "-out=p.spplan")
 	w.run(exitOK, "apply", "p.spplan")
-	if out := w.run(exitOK, "apply", "p.spplan"); !strings.Contains(out, "was already applied by run 2.") {
+	if out := w.run(exitOK, "apply", "p.spplan"); !strings.Contains(out, "was already applied by run 3.") {
 		t.Errorf("the second time it says\n%s", out)
 	}
 }

@@ -27,10 +27,11 @@ func runsCommand(env *environment) *cli.Command {
 
 func runsListCommand(env *environment) *cli.Command {
 	return &cli.Command{
-		Name:        "list",
-		Usage:       "list runs, newest first",
-		Description: "Lists applies and edits of the state with who made them and how they ended.",
-		Flags:       readFlags(&cli.IntFlag{Name: "limit", Value: 50, Usage: "list at most `N` runs; 0 lists all"}),
+		Name:  "list",
+		Usage: "list runs, newest first",
+		Description: "Lists saved plans, applies, and edits of the state, with how they ended. A plan that was not saved\n" +
+			"is not recorded: nothing can refer to it.",
+		Flags: readFlags(&cli.IntFlag{Name: "limit", Value: 50, Usage: "list at most `N` runs; 0 lists all"}),
 		Action: looking(env, takes{sentence: "runs list takes no arguments"}, func(ctx context.Context, s *session, c *cli.Command) error {
 			runs, err := s.store.Runs(ctx, int(c.Int("limit")))
 			if err != nil {
@@ -90,22 +91,38 @@ func recordOfRun(r state.Run) runRecord {
 
 // summaryOf is what an apply did as a whole; ok is false for runs of another kind.
 func summaryOf(r state.Run) (sum runSummary, ok bool) {
-	return sum, r.Kind == "apply" && json.Unmarshal([]byte(r.Summary), &sum) == nil
+	return sum, r.Kind == kindApply && json.Unmarshal([]byte(r.Summary), &sum) == nil
 }
 
 // summaryText says in one line what a run did.
 func summaryText(r state.Run) string {
-	counts, ok := summaryOf(r)
-	if !ok {
+	if sum, ok := summaryOf(r); ok {
+		if r.Ended.IsZero() {
+			return ""
+		}
+		return countsText(fmt.Sprintf("%d added, %d changed, %d destroyed", sum.Added, sum.Changed, sum.Destroyed), []wordCount{
+			{sum.Forgotten, "forgotten"}, {sum.Adopted, "imported"}, {sum.Failed, "failed"}, {sum.Superseded, "superseded"}, {sum.Postponed, "postponed"},
+		})
+	}
+	var p planSummary
+	if r.Kind != kindPlan || json.Unmarshal([]byte(r.Summary), &p) != nil {
 		return r.Summary
 	}
-	text := fmt.Sprintf("%d added, %d changed, %d destroyed", counts.Added, counts.Changed, counts.Destroyed)
-	for _, more := range []struct {
-		n    int64
-		word string
-	}{{counts.Forgotten, "forgotten"}, {counts.Adopted, "imported"}, {counts.Failed, "failed"}, {counts.Superseded, "superseded"}, {counts.Postponed, "postponed"}} {
-		if more.n > 0 {
-			text += fmt.Sprintf(", %d %s", more.n, more.word)
+	return countsText(fmt.Sprintf("%d to add, %d to change, %d to destroy", p.Add, p.Change, p.Destroy), []wordCount{
+		{p.Forget, "to forget"}, {p.Adopt, "to import"}, {p.Blocked, "blocked"},
+	})
+}
+
+type wordCount struct {
+	n    int64
+	word string
+}
+
+// countsText adds the counts that are not zero.
+func countsText(text string, more []wordCount) string {
+	for _, m := range more {
+		if m.n > 0 {
+			text += fmt.Sprintf(", %d %s", m.n, m.word)
 		}
 	}
 	return text
@@ -125,11 +142,12 @@ func (s *session) run(ctx context.Context, text string) (state.Run, error) {
 
 func runsShowCommand(env *environment) *cli.Command {
 	return &cli.Command{
-		Name:        "show",
-		Usage:       "show a run with the result of every item",
-		ArgsUsage:   "ID",
-		Description: "Shows what a run did to each item, with codes, verdicts and hashes. -csv writes an audit list.",
-		Flags:       readFlags(&cli.BoolFlag{Name: "csv", Usage: "print the items as CSV"}),
+		Name:      "show",
+		Usage:     "show a run with the result of every item",
+		ArgsUsage: "ID",
+		Description: "Shows what a run did to each item, with codes, verdicts and hashes. -csv writes an audit\n" +
+			"list: for each item from where it came, which version, its hashes, verdict and time, plan and commit.",
+		Flags: readFlags(&cli.BoolFlag{Name: "csv", Usage: "print the items as CSV"}),
 		Action: looking(env, takes{1, 1, "runs show takes the number of one run"}, func(ctx context.Context, s *session, c *cli.Command) error {
 			if c.Bool("csv") && c.Bool("json") {
 				return &problem{code: "SPM0002", summary: "runs show prints -json or -csv, not both"}
@@ -151,11 +169,20 @@ func runsShowCommand(env *environment) *cli.Command {
 // runReport writes a recorded run in the form of -report.
 func (s *session) runReport(ctx context.Context, run state.Run, format string) error {
 	sum, _ := summaryOf(run)
-	r := &apply.Report{Run: int64(run.ID), Started: run.Started, Counts: sum.Counts, Traffic: sum.Traffic, Interrupted: run.Result == "interrupted"}
+	r := &apply.Report{
+		PlanID: planID(run.PlanDigest), Run: int64(run.ID), Started: run.Started, Counts: sum.Counts, Traffic: sum.Traffic,
+		Commit: run.Commit, Origins: sum.Origins, Interrupted: run.Result == "interrupted",
+	}
 	if !run.Ended.IsZero() {
 		r.Duration = run.Ended.Sub(run.Started)
 	}
 	return view.WriteReport(s.env.stdout, format, r, mapped(s.store.RunItems(ctx, run.ID), resultFrom), s.cfg.Names)
+}
+
+// planID is the short name of a plan with this digest.
+func planID(digest string) string {
+	_, hash, _ := strings.Cut(digest, ":")
+	return hash[:min(len(hash), 8)]
 }
 
 // overridesIn says in lines which guards a run went ahead against, and why.
@@ -179,6 +206,9 @@ func (s *session) runText(ctx context.Context, run state.Run) error {
 		{"Run", fmt.Sprintf("%d, %s", run.ID, run.Kind)}, {"Started", timeText(run.Started)}, {"Ended", timeText(run.Ended)},
 		{"Result", fmt.Sprintf("%s, exit code %d", orText(run.Result, "unfinished"), run.ExitCode)}, {"Plan", orDash(run.PlanDigest)},
 		{"Commit", orDash(run.Commit)}, {"By", orDash(strings.TrimSpace(run.Actor + " " + run.Host))}, {"Summary", summaryText(run)},
+	}
+	if sum, _ := summaryOf(run); sum.Reviewed != "" {
+		rows = append(rows, [2]string{"Within", sum.Reviewed})
 	}
 	if sum, ok := summaryOf(run); ok {
 		rows = append(rows, [2]string{"Requests", fmt.Sprintf("%d, %d resource units", sum.Traffic.Requests, sum.Traffic.ResourceUnits)})

@@ -32,8 +32,9 @@ type session struct {
 	ended   bool // the last event was written
 	// inventory says that store is a copy made for planning: source and disk are not there.
 	inventory bool
-	replay    *replay // while a saved plan is derived again
-	applies   bool    // the plan will be applied by this process: download addresses are kept
+	recorded  runSummary // of the apply that is begun
+	replay    *replay    // while a saved plan is derived again
+	applies   bool       // the plan will be applied by this process: download addresses are kept
 	// networkWait is how long a network that is gone is waited for; 0 for the default.
 	networkWait time.Duration
 	seen        observers

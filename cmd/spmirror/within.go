@@ -64,6 +64,7 @@ func (s *session) within(_ context.Context, reviewed *plan.File, share plan.Tole
 		return otherGround(err)
 	}
 	if got.Covered() {
+		s.recorded.Reviewed = reviewed.Digest
 		return nil
 	}
 	s.notice.close()
