@@ -186,14 +186,14 @@ func (k *Keeper) adopt(now time.Time) (dropped []*holding) {
 	return dropped
 }
 
-// react to an event: the holding is due, though not at once if it was renewed a moment ago (W16).
+// react to an event: the holding is due, though not at once if it was renewed a moment ago (W16). A removal cannot be
+// replayed: its subscription is not known any more.
 func (k *Keeper) react(h *holding, event Event, now time.Time) {
 	h.due = now
-	if spaced := h.renewed.Add(minRenewal); spaced.After(now) {
-		h.due = spaced
-	}
 	if event == Removed {
 		k.lose(h)
+	} else if spaced := h.renewed.Add(minRenewal); spaced.After(now) {
+		h.due = spaced
 	}
 }
 

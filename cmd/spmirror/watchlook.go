@@ -260,10 +260,10 @@ func (l *look) act(ctx context.Context, p *plan.Plan, note *view.WatchNote) erro
 	err := s.allow(l.c, p.Header)
 	if err != nil && exitCode(err) == exitBlocked {
 		note.Result = "blocked"
-		if !p.Blocked {
+		if !p.Blocked { // else the plan says so
 			note.Result = "needs_review"
+			l.tell.problem(explained(err))
 		}
-		l.tell.problem(explained(err))
 		return l.save(p, note)
 	}
 	if err != nil {

@@ -35,11 +35,14 @@ func newWorld(t *testing.T, library sandbox.DriveSpec) *world {
 }
 
 // newWorldOf mirrors one folder of the library.
-func newWorldOf(t *testing.T, library sandbox.DriveSpec, folder string) *world {
+func newWorldOf(t *testing.T, library sandbox.DriveSpec, folder string, change ...func(*sandbox.Options)) *world {
 	t.Helper()
 	o := sandbox.Demo(1)
 	library.Name, library.Segment = "Documents", "Shared Documents"
 	o.Sites = []sandbox.SiteSpec{{Path: "sites/people", Name: "People", Drives: []sandbox.DriveSpec{library}}}
+	for _, f := range change {
+		f(&o)
+	}
 	tenant, err := sandbox.New(o)
 	if err != nil {
 		t.Fatal(err)
