@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/spmirror/spmirror/config"
+	"github.com/spmirror/spmirror/graph"
 	"github.com/spmirror/spmirror/sandbox"
 )
 
@@ -79,5 +80,19 @@ func TestDiscoveryFindsOneDrivesAndThoseWithout(t *testing.T) {
 	}
 	if cfg := w.load(); len(cfg.Mirrors) != 2 || cfg.Mirrors[0].Source.User != "adele@contoso.com" {
 		t.Errorf("the mirrors are %+v", cfg.Mirrors)
+	}
+}
+
+func TestALibraryIsNamedByItsSiteOnlyWhereThatIsPlain(t *testing.T) {
+	site := graph.Site{WebURL: "https://contoso.sharepoint.com/sites/x"}
+	drives := []graph.Drive{
+		{ID: "1", Name: "Documents", WebURL: site.WebURL + "/Shared%20Documents"}, {ID: "2", Name: "documents", WebURL: site.WebURL + "/documents2"},
+		{ID: "3", Name: "Plain", WebURL: site.WebURL + "/Plain"}, {ID: "4", Name: "Shared Documents", WebURL: site.WebURL + "/Other"}, {ID: "5"},
+	}
+	for i, want := range []string{"", "", "Plain", "", ""} {
+		ways := driveWays(site, drives, i, "/f")
+		if got := ways[0].Drive; got != want || ways[len(ways)-1].DriveID != string(drives[i].ID) {
+			t.Errorf("library %d is named by %+v, want %q", i+1, ways, want)
+		}
 	}
 }
