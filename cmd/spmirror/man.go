@@ -25,7 +25,7 @@ func manCommand(env *environment) *cli.Command {
 }
 
 func runMan(env *environment, c *cli.Command) error {
-	pages := manPages(newApp(env))
+	pages := manPages(c.Root()) // which knows what the library adds when it runs
 	dir := c.String("dir")
 	if dir != "" && c.Args().Len() > 0 {
 		return &problem{code: "SPM0002", summary: "man takes a command or -dir, not both"}

@@ -129,7 +129,11 @@ func TestManualPagesAreReadWithoutWarnings(t *testing.T) {
 	}
 	var all []string
 	dir := t.TempDir()
-	for _, p := range manPages(newApp(quietEnvironment(t))) {
+	app := newApp(quietEnvironment(t))
+	if err := app.Run(t.Context(), []string{"spmirror", "version"}); err != nil { // the library adds commands and flags
+		t.Fatal(err)
+	}
+	for _, p := range manPages(app) {
 		name := filepath.Join(dir, p.name+".1")
 		if err := os.WriteFile(name, p.text, 0o600); err != nil {
 			t.Fatal(err)
