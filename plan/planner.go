@@ -347,7 +347,9 @@ func (p *planner) disturbance(ctx context.Context, pair Pair) (observed, applied
 		return n.standing != outside, true, nil
 	case n.parent == nil:
 		return false, false, nil
-	case pair.Pending != nil: // it was held back, so that the entry does not tell where it stood when the mirror was settled
+	case pair.Pending != nil, e.Unsettled:
+		// It was held back, or a run that did not do all has put it where it is: so the entry
+		// does not tell where it stood when the mirror was settled.
 		return true, true, nil
 	case p.skipsBelow(n): // it has become a notebook, or has moved into one
 		return true, true, nil

@@ -7,14 +7,14 @@ import (
 	"strconv"
 )
 
-var mirrorQuery = `SELECT ` + joined(`key, address, drive, folder, folder_path, target, marker, generation, settled, selection, created`) +
+var mirrorQuery = `SELECT ` + joined(`key, address, drive, folder, folder_path, target, marker, generation, settled, settled_run, selection, created`) +
 	` FROM mirrors`
 
 func scanMirror(row []driver.Value) (Mirror, error) {
 	u := unpack(row[0])
 	m := Mirror{
 		Key: MirrorKey(u.int()), Address: u.text(), Drive: DriveKey(u.int()), Folder: ItemID(u.text()), FolderPath: u.text(),
-		Target: u.text(), Marker: u.text(), Generation: u.int(), Settled: Generation(u.int()), Select: u.text(), Created: u.time(),
+		Target: u.text(), Marker: u.text(), Generation: u.int(), Settled: Generation(u.int()), SettledRun: RunID(u.int()), Select: u.text(), Created: u.time(),
 	}
 	return m, u.end()
 }
@@ -57,9 +57,11 @@ func (tx *Tx) RenameMirror(key MirrorKey, address string) error {
 	return tx.updateMirror("rename", key, `UPDATE mirrors SET address = ?2 WHERE key = ?1`, address)
 }
 
-// Settle records that everything up to a generation of the drive is planned under a selection and applied or pending.
+// Settle records that everything up to a generation of the drive is planned under a selection and applied or pending, by the last run and
+// those before it.
 func (tx *Tx) Settle(key MirrorKey, g Generation, selection string) error {
-	return tx.updateMirror("settle", key, `UPDATE mirrors SET settled = ?2, selection = ?3 WHERE key = ?1`, g, selection)
+	return tx.updateMirror("settle", key, `UPDATE mirrors SET settled = ?2, selection = ?3,
+		settled_run = (SELECT coalesce(max(id), 0) FROM runs) WHERE key = ?1`, g, selection)
 }
 
 // AdvanceMirror counts one more change to what is applied; saved plans are bound to the number.

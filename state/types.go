@@ -124,6 +124,7 @@ type Mirror struct {
 	FolderPath, Target, Marker string
 	Generation                 int64      // counts applied changes
 	Settled                    Generation // the drive's generation up to which everything was planned and is applied or pending
+	SettledRun                 RunID      // the last run when it was settled
 	Select                     string     // digest of the selection that was settled
 	Created                    time.Time
 }

@@ -27,11 +27,11 @@ type pairs struct {
 }
 
 func (p pairs) All(ctx context.Context) iter.Seq2[plan.Pair, error] {
-	return ahead(planPairs(p.store.PairsAll(ctx, p.mirror)))
+	return ahead(p.converted(p.store.PairsAll(ctx, p.mirror)))
 }
 
 func (p pairs) Since(ctx context.Context, g plan.Generation) iter.Seq2[plan.Pair, error] {
-	return planPairs(p.store.PairsSince(ctx, p.mirror, state.Generation(g)))
+	return p.converted(p.store.PairsSince(ctx, p.mirror, state.Generation(g)))
 }
 
 func (p pairs) Of(ctx context.Context, ids []plan.ItemID) iter.Seq2[plan.Pair, error] {
@@ -39,28 +39,29 @@ func (p pairs) Of(ctx context.Context, ids []plan.ItemID) iter.Seq2[plan.Pair, e
 	for i, id := range ids {
 		list[i] = state.ItemID(id)
 	}
-	return planPairs(p.store.PairsOf(ctx, p.mirror, slices.Values(list)))
+	return p.converted(p.store.PairsOf(ctx, p.mirror, slices.Values(list)))
 }
 
-// planPairs converts into the same three values again and again: a pair is valid
+// converted gives pairs in the words of the planner, in the same three values again and again: a pair is valid
 // until the next one.
-func planPairs(seq iter.Seq2[state.Pair, error]) iter.Seq2[plan.Pair, error] {
+func (p pairs) converted(seq iter.Seq2[state.Pair, error]) iter.Seq2[plan.Pair, error] {
 	return func(yield func(plan.Pair, error) bool) {
 		var item plan.Item
 		var entry plan.Entry
 		var pending plan.Pending
-		for p, err := range seq {
+		for both, err := range seq {
 			var out plan.Pair
-			if p.Item != nil {
-				item = planItem(p.Item)
+			if both.Item != nil {
+				item = planItem(both.Item)
 				out.Item = &item
 			}
-			if p.Entry != nil {
-				entry = planEntry(p.Entry)
+			if both.Entry != nil {
+				entry = planEntry(both.Entry)
+				entry.Unsettled = both.Entry.Run > p.mirror.SettledRun
 				out.Entry = &entry
 			}
-			if p.Pending != nil {
-				pending = plan.Pending{Item: plan.ItemID(p.Pending.Item), Action: p.Pending.Action, Code: p.Pending.Code, Reason: p.Pending.Reason}
+			if both.Pending != nil {
+				pending = plan.Pending{Item: plan.ItemID(both.Pending.Item), Action: both.Pending.Action, Code: both.Pending.Code, Reason: both.Pending.Reason}
 				out.Pending = &pending
 			}
 			if !yield(out, err) {
