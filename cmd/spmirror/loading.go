@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v3"
@@ -78,18 +77,13 @@ func load(ctx context.Context, env *environment, c *cli.Command) (*config.Config
 func refuseUnsupported(cfg *config.Config) error {
 	var list []string
 	for _, m := range cfg.Mirrors {
-		for setting, used := range map[string]bool{
-			`content.shortcuts = "follow"`: m.Content.Shortcuts == "follow",
-		} {
-			if used {
-				list = append(list, m.Address+": "+setting)
-			}
+		if m.Content.Shortcuts == "follow" {
+			list = append(list, m.Address+`: content.shortcuts = "follow"`)
 		}
 	}
 	if len(list) == 0 {
 		return nil
 	}
-	slices.Sort(list)
 	return &problem{code: "SPM0273", summary: "The configuration asks for what this version does not do",
 		detail: strings.Join(list, "\n") + "\n\nNothing was changed. Remove these settings; they are refused rather than ignored."}
 }
