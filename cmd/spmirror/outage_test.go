@@ -198,3 +198,53 @@ func TestAnApplyEndsInOrderWhenTheNetworkDoesNotReturn(t *testing.T) {
 	w.matchesTenant()
 	w.run(exitOK, "plan", "-detailed-exitcode")
 }
+
+func TestAThrottleLongerThanARunWaitsEndsItInOrder(t *testing.T) {
+	w := newWorld(t, sandbox.DriveSpec{Generate: &sandbox.Generate{Files: 120, Size: 2000}})
+	w.tenant.AddFault(sandbox.Fault{On: []sandbox.Kind{sandbox.KindDownload}, Skip: 40, Times: 1, Status: 429, Header: map[string]string{"Retry-After": "2"}})
+	w.tenant.AddFault(sandbox.Fault{On: []sandbox.Kind{sandbox.KindDownload}, Skip: 60, Status: 503, Pause: true, Header: map[string]string{"Retry-After": "3600"}})
+	out := w.run(exitIncomplete, "apply", "-auto-approve", "-report=report.json", "-json-into=events.jsonl")
+	for _, want := range []string{"Apply incomplete.", "not finished, ", "SPM0508", "asked for a pause of 1h0m0s, longer than the 10m0s that a run waits", "paused 1 time for 2 s because the service asked for it"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("it does not say %q:\n%s", want, out)
+		}
+	}
+	var report struct {
+		Counts  struct{ Added, Failed int64 }
+		Traffic struct {
+			Pauses int64
+			Paused float64 `json:"paused_seconds"`
+		}
+	}
+	w.readJSON("report.json", &report)
+	if report.Counts.Failed != 0 || report.Counts.Added < 50 || report.Traffic.Pauses != 1 || report.Traffic.Paused < 2 {
+		t.Errorf("%+v", report)
+	}
+	events, _ := os.ReadFile(w.path("events.jsonl"))
+	if n := strings.Count(string(events), `"type":"throttle"`); n != 2 {
+		t.Errorf("%d events:\n%s", n, events)
+	}
+	if n := w.tenant.Stats().InsidePause; n != 0 {
+		t.Errorf("%d requests began inside a pause", n)
+	}
+	w.tenant.ClearFaults()
+	w.tenant.SetThrottle(sandbox.Throttle{})
+	w.run(exitOK, "apply", "-auto-approve")
+	w.matchesTenant()
+}
+
+func TestFailFastEndsWithFour(t *testing.T) {
+	w := newWorld(t, sandbox.DriveSpec{Generate: &sandbox.Generate{Files: 120, Size: 2000}})
+	w.tenant.AddFault(sandbox.Fault{On: []sandbox.Kind{sandbox.KindDownload}, Skip: 20, Times: 1, Status: 423})
+	out := w.run(exitIncomplete, "apply", "-auto-approve", "-fail-fast", "-parallelism=2")
+	for _, want := range []string{"Apply incomplete.", "not finished, ", " changes left  mirror.docs  SPM0516 -fail-fast: /", "1 failed"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("it does not say %q:\n%s", want, out)
+		}
+	}
+	if n := w.tenant.Stats().Calls[sandbox.KindDownload]; n > 30 {
+		t.Errorf("%d files were asked for", n)
+	}
+	w.run(exitOK, "apply", "-auto-approve")
+	w.matchesTenant()
+}
