@@ -146,7 +146,9 @@ func (w *watcher) counts() *watch.Counts {
 // round watches with one configuration: until the context ends, a new configuration was
 // read, or the first look shows that there is no sense in going on.
 func (w *watcher) round(ctx context.Context, hup <-chan os.Signal) error {
-	r := &round{watcher: w, cfg: w.cfg, pool: newPool(), stop: make(chan struct{})}
+	r := &round{watcher: w, cfg: w.cfg, pool: newPool(), shown: make(map[string]string), refused: make(map[watch.Drive]bool)}
+	stop := make(chan struct{})
+	r.stop = sync.OnceFunc(func() { close(stop) })
 	r.loop = watch.NewLoop(&watch.Schedule{
 		Interval: w.c.Duration("interval"), Debounce: w.c.Duration("debounce"), Safety: watch.MaxSafety, Jitter: rand.Float64,
 	}, w.env.now, r.look)
@@ -165,7 +167,7 @@ func (w *watcher) round(ctx context.Context, hup <-chan os.Signal) error {
 	w.hear = r.hear
 	w.mu.Unlock()
 	helpers.Go(func() { r.reload(work, hup) })
-	r.loop.Run(ctx, r.stop)
+	r.loop.Run(ctx, stop)
 	return r.fatal
 }
 
@@ -175,11 +177,14 @@ type round struct {
 	cfg    *config.Config
 	pool   *pool
 	loop   *watch.Loop
-	keeper *watch.Keeper // nil without -listen
-	stop   chan struct{}
-	fatal  error // that ends the watch
-	looked bool  // a session could be opened at least once
-	shown  map[string]string
+	keeper *watch.Keeper     // nil without -listen
+	stop   func()            // ends the round after the look under way
+	fatal  error             // that ends the watch
+	looked bool              // a session could be opened at least once
+	shown  map[string]string // the last plan of each scope
+
+	covering sync.Mutex
+	refused  map[watch.Drive]bool // a subscription
 }
 
 // hear passes on what the service says of a drive.
@@ -209,7 +214,7 @@ func (r *round) reload(ctx context.Context, hup <-chan os.Signal) {
 		}
 		r.watcher.cfg = cfg // for the next round
 		r.tell.line("Configuration read again.")
-		close(r.stop)
+		r.stop()
 		return
 	}
 }
@@ -226,7 +231,7 @@ func unsaid(err error) error {
 // newKeeper makes the keeper of subscriptions.
 func (r *round) newKeeper() *watch.Keeper {
 	return watch.NewKeeper(watch.KeeperOptions{
-		Address: r.c.String("notification-url"), Receiver: r.receiver, Now: r.env.now, Log: r.log, Cover: r.loop.Cover,
+		Address: r.c.String("notification-url"), Receiver: r.receiver, Now: r.env.now, Log: r.log, Cover: r.cover,
 		Service: func(tenant string) (watch.Service, error) {
 			c, err := r.connection(tenant)
 			if err != nil {
@@ -235,9 +240,30 @@ func (r *round) newKeeper() *watch.Keeper {
 			return c.Client, nil
 		},
 		Refused: func(d watch.Drive, err error) {
+			r.covering.Lock()
+			r.refused[d] = true
+			r.covering.Unlock()
 			r.tell.once("subscription "+d.Tenant, notSubscribed(d, err))
 		},
 	})
+}
+
+// cover passes on that a drive got its subscription, or lost it.
+func (r *round) cover(d watch.Drive, covered bool) {
+	r.loop.Cover(d, covered)
+	if !covered {
+		return
+	}
+	r.covering.Lock()
+	delete(r.refused, d)
+	left := false
+	for other := range r.refused {
+		left = left || other.Tenant == d.Tenant
+	}
+	r.covering.Unlock()
+	if !left {
+		r.tell.settled("subscription " + d.Tenant)
+	}
 }
 
 // notSubscribed says why there are no notifications of a drive. It is asked about at the

@@ -24,7 +24,7 @@ func (r *round) look(ctx context.Context, task watch.Task) watch.Outcome {
 	if err != nil {
 		if !r.looked && exitCode(err) != exitLocked && ctx.Err() == nil {
 			r.fatal = err // the state cannot be used: that is for a person (I-36)
-			close(r.stop)
+			r.stop()
 		} else {
 			r.failed(ctx, "state", err)
 		}
@@ -220,13 +220,16 @@ func (l *look) unsettle(address string) {
 	l.outcome.Failed = true // it has no drive yet
 }
 
+// maxShown bounds what is remembered of plans; to show one again does no harm.
+const maxShown = 1000
+
 // worthTelling tells whether a plan is shown: always when somebody began to watch, and once a day what is still to be
 // done; else when it says something new.
 func (l *look) worthTelling(h *plan.Header) bool {
 	scope := fmt.Sprint(h.Options.Targets)
 	quiet := h.Totals.Changes() == 0 && !h.Blocked && h.Totals.Count(plan.Blocked) == 0 && len(h.Diagnostics) == 0
-	if l.shown == nil {
-		l.shown = make(map[string]string)
+	if len(l.shown) > maxShown {
+		clear(l.shown)
 	}
 	known := l.shown[scope] == h.PlanID
 	l.shown[scope] = h.PlanID
