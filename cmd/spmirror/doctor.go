@@ -8,7 +8,6 @@ import (
 
 	"github.com/urfave/cli/v3"
 
-	"github.com/spmirror/spmirror/config"
 	"github.com/spmirror/spmirror/graph"
 	"github.com/spmirror/spmirror/state"
 	"github.com/spmirror/spmirror/view"
@@ -125,29 +124,6 @@ func (d *doctor) configuration() {
 		c.Check = "supported"
 		d.fail(c, err, "")
 	}
-}
-
-// readData reads the data blocks, so that mirrors which depend on them are looked at, too.
-func (d *doctor) readData(ctx context.Context, c *cli.Command) {
-	if len(d.cfg.Deferred) == 0 {
-		return
-	}
-	check := looked("config", d.cfg.Deferred[0], "data")
-	if len(d.failed) > 0 {
-		d.skip(check, "%d blocks depend on data that cannot be read before the tenants answer", len(d.cfg.Deferred))
-		return
-	}
-	data := newDiscovery(ctx, d.log)
-	defer data.close()
-	o := loadOptions(d.env, c)
-	o.Data = data
-	cfg, diags := config.Load(o)
-	if diags.HasErrors() {
-		d.fail(check, fmt.Errorf("data cannot be read: %w", diags.Errs()[0]), "`spmirror plan` shows all that is wrong, with its place in the configuration.")
-		return
-	}
-	d.ok(check, "data was read; mirrors declared with it: %d", len(cfg.Mirrors))
-	d.cfg = cfg
 }
 
 // row is what a usable state knows of a mirror.

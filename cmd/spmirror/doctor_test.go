@@ -175,3 +175,27 @@ func TestTheDoctorComparesTheClockWithTheServices(t *testing.T) {
 		}
 	}
 }
+
+func TestTheDoctorSaysWhatDataBlocksNeed(t *testing.T) {
+	const configuration = `
+data "sites" "all" {}
+
+mirror "each" {
+  for_each = data.sites.all.sites
+  site_id  = each.value.id
+  target   = "./mirror/${slug("s${each.key}")}"
+}
+`
+	w := tenantWorld(t, withRoles("Sites.Selected"), configuration)
+	if c := w.doctor(exitError)["config data"]; c.Status != view.CheckFail || c.Subject != "data.sites.all" || !strings.HasPrefix(c.Advice, "Grant Sites.Read.All; ") {
+		t.Errorf("a list that is refused: %+v", c)
+	}
+	w = tenantWorld(t, withRoles("Sites.Read.All"), configuration)
+	checks := w.doctor(exitOK)
+	if c := checks["config data"]; c.Status != view.CheckOK || !strings.Contains(c.Message, "mirrors declared with it: 3") {
+		t.Errorf("data that can be read: %+v", c)
+	}
+	if c := checks["source drive"]; c.Status != view.CheckOK || !strings.HasPrefix(c.Subject, "mirror.each[") {
+		t.Errorf("a mirror that depends on data: %+v", c)
+	}
+}
