@@ -100,6 +100,7 @@ func (f *fetch) transfer(ctx context.Context) error {
 	}
 	defer c.Body.Close()
 	if c.Offset == 0 && f.offset > 0 { // the whole file in answer to a range (C12)
+		f.single = true
 		if err := f.again(); err != nil {
 			return err
 		}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/spmirror/spmirror/graph"
+	"github.com/spmirror/spmirror/graph/quickxor"
 	"github.com/spmirror/spmirror/state"
 )
 
@@ -243,7 +244,7 @@ func interruptOften(t *testing.T, how parts, interval int64, text string) {
 		w := newWorld(t)
 		defer w.close()
 		w.workers, w.checkpoint, w.parts = 8, interval, how
-		w.tenant.put("file", text)
+		w.tenant.put("file", text).hash = quickOf(text)
 		host := &slowHost{rate: len(text) / 10}
 		w.tenant.onOpen = host.open
 		p := w.plan()
@@ -288,6 +289,17 @@ func interruptOften(t *testing.T, how parts, interval int64, text string) {
 		}
 		w.holds("file", text)
 	})
+}
+
+// quickOf is quick for a text that is too large to be copied, and asked for often.
+func quickOf(text string) string {
+	h := quickxor.New()
+	for rest := text; rest != ""; {
+		n := min(len(rest), 1<<20)
+		h.Write([]byte(rest[:n]))
+		rest = rest[n:]
+	}
+	return h.String()
 }
 
 // holds wants a file to have a text, which may be too large to be read whole.

@@ -1,7 +1,6 @@
 package apply
 
 import (
-	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
@@ -35,11 +34,14 @@ func (n *node) item() graph.Item {
 	it := graph.Item{
 		Drive: "drive", ID: graph.ItemID(n.id), Parent: graph.ItemID(n.parent), Name: n.name, HasName: true,
 		Size: int64(len(n.text)), ETag: fmt.Sprintf("e%s-%d", n.id, n.change), CTag: fmt.Sprintf("c%s-%d", n.id, n.version),
-		QuickXorHash: cmp.Or(n.hash, quick(n.text)), Modified: n.modified, Facets: graph.File,
+		QuickXorHash: n.hash, Modified: n.modified, Facets: graph.File,
 		DownloadURL: graph.NewSecretURL(fmt.Sprintf("https://host.example/%s?v=%d", n.id, n.version)),
 	}
-	if n.noHash {
+	switch {
+	case n.noHash:
 		it.QuickXorHash = ""
+	case n.hash == "":
+		it.QuickXorHash = quick(n.text)
 	}
 	if n.noSize {
 		it.Size = -1
