@@ -128,8 +128,9 @@ func (s *session) planEnd(ctx context.Context, draft *plan.Draft, e *ending, o p
 	judged.Guard.RequireNonemptySource, judged.Guard.MaxChangePercent, judged.Guard.MaxFolderDeletePercent = false, nil, nil
 	w := &wanted{cfg: &judged, drive: drive, row: row, header: mirrorHeader(cfg)}
 	h := w.header
-	h.Policy.Permissions, h.Policy.Columns, h.Policy.Versions = "", nil, "" // what is kept beside its items goes as well
-	h.Address = row.Address // it ends under the name by which it is known
+	// It ends under the name by which it is known, with all that is kept beside its items.
+	h.Address = row.Address
+	h.Policy.Permissions, h.Policy.Columns, h.Policy.Versions = "", nil, ""
 	h.ActionReason, h.Actions = string(e.reason), []string{"delete"}
 	h.Source.Tenant, h.Source.Drive, h.Source.DriveID = drive.Tenant, drive.Name, plan.DriveID(drive.ID)
 	h.Source.Folder, h.Source.FolderID = row.FolderPath, plan.ItemID(row.Folder)
