@@ -220,13 +220,14 @@ var campaigns = []campaign{
 func TestAKilledApplyLosesNothingAndConverges(t *testing.T) {
 	inMemory(t)
 	every := os.Getenv("SPMIRROR_LONG") != ""
-	total, further, start := 0, 0, time.Now()
+	total, further, ran, start := 0, 0, 0, time.Now()
 	for _, c := range campaigns {
 		if c.long && !every {
 			continue
 		}
 		for _, sc := range scenarios {
 			t.Run(sc.name+"/"+c.name, func(t *testing.T) {
+				ran++
 				ordinals := c.run(t, sc, &killer{}).effects
 				step := 1
 				if !every {
@@ -243,7 +244,7 @@ func TestAKilledApplyLosesNothingAndConverges(t *testing.T) {
 		}
 	}
 	t.Logf("%d kill points in %s, %d of them in runs that cleaned up after another kill", total, time.Since(start).Round(time.Second), further)
-	if every && total < 1000 {
+	if ran == len(campaigns)*len(scenarios) && total < 1000 {
 		t.Errorf("only %d kill points: the campaign is to have 1,000", total)
 	}
 }
