@@ -148,7 +148,7 @@ func (c *campaign) run(ctx context.Context, fail func(error)) (files int64) {
 }
 
 func TestARunUnderABudgetUsesItAndNeverStartsInsideAPause(t *testing.T) {
-	const files, budget = 6000, 1200
+	const files, budget = 3000, 750
 	for _, test := range []struct {
 		name   string
 		limits sandbox.Throttle

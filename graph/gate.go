@@ -47,6 +47,8 @@ type Gate struct {
 	units  *rate.Limiter
 	normal rate.Limit // of units, when no header slows us down
 	bytes  *rate.Limiter
+	turn   chan struct{} // held by the one that waits for the budget
+	gone   chan struct{} // closed when the gate gives up
 
 	mu       sync.Mutex
 	limit    float64 // adaptive concurrency
@@ -93,7 +95,7 @@ func NewGate(cfg GateConfig) *Gate {
 		cfg.MaxPause = defaultMaxPause
 	}
 	cfg.NetworkWait, cfg.firstWait = networkWaits(cfg.NetworkWait)
-	g := &Gate{cfg: cfg, normal: rate.Inf, limit: float64(min(startInFlight, cfg.InFlight))}
+	g := &Gate{cfg: cfg, turn: make(chan struct{}, 1), gone: make(chan struct{}), normal: rate.Inf, limit: float64(min(startInFlight, cfg.InFlight))}
 	burst := 16 // a few requests may start together; more would be a burst (T21)
 	if cfg.PerMinute > 0 {
 		g.normal = rate.Limit(float64(cfg.PerMinute) / 60)
@@ -112,9 +114,8 @@ func (g *Gate) Acquire(ctx context.Context, units int) (*Ticket, error) {
 	if err := g.Stopped(); err != nil {
 		return nil, err
 	}
-	g.restoreBudget()
-	if err := g.units.WaitN(ctx, min(units, g.units.Burst())); err != nil {
-		return nil, waitError(ctx, err)
+	if err := g.afford(ctx, min(units, g.units.Burst())); err != nil {
+		return nil, err
 	}
 	w := &waiter{ready: make(chan struct{})}
 	g.mu.Lock()
@@ -140,6 +141,47 @@ func (g *Gate) Acquire(ctx context.Context, units int) (*Ticket, error) {
 	g.stats.Units += int64(units)
 	g.mu.Unlock()
 	return w.ticket, nil
+}
+
+// afford waits until the budget has so many units. One waits at a time: many reservations made at the slow pace of a
+// warning would keep that pace up long after the warning is over.
+func (g *Gate) afford(ctx context.Context, units int) error {
+	select {
+	case g.turn <- struct{}{}:
+		defer func() { <-g.turn }()
+	case <-g.gone:
+		return g.Stopped()
+	case <-ctx.Done():
+		return waitError(ctx, ctx.Err())
+	}
+	for {
+		warned := g.restoreBudget()
+		now := time.Now()
+		r := g.units.ReserveN(now, units)
+		wait := r.DelayFrom(now)
+		if wait <= 0 {
+			return nil
+		}
+		again := warned > 0 && warned < wait
+		if again {
+			r.CancelAt(now)
+			wait = warned
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-timer.C:
+		case <-g.gone:
+			timer.Stop()
+			return g.Stopped()
+		case <-ctx.Done():
+			timer.Stop()
+			r.Cancel()
+			return waitError(ctx, ctx.Err())
+		}
+		if !again {
+			return nil
+		}
+	}
 }
 
 // waitError names the reason of the context. A limiter that sees the deadline coming gives up before it; that is the
@@ -350,14 +392,19 @@ func (g *Gate) slow(early rateLimit) {
 	g.slowed = time.Now().Add(early.reset)
 }
 
-// restoreBudget returns to the normal pace when the time of a warning is over.
-func (g *Gate) restoreBudget() {
+// restoreBudget returns to the normal pace when the time of a warning is over, and tells what is left of it.
+func (g *Gate) restoreBudget() time.Duration {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if !g.slowed.IsZero() && !time.Now().Before(g.slowed) {
+	if g.slowed.IsZero() {
+		return 0
+	}
+	left := time.Until(g.slowed)
+	if left <= 0 {
 		g.slowed = time.Time{}
 		g.units.SetLimit(g.normal)
 	}
+	return max(0, left)
 }
 
 // Close gives the place back. Closing twice does nothing.

@@ -153,6 +153,9 @@ func (e *gaveUp) Is(target error) bool { return target == ErrGaveUp || target ==
 // stop gives up: all who wait and all who come get the same error at once, so that a run can end in order instead of
 // failing one item after the other. The lock is held.
 func (g *Gate) stop(now time.Time, err error) {
+	if g.stopped == nil {
+		close(g.gone)
+	}
 	g.stopped = err
 	if !g.outage.began.IsZero() {
 		g.endOutage(now)
