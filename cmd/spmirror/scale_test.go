@@ -49,6 +49,32 @@ func BenchmarkScale(b *testing.B) {
 	}
 }
 
+// BenchmarkForms measures what it takes to save a plan of SPMIRROR_BENCH_ITEMS adds and to
+// show it in every form: seconds of CPU, peak memory, and bytes written. BENCHMARKS.md
+// quotes it.
+func BenchmarkForms(b *testing.B) {
+	bin := buildBinary(b)
+	for _, text := range strings.Split(orText(os.Getenv("SPMIRROR_BENCH_ITEMS"), "10000"), ",") {
+		files, err := strconv.Atoi(text)
+		if err != nil {
+			b.Fatal(err)
+		}
+		s := newScale(b, bin, files)
+		s.run(b, "plan", "-compact")
+		file := filepath.Join(s.dir, "p.spplan")
+		for _, form := range []struct {
+			name string
+			args []string
+		}{
+			{"plan-out", []string{"plan", "-compact", "-refresh=false", "-out=" + file}}, {"show-json", []string{"show", "-json", file}},
+			{"show-jsonl", []string{"show", "-jsonl", file}}, {"show-csv", []string{"show", "-csv", file}}, {"show-md", []string{"show", "-md", file}},
+			{"show-html", []string{"show", "-html", file}}, {"show", []string{"show", file}}, {"show-verbose", []string{"show", "-verbose", file}},
+		} {
+			b.Run(fmt.Sprintf("%s/%d", form.name, files), func(b *testing.B) { s.measure(b, form.args...) })
+		}
+	}
+}
+
 func buildBinary(tb testing.TB) string {
 	tb.Helper()
 	bin := filepath.Join(tb.TempDir(), "spmirror")
@@ -167,8 +193,9 @@ func (s *scale) measure(b *testing.B, args ...string) {
 func (s *scale) run(b *testing.B, args ...string) {
 	b.Helper()
 	cmd := exec.Command(s.bin, append([]string{"-chdir=" + s.dir}, args...)...)
-	var out bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &out
+	var out thrown
+	var said bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &said
 	start := time.Now()
 	if err := cmd.Start(); err != nil {
 		b.Fatal(err)
@@ -179,12 +206,21 @@ func (s *scale) run(b *testing.B, args ...string) {
 	err := cmd.Wait()
 	close(done)
 	if err != nil {
-		b.Fatalf("%v: %v\n%s", args, err, out.Bytes())
+		b.Fatalf("%v: %v\n%s", args, err, said.Bytes())
 	}
+	b.ReportMetric(float64(out)/(1<<20), "MiB-out")
 	b.ReportMetric(time.Since(start).Seconds(), "wall-s")
 	b.ReportMetric((cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()).Seconds(), "cpu-s")
 	b.ReportMetric(float64(<-peak)/1024, "MiB")
 	b.ReportMetric(0, "ns/op")
+}
+
+// thrown counts what is written to it, and keeps none of it.
+type thrown int64
+
+func (c *thrown) Write(p []byte) (int, error) {
+	*c += thrown(len(p))
+	return len(p), nil
 }
 
 // watchMemory reads the peak of a process's resident memory in KiB while it runs.
