@@ -35,7 +35,7 @@ var rooms = map[string][]string{
 	"plan":           {},
 	"apply":          {"plan", "graph", "graph/quickxor", "state", "target"},
 	"view":           {"plan", "apply"},
-	"trace":          {}, // OpenTelemetry: 19 modules behind four functions, so that nobody else depends on them
+	"trace":          {},        // OpenTelemetry: 19 modules behind four functions, so that nobody else depends on them
 	"watch":          {"graph"}, // when to look at which drive, and the only door that strangers can knock at
 	"cmd/spmirror":   {anything},
 }
