@@ -34,6 +34,7 @@ type meter struct {
 
 	mu    sync.Mutex
 	items *view.Metrics // of earlier runs, and the items of this one
+	looks bool          // a watch is measured: its looks are what succeeds or fails
 	pool  *pool         // whose traffic is measured
 	stop  chan struct{}
 	done  chan struct{}
@@ -98,6 +99,30 @@ func (m *meter) measured() {
 	if m.pool != nil && !m.pool.lent {
 		m.pool.eachGate(func(tenant string, s graph.GateStats) { addTraffic(m.items, tenant, s) })
 		m.pool = nil
+	}
+}
+
+// closing keeps the traffic of one connection of a lent pool that is about to be closed.
+func (m *meter) closing(tenant string, s graph.GateStats) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	addTraffic(m.items, tenant, s)
+}
+
+// looked notes how a look of a watch ended. The file follows with its next writing.
+func (m *meter) looked(began time.Time, code int) {
+	if m == nil {
+		return
+	}
+	ended := m.now()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.looks = true
+	m.items.Set(view.MetricLastRun, seconds(began), "command", m.command)
+	m.items.Set(view.MetricLastDuration, ended.Sub(began).Seconds(), "command", m.command)
+	m.items.Set(view.MetricLastExit, float64(code), "command", m.command)
+	if code == exitOK {
+		m.items.Set(view.MetricLastSuccess, seconds(ended), "command", m.command)
 	}
 }
 
@@ -205,9 +230,12 @@ func (m *meter) end(code int) {
 	ended := m.now()
 	failed := m.write(func(now *view.Metrics) {
 		now.Set(view.MetricRunning, 0, "command", m.command)
+		now.Add(view.MetricRuns, 1, "command", m.command, "result", view.ExitName(code))
+		if m.looks {
+			return
+		}
 		now.Set(view.MetricLastExit, float64(code), "command", m.command)
 		now.Set(view.MetricLastDuration, ended.Sub(m.began).Seconds(), "command", m.command)
-		now.Add(view.MetricRuns, 1, "command", m.command, "result", view.ExitName(code))
 		if code == exitOK || code == exitChanges {
 			now.Set(view.MetricLastSuccess, seconds(ended), "command", m.command)
 		}

@@ -18,6 +18,8 @@ type pool struct {
 	notice  atomic.Pointer[notices] // of the session at work
 	lent    bool
 	before  apply.Traffic // of earlier sessions
+	// closing is told what a connection of a lent pool was used for before it is closed; nil for nobody.
+	closing func(tenant string, s graph.GateStats)
 }
 
 func newPool() *pool { return &pool{clients: make(map[string]*client)} }
@@ -69,6 +71,9 @@ func (p *pool) close(which func(*client) bool) {
 	defer p.mu.Unlock()
 	for address, c := range p.clients {
 		if which(c) {
+			if p.closing != nil {
+				p.closing(c.tenant.Name, c.Gate().Stats())
+			}
 			c.close()
 			delete(p.clients, address)
 		}

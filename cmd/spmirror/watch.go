@@ -46,6 +46,7 @@ func watchFlags() []cli.Flag {
 		&cli.BoolFlag{Name: "compact", Usage: "one line for each mirror"},
 		&cli.BoolFlag{Name: "verbose", Usage: "list every change"},
 		&cli.IntFlag{Name: "list-limit", Usage: "list up to `N` items of each kind"},
+		metricsFlag(),
 	}, configFlags(), outputFlags())
 }
 
@@ -65,7 +66,7 @@ func watchCommand(env *environment) *cli.Command {
 	}
 }
 
-func runWatch(ctx context.Context, env *environment, c *cli.Command) error {
+func runWatch(ctx context.Context, env *environment, c *cli.Command) (err error) {
 	if c.Args().Len() > 0 {
 		return &problem{code: "SPM0002", summary: "watch takes no arguments"}
 	}
@@ -81,6 +82,10 @@ func runWatch(ctx context.Context, env *environment, c *cli.Command) error {
 		return err
 	}
 	defer w.close()
+	if w.meter, err = newMeter(env, c, c.Name); err != nil {
+		return err
+	}
+	defer func() { w.meter.end(exitCode(err)) }()
 	return w.run(ctx)
 }
 

@@ -50,7 +50,7 @@ func TestAWatchFollowsItsSource(t *testing.T) {
 func notified(t *testing.T, bin string) {
 	secrets := recordSecrets(t)
 	w := newWorldOf(t, someFiles(), "", func(o *sandbox.Options) { o.Notifier = secrets.client() })
-	v := keepVigil(t, bin, w, "-apply")
+	v := keepVigil(t, bin, w, "-apply", "-metrics-file=watch.prom")
 	v.looked("applied")
 	v.subscribed(1)
 	v.mirrors()
@@ -62,6 +62,18 @@ func notified(t *testing.T, bin string) {
 	v.command(exitOK, "plan", "-detailed-exitcode") // it is settled, and nobody is in the way
 	v.end(syscall.SIGTERM)
 	w.wellBehaved()
+	metrics, err := os.ReadFile(w.path("watch.prom"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		`spmirror_last_success_timestamp_seconds{command="watch"}`, `spmirror_running{command="watch"} 0`, `spmirror_last_run_exit_code{command="watch"} 0`,
+		`spmirror_items_total{mirror="mirror.docs",result="added"} 12`, `spmirror_requests_total{tenant="emulated",status="2xx"} `,
+	} {
+		if !strings.Contains(string(metrics), want) {
+			t.Errorf("the metrics do not say %s:\n%s", want, metrics)
+		}
+	}
 	for _, secret := range secrets.list() { // I-61
 		if files := w.holds(secret); len(files) > 0 || strings.Contains(v.text(), secret) {
 			t.Errorf("a clientState is in %v or in what was said", files)

@@ -30,6 +30,7 @@ type watcher struct {
 	done     func() // closes the log
 	events   *view.Events
 	tell     *teller
+	meter    *meter // nil without -metrics-file
 	listener net.Listener
 	receiver *watch.Receiver
 
@@ -147,6 +148,9 @@ func (w *watcher) counts() *watch.Counts {
 // read, or the first look shows that there is no sense in going on.
 func (w *watcher) round(ctx context.Context, hup <-chan os.Signal) error {
 	r := &round{watcher: w, cfg: w.cfg, pool: newPool(), shown: make(map[string]string), refused: make(map[watch.Drive]bool)}
+	if w.meter != nil {
+		r.pool.closing = w.meter.closing
+	}
 	stop := make(chan struct{})
 	r.stop = sync.OnceFunc(func() { close(stop) })
 	r.loop = watch.NewLoop(&watch.Schedule{

@@ -15,11 +15,15 @@ import (
 )
 
 // look takes one look, with the state locked for as long as it takes.
-func (r *round) look(ctx context.Context, task watch.Task) watch.Outcome {
-	defer r.tidy()
+func (r *round) look(ctx context.Context, task watch.Task) (o watch.Outcome) {
+	began := r.env.now()
+	defer func() {
+		r.tidy()
+		r.meter.looked(began, codeOfLook(o))
+	}()
 	s, err := openSession(ctx, r.env, r.cfg, sessionOptions{
 		operation: "watch", lockTimeout: r.c.Duration("lock-timeout"), color: colorOf(r.c), json: r.events != nil,
-		pool: r.pool, events: r.events, quiet: true,
+		pool: r.pool, events: r.events, quiet: true, seen: observers{meter: r.meter},
 	})
 	if err != nil {
 		if !r.looked && exitCode(err) != exitLocked && ctx.Err() == nil {
@@ -42,6 +46,17 @@ func (r *round) look(ctx context.Context, task watch.Task) watch.Outcome {
 		r.tell.settled("look")
 	}
 	return l.outcome
+}
+
+// codeOfLook is the exit code that a look would have as a command.
+func codeOfLook(o watch.Outcome) int {
+	switch {
+	case o.Failed:
+		return exitError
+	case len(o.Unsettled) > 0:
+		return exitIncomplete
+	}
+	return exitOK
 }
 
 // failed tells why a look failed; the loop repeats it.
