@@ -104,8 +104,8 @@ func gistOf(c *Change) gist {
 			disposal = ""
 		}
 	}
-	g.Place = digestOf(c.Path, c.PreviousPath, c.Parent, c.Name, c.Replaces, c.Folder, c.Reason == MissingOnDisk)
-	g.Manner, g.Remote = digestOf(local, disposal), digestOf(c.Remote)
+	g.Place = digestOf(c.Path, c.PreviousPath, c.Parent, c.Name, c.Replaces, c.Folder, c.Reason == MissingOnDisk, c.OnlyBeside())
+	g.Manner, g.Remote = digestOf(local, disposal), digestOf(c.Remote, c.Beside)
 	return g
 }
 
