@@ -20,6 +20,7 @@ import (
 
 	"github.com/spmirror/spmirror/graph/quickxor"
 	"github.com/spmirror/spmirror/plan"
+	"github.com/spmirror/spmirror/recorded"
 	"github.com/spmirror/spmirror/state"
 	"github.com/spmirror/spmirror/target"
 )
@@ -161,8 +162,8 @@ func (w *world) planOnly() *plan.Plan {
 	w.check(err)
 	draft.Mirror(m)
 	req := plan.Request{
-		Mirror: m, Full: true, Store: planStore(w.store, row), Disk: disk{w.dir}, Only: w.narrow, Verify: plan.VerifyStat,
-		Names: names{target.Naming{Folding: w.dir.Capabilities().Folding}}, Emit: draft.Add, Drift: draft.AddDrift,
+		Mirror: m, Full: true, Store: recorded.Store(w.store, row), Disk: recorded.Disk{Dir: w.dir}, Only: w.narrow, Verify: plan.VerifyStat,
+		Names: recorded.Names{Naming: target.Naming{Folding: w.dir.Capabilities().Folding}}, Emit: draft.Add, Drift: draft.AddDrift,
 	}
 	if settled, ok := DecodeSettled(row.Select); ok {
 		req.Previous, req.PreviousFolder = &settled.Select, "root"

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spmirror/spmirror/config"
 	"github.com/spmirror/spmirror/plan"
+	"github.com/spmirror/spmirror/recorded"
 	"github.com/spmirror/spmirror/state"
 )
 
@@ -66,7 +67,7 @@ func (s *session) compareForDestroy(ctx context.Context, draft *plan.Draft, o pl
 	for _, row := range rows {
 		cfg := s.configOf(row)
 		if cfg == nil || !o.DeleteFiles {
-			err := plan.ForgetMirror(ctx, draft, planStore(s.store, row).Applied, plan.Gone{
+			err := plan.ForgetMirror(ctx, draft, recorded.Store(s.store, row).Applied, plan.Gone{
 				Address: row.Address, Target: row.Target, Generation: row.Generation, Reason: plan.DestroyRequested,
 			})
 			if err != nil {
@@ -147,7 +148,7 @@ func (s *session) planEnd(ctx context.Context, draft *plan.Draft, e *ending, o p
 	if dir != nil {
 		defer dir.Close()
 	}
-	if err := plan.DestroyMirror(ctx, draft, planStore(s.store, row).Applied, h); err != nil {
+	if err := plan.DestroyMirror(ctx, draft, recorded.Store(s.store, row).Applied, h); err != nil {
 		return nil, err
 	}
 	req := s.request(w, o, dir)

@@ -15,6 +15,7 @@ import (
 	"github.com/spmirror/spmirror/crawl"
 	"github.com/spmirror/spmirror/graph/quickxor"
 	"github.com/spmirror/spmirror/plan"
+	"github.com/spmirror/spmirror/recorded"
 	"github.com/spmirror/spmirror/state"
 	"github.com/spmirror/spmirror/target"
 )
@@ -250,16 +251,16 @@ func (s *session) request(w *wanted, o planOptions, dir *target.Dir) plan.Reques
 	naming := target.Naming{Portable: w.cfg.TargetNames == "portable"}
 	req := plan.Request{
 		Mirror: w.header, Since: plan.Generation(w.row.Settled), Full: o.Full || w.row.Settled < w.drive.LogFloor,
-		Store: planStore(s.store, w.row), Verify: o.Verify, Only: o.TargetPaths, Replace: replacePaths(o.Replace, w.cfg.Address),
+		Store: recorded.Store(s.store, w.row), Verify: o.Verify, Only: o.TargetPaths, Replace: replacePaths(o.Replace, w.cfg.Address),
 	}
 	if dir != nil {
-		req.Disk = disk{dir}
+		req.Disk = recorded.Disk{Dir: dir}
 		naming.Folding = dir.Capabilities().Folding
 	}
 	if s.replay != nil {
 		req.Disk, req.Drifted = nil, s.replay.driftOf(w.cfg.Address)
 	}
-	req.Names = names{naming}
+	req.Names = recorded.Names{Naming: naming}
 	if settled, ok := apply.DecodeSettled(w.row.Select); ok {
 		req.Previous, req.PreviousFolder = &settled.Select, plan.ItemID(w.row.Folder)
 		now := apply.SettledOf(w.header)

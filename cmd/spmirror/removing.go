@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/spmirror/spmirror/plan"
+	"github.com/spmirror/spmirror/recorded"
 	"github.com/spmirror/spmirror/state"
 )
 
@@ -39,7 +40,7 @@ func (s *session) planVanished(ctx context.Context, draft *plan.Draft, h *plan.H
 			guards = append(guards, results...)
 			continue
 		}
-		err := plan.ForgetMirror(ctx, draft, planStore(s.store, row).Applied, plan.Gone{
+		err := plan.ForgetMirror(ctx, draft, recorded.Store(s.store, row).Applied, plan.Gone{
 			Address: row.Address, Target: row.Target, Generation: row.Generation,
 		})
 		if err != nil {

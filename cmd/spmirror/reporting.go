@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"iter"
 	"os"
 	"path/filepath"
 	"strings"
@@ -84,14 +85,18 @@ func (s *session) writeReport(ctx context.Context, path string, r *apply.Report)
 		return err
 	}
 	format := strings.TrimPrefix(filepath.Ext(path), ".")
-	results := func(yield func(apply.Result, error) bool) {
-		for item, err := range s.store.RunItems(ctx, state.RunID(r.Run)) {
-			if !yield(resultFrom(item), err) {
+	return errors.Join(view.WriteReport(f, format, r, s.results(ctx, state.RunID(r.Run)), s.cfg.Names), f.Close())
+}
+
+// results yields what a run recorded of each item.
+func (s *session) results(ctx context.Context, run state.RunID) iter.Seq2[apply.Result, error] {
+	return func(yield func(apply.Result, error) bool) {
+		for item, err := range s.store.RunItems(ctx, run) {
+			if !yield(resultFrom(item), err) || err != nil {
 				return
 			}
 		}
 	}
-	return errors.Join(view.WriteReport(f, format, r, results, s.cfg.Names), f.Close())
 }
 
 func resultFrom(i state.RunItem) apply.Result {

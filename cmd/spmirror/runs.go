@@ -176,7 +176,7 @@ func (s *session) runReport(ctx context.Context, run state.Run, format string) e
 	if !run.Ended.IsZero() {
 		r.Duration = run.Ended.Sub(run.Started)
 	}
-	return view.WriteReport(s.env.stdout, format, r, mapped(s.store.RunItems(ctx, run.ID), resultFrom), s.cfg.Names)
+	return view.WriteReport(s.env.stdout, format, r, s.results(ctx, run.ID), s.cfg.Names)
 }
 
 // planID is the short name of a plan with this digest.

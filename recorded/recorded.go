@@ -1,4 +1,10 @@
-package main
+// Package recorded says what the state and the disk hold in the words of the planner, which
+// declares what it reads itself and knows neither of the two. Nothing is decided here: each
+// method asks one question of the state or of a target and translates the answer. The program
+// and the tests of apply, whose plans are to be real ones, share it.
+//
+// The invariant to know: what a sequence yields is valid until the next step.
+package recorded
 
 import (
 	"context"
@@ -13,11 +19,8 @@ import (
 	"github.com/spmirror/spmirror/target"
 )
 
-// The planner reads state and disk through interfaces of its own. The types here
-// say the same in its words.
-
-// planStore is the state of one mirror as the planner reads it.
-func planStore(s *state.Store, m state.Mirror) plan.Store {
+// Store is the state of one mirror as the planner reads it.
+func Store(s *state.Store, m state.Mirror) plan.Store {
 	return plan.Store{Inventory: pairs{s, m}, Observed: observed{s, m}, Applied: applied{s, m}}
 }
 
@@ -161,11 +164,12 @@ func mapped[A, B any](seq iter.Seq2[A, error], f func(A) B) iter.Seq2[B, error] 
 	}
 }
 
-// disk is a target as the planner reads it.
-type disk struct{ dir *target.Dir }
+// Disk is a target as the planner reads it.
+type Disk struct{ Dir *target.Dir }
 
-func (d disk) ReadDir(_ context.Context, dir plan.RelPath) ([]plan.Found, error) {
-	list, err := d.dir.ReadDir(target.RelPath(dir))
+// ReadDir lists a directory.
+func (d Disk) ReadDir(_ context.Context, dir plan.RelPath) ([]plan.Found, error) {
+	list, err := d.Dir.ReadDir(target.RelPath(dir))
 	if errors.Is(err, target.ErrNotPlain) && !errors.Is(err, target.ErrCrossDevice) {
 		return nil, fmt.Errorf("%w: %w", fs.ErrNotExist, err) // a file or link has its place: nothing of ours lies below
 	}
@@ -189,17 +193,20 @@ func foundKind(k target.Kind) plan.FoundKind {
 	return plan.FoundOther
 }
 
-func (d disk) Hash(ctx context.Context, file plan.RelPath) (int64, string, string, error) {
-	fp, err := d.dir.Hash(ctx, target.RelPath(file))
+// Hash reads a file and returns its size, quickXorHash and SHA-256.
+func (d Disk) Hash(ctx context.Context, file plan.RelPath) (int64, string, string, error) {
+	fp, err := d.Dir.Hash(ctx, target.RelPath(file))
 	return fp.Size, fp.QuickXor, fp.SHA256, err
 }
 
-// names is a target's naming as the planner uses it.
-type names struct{ target.Naming }
+// Names is a target's naming as the planner uses it.
+type Names struct{ target.Naming }
 
-func (n names) Local(remote string) (string, error) {
+// Local returns the name on disk of a remote one.
+func (n Names) Local(remote string) (string, error) {
 	local, err := n.Naming.Local(remote)
 	return string(local), err
 }
 
-func (n names) Fold(local string) string { return n.Naming.Fold(target.LocalName(local)) }
+// Fold returns what two names have in common that are one on this disk.
+func (n Names) Fold(local string) string { return n.Naming.Fold(target.LocalName(local)) }
