@@ -54,9 +54,6 @@ type Entry struct {
 	Modified     time.Time
 	ETag, CTag   string
 	Verdict      string
-	// Unsettled says that a run wrote it after which the mirror was not settled: a
-	// part of a plan, or one that broke off.
-	Unsettled bool
 }
 
 func (e *Entry) local() *Local {

@@ -21,9 +21,13 @@ type Request struct {
 	// asks for a comparison of everything, whatever is settled.
 	Since Generation
 	Full  bool
-	Store Store
-	Disk  Disk
-	Names Namer
+	// Unfinished says that a run has changed the mirror since it was settled: a part of
+	// a plan, or one that broke off. Everything is compared then: what such a run has
+	// removed leaves no entry that would tell, and its selection may have been another.
+	Unfinished bool
+	Store      Store
+	Disk       Disk
+	Names      Namer
 	// Verify says how the disk is checked: VerifyStat, VerifyHash or VerifyNone.
 	Verify string
 	// Drifted is what an earlier check of the disk found, in place of another; nil: none.
@@ -143,7 +147,7 @@ func (p *planner) run(ctx context.Context) error {
 	if err := p.checkDisk(ctx); err != nil {
 		return err
 	}
-	if !p.req.Full && !p.selectChanged && p.req.Previous != nil && len(p.replace) == 0 {
+	if !p.req.Full && !p.req.Unfinished && !p.selectChanged && p.req.Previous != nil && len(p.replace) == 0 {
 		candidates, few, err := p.candidates(ctx)
 		if err != nil {
 			return err
@@ -347,9 +351,7 @@ func (p *planner) disturbance(ctx context.Context, pair Pair) (observed, applied
 		return n.standing != outside, true, nil
 	case n.parent == nil:
 		return false, false, nil
-	case pair.Pending != nil, e.Unsettled:
-		// It was held back, or a run that did not do all has put it where it is: so the entry
-		// does not tell where it stood when the mirror was settled.
+	case pair.Pending != nil: // it was held back, so that the entry does not tell where it stood when the mirror was settled
 		return true, true, nil
 	case p.skipsBelow(n): // it has become a notebook, or has moved into one
 		return true, true, nil

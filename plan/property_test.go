@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -22,7 +23,7 @@ type planned struct {
 func (w *world) plan(t *rapid.T, sel Select, policy Policy, full bool) planned {
 	p := planned{mirror: &Mirror{Address: "mirror.a", Source: SourceRef{FolderID: w.root}, Policy: policy, Select: sel, Tracked: w.tracked()}}
 	req := Request{
-		Mirror: p.mirror, Previous: &sel, PreviousFolder: w.root, Full: full, Verify: VerifyNone, Names: foldingNames{},
+		Mirror: p.mirror, Previous: cmp.Or(w.previous, &sel), PreviousFolder: w.root, Full: full, Unfinished: w.unfinished, Verify: VerifyNone, Names: foldingNames{},
 		Store: Store{Inventory: w, Observed: observedWorld{w}, Applied: appliedWorld{w}},
 		Emit: func(c Change) error {
 			p.changes = append(p.changes, c)

@@ -19,6 +19,9 @@ type world struct {
 	pending map[ItemID]Pending
 	log     map[ItemID]bool // changed since the mirror was settled
 	root    ItemID          // the mirror's folder
+
+	previous   *Select // that the mirror was settled with, if it may be another than that of the plan
+	unfinished bool    // a run has changed the mirror since
 }
 
 func newWorld() *world {

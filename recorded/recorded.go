@@ -30,11 +30,11 @@ type pairs struct {
 }
 
 func (p pairs) All(ctx context.Context) iter.Seq2[plan.Pair, error] {
-	return ahead(p.converted(p.store.PairsAll(ctx, p.mirror)))
+	return ahead(planPairs(p.store.PairsAll(ctx, p.mirror)))
 }
 
 func (p pairs) Since(ctx context.Context, g plan.Generation) iter.Seq2[plan.Pair, error] {
-	return p.converted(p.store.PairsSince(ctx, p.mirror, state.Generation(g)))
+	return planPairs(p.store.PairsSince(ctx, p.mirror, state.Generation(g)))
 }
 
 func (p pairs) Of(ctx context.Context, ids []plan.ItemID) iter.Seq2[plan.Pair, error] {
@@ -42,12 +42,12 @@ func (p pairs) Of(ctx context.Context, ids []plan.ItemID) iter.Seq2[plan.Pair, e
 	for i, id := range ids {
 		list[i] = state.ItemID(id)
 	}
-	return p.converted(p.store.PairsOf(ctx, p.mirror, slices.Values(list)))
+	return planPairs(p.store.PairsOf(ctx, p.mirror, slices.Values(list)))
 }
 
-// converted gives pairs in the words of the planner, in the same three values again and again: a pair is valid
+// planPairs gives pairs in the words of the planner, in the same three values again and again: a pair is valid
 // until the next one.
-func (p pairs) converted(seq iter.Seq2[state.Pair, error]) iter.Seq2[plan.Pair, error] {
+func planPairs(seq iter.Seq2[state.Pair, error]) iter.Seq2[plan.Pair, error] {
 	return func(yield func(plan.Pair, error) bool) {
 		var item plan.Item
 		var entry plan.Entry
@@ -60,7 +60,6 @@ func (p pairs) converted(seq iter.Seq2[state.Pair, error]) iter.Seq2[plan.Pair, 
 			}
 			if both.Entry != nil {
 				entry = planEntry(both.Entry)
-				entry.Unsettled = both.Entry.Run > p.mirror.SettledRun
 				out.Entry = &entry
 			}
 			if both.Pending != nil {

@@ -40,7 +40,8 @@ func (s *Store) Inventory(ctx context.Context, hide Hide) (path string, err erro
 }
 
 // reductions take out of a copy what an inventory must not have. The names in the
-// source: keys of meta are those under which drives were found.
+// source: keys of meta are those under which drives were found; those of what was applied
+// last tell whether it was settled.
 var reductions = [...]string{
 	`DELETE FROM staged`,
 	`DELETE FROM rounds`,
@@ -51,7 +52,7 @@ var reductions = [...]string{
 	`UPDATE sidecars SET permissions = '', fields = ''`, // who may read what, and columns, are not needed to plan
 	`DELETE FROM run_items`,
 	`DELETE FROM runs`,
-	`DELETE FROM meta WHERE key NOT LIKE 'source:%'`,
+	`DELETE FROM meta WHERE key NOT LIKE 'source:%' AND key NOT LIKE '` + appliedKey + `%'`,
 	`UPDATE drives SET delta_link = '', headers = ''`,
 	`UPDATE items SET modified_by = ''`,
 	`UPDATE mirrors SET marker = ''`,

@@ -109,6 +109,13 @@ func (s *session) appliedBy(ctx context.Context, key state.MirrorKey) (a applied
 	return a, json.Unmarshal([]byte(text), &a)
 }
 
+// unfinished reports whether a run has changed a mirror since it was settled: a part of a plan, or one that broke off.
+// What a resumed run changed is pending, or was begun after the mirror was settled.
+func (s *session) unfinished(ctx context.Context, row state.Mirror) (bool, error) {
+	by, err := s.appliedBy(ctx, row.Key)
+	return by.Run > row.SettledRun, err
+}
+
 // advance moves a mirror's generation on, once for each plan.
 func (s *session) advance(ctx context.Context, tx *state.Tx, m *apply.Mirror, digest string, run state.RunID) error {
 	if m.Key == 0 {

@@ -157,7 +157,14 @@ func (s *session) settleUnchanged(ctx context.Context, p *plan.Plan) error {
 			return err
 		}
 		if !ok || !m.Planned() || m.Forgotten() || m.Ended() || row.Settled == 0 ||
-			m.Changes()+m.Summary[plan.Blocked].Items > 0 || row.Settled == state.Generation(m.Generation.Observed) && row.Select == apply.SettledOf(m).Encode() {
+			m.Changes()+m.Summary[plan.Blocked].Items > 0 {
+			continue
+		}
+		unfinished, err := s.unfinished(ctx, row)
+		if err != nil {
+			return err
+		}
+		if !unfinished && row.Settled == state.Generation(m.Generation.Observed) && row.Select == apply.SettledOf(m).Encode() {
 			continue
 		}
 		err = s.store.Tx(ctx, func(tx *state.Tx) error {

@@ -34,6 +34,7 @@ type wanted struct {
 	header *plan.Mirror
 	listed crawl.Report
 	bad    []state.Unread // items of the drive that no plan can know
+	open   bool           // a run has changed it since it was settled
 	look   *plan.Request  // once it is planned
 	err    error
 }
@@ -218,7 +219,8 @@ func (s *session) describe(ctx context.Context, w *wanted) error {
 		return err
 	}
 	h.Tracked = plan.Sum{Items: files + folders, Files: files, Folders: folders, Bytes: bytes}
-	return nil
+	w.open, err = s.unfinished(ctx, row)
+	return err
 }
 
 // mirrorFolder finds the folder of a mirror: the one it always had, as long as it
@@ -250,7 +252,7 @@ func (s *session) mirrorFolder(ctx context.Context, w *wanted) (state.ItemID, er
 func (s *session) request(w *wanted, o planOptions, dir *target.Dir) plan.Request {
 	naming := target.Naming{Portable: w.cfg.TargetNames == "portable"}
 	req := plan.Request{
-		Mirror: w.header, Since: plan.Generation(w.row.Settled), Full: o.Full || w.row.Settled < w.drive.LogFloor,
+		Mirror: w.header, Since: plan.Generation(w.row.Settled), Full: o.Full || w.row.Settled < w.drive.LogFloor, Unfinished: w.open,
 		Store: recorded.Store(s.store, w.row), Verify: o.Verify, Only: o.TargetPaths, Replace: replacePaths(o.Replace, w.cfg.Address),
 	}
 	if dir != nil {
