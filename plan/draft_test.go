@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -84,5 +85,26 @@ func TestAHeaderDoesNotTellInWhichOrderTheChangesCame(t *testing.T) {
 	}
 	if len(headers) != 1 {
 		t.Errorf("the same changes made %d plans", len(headers))
+	}
+}
+
+func TestAPendingItemThatHasGoneIsNotCompared(t *testing.T) {
+	for _, full := range []bool{true, false} {
+		w := newWorld()
+		w.put(Item{ID: "f", Parent: "root", Name: "f", Class: ClassFile, Size: 1})
+		w.pending["gone"] = Pending{Item: "gone", Action: string(Add)}
+		m := &Mirror{Address: "mirror.a", Source: SourceRef{FolderID: w.root}}
+		changes := 0
+		req := Request{
+			Mirror: m, Previous: &Select{}, PreviousFolder: w.root, Full: full, Verify: VerifyNone, Names: foldingNames{},
+			Store: Store{Inventory: w, Observed: observedWorld{w}, Applied: appliedWorld{w}},
+			Emit:  func(Change) error { changes++; return nil }, Drift: func(Drift) error { return nil },
+		}
+		if err := req.Run(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		if changes != 1 || m.Compared != m.Unchanged+1 { // the root is unchanged, the file is new
+			t.Errorf("full %v: %d changes, %d unchanged, %d compared", full, changes, m.Unchanged, m.Compared)
+		}
 	}
 }

@@ -182,6 +182,9 @@ func (p *planner) full(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("read inventory: %w", err)
 		}
+		if pair.Item == nil && pair.Entry == nil {
+			continue // what was only pending has gone meanwhile
+		}
 		if pair.Item != nil {
 			m.Observed++
 		}

@@ -83,7 +83,7 @@ func (w *world) pairs(ids []ItemID) iter.Seq2[Pair, error] {
 }
 
 func (w *world) All(context.Context) iter.Seq2[Pair, error] {
-	ids := slices.Concat(slices.Collect(maps.Keys(w.items)), slices.Collect(maps.Keys(w.entries)))
+	ids := slices.Concat(slices.Collect(maps.Keys(w.items)), slices.Collect(maps.Keys(w.entries)), slices.Collect(maps.Keys(w.pending)))
 	slices.Sort(ids)
 	return w.pairs(slices.Compact(ids))
 }
