@@ -66,6 +66,7 @@ func (e *Entry) local() *Local {
 // Pending is an item that the last run could not finish.
 type Pending struct {
 	Item                 ItemID
+	Path                 RelPath // where it was to be
 	Action, Code, Reason string
 }
 

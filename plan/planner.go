@@ -266,9 +266,14 @@ func (p Pair) clone() Pair {
 // too many to hold.
 func (p *planner) candidates(ctx context.Context) (list []Pair, few bool, err error) {
 	p.seen = make(map[ItemID]bool)
+	madeFor := make(map[RelPath]bool)
 	collect := func(pair Pair, err error) (bool, error) {
 		if err != nil {
 			return false, fmt.Errorf("read changes: %w", err)
+		}
+		if pair.Pending != nil && pair.Entry == nil {
+			dir, _, _ := splitLocal(pair.Pending.Path)
+			madeFor[dir] = true
 		}
 		id := pair.id()
 		if !p.seen[id] && (pair.Item != nil || pair.Entry != nil) { // what was only pending has gone meanwhile
@@ -294,6 +299,15 @@ func (p *planner) candidates(ctx context.Context) (list []Pair, few bool, err er
 			return nil, false, err
 		}
 	}
+	made, err := p.made(ctx, madeFor)
+	if err != nil {
+		return nil, false, err
+	}
+	for pair, err := range p.req.Store.Of(ctx, made) {
+		if few, err := collect(pair, err); err != nil || !few {
+			return nil, false, err
+		}
+	}
 	for i := 0; i < len(list); i++ { // the list grows while it is read
 		ids, err := p.disturbed(ctx, list[i])
 		if err != nil {
@@ -306,6 +320,28 @@ func (p *planner) candidates(ctx context.Context) (list []Pair, few bool, err er
 		}
 	}
 	return list, true, nil
+}
+
+// made returns the applied folders at paths where items were to be that could not
+// come: a folder may have been made for one that by now belongs elsewhere.
+func (p *planner) made(ctx context.Context, dirs map[RelPath]bool) (ids []ItemID, err error) {
+	delete(dirs, "") // the target itself
+	for dir := range dirs {
+		var at ItemID
+		for name := range strings.SplitSeq(string(dir), "/") {
+			e, ok, err := p.req.Store.Applied.EntryAt(ctx, at, p.names.Fold(name))
+			if err != nil {
+				return nil, fmt.Errorf("read applied folders: %w", err)
+			}
+			if !ok {
+				break
+			}
+			ids = append(ids, e.Item)
+			at = e.Item
+		}
+	}
+	slices.Sort(ids)
+	return slices.Compact(ids), nil
 }
 
 // disturbed returns the ids below a changed folder that must be decided anew.

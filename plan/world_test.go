@@ -227,7 +227,7 @@ func (w *world) apply(changes []Change) error {
 	for _, c := range changes {
 		switch c.Action() {
 		case Blocked:
-			w.pending[c.ItemID] = Pending{Item: c.ItemID, Action: string(Blocked), Reason: string(c.Reason)}
+			w.pending[c.ItemID] = Pending{Item: c.ItemID, Action: string(Blocked), Reason: string(c.Reason), Path: c.Path}
 		case Delete, Forget:
 			delete(w.entries, c.ItemID)
 		case Add, Adopt, Update, Move, Metadata:

@@ -63,7 +63,7 @@ func planPairs(seq iter.Seq2[state.Pair, error]) iter.Seq2[plan.Pair, error] {
 				out.Entry = &entry
 			}
 			if both.Pending != nil {
-				pending = plan.Pending{Item: plan.ItemID(both.Pending.Item), Action: both.Pending.Action, Code: both.Pending.Code, Reason: both.Pending.Reason}
+				pending = planPending(both.Pending)
 				out.Pending = &pending
 			}
 			if !yield(out, err) {
@@ -84,6 +84,10 @@ func planItem(i *state.Item) plan.Item {
 		ID: plan.ItemID(i.ID), Parent: plan.ItemID(i.Parent), Name: i.Name, Class: planClasses[i.Class], Size: i.Size,
 		Modified: i.Modified, ETag: i.ETag, CTag: i.CTag, Hash: i.Hash, ModifiedBy: i.ModifiedBy, Note: i.Note,
 	}
+}
+
+func planPending(p *state.Pending) plan.Pending {
+	return plan.Pending{Item: plan.ItemID(p.Item), Path: plan.RelPath(p.Path), Action: p.Action, Code: p.Code, Reason: p.Reason}
 }
 
 func planEntry(e *state.Entry) plan.Entry {
