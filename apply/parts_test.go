@@ -312,7 +312,7 @@ func (w *world) holds(name, text string) {
 	for at := 0; ; {
 		n, err := io.ReadFull(f, buf)
 		if at+n > len(text) || string(buf[:n]) != text[at:at+n] {
-			w.t.Fatal(fmt.Sprintf("%s differs after %d bytes", name, at))
+			w.t.Fatalf("%s differs after %d bytes", name, at)
 		}
 		if at += n; err != nil {
 			if at != len(text) {
