@@ -1,7 +1,6 @@
 package apply
 
 import (
-	"fmt"
 	"io"
 	"math/rand/v2"
 	"net/http"
