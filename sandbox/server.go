@@ -23,9 +23,10 @@ import (
 
 // ServeOptions say how a tenant listens.
 type ServeOptions struct {
-	// Listen is the address of Graph, login and admin ("127.0.0.1:0" when empty).
+	// Listen is the address of Graph, login and admin ("127.0.0.1:0" when empty). It is on loopback:
+	// the secret of the application is known to everybody, and a directory may be served.
 	Listen string
-	// TLS makes a certificate authority and serves HTTPS. Without it only loopback is listened on.
+	// TLS makes a certificate authority and serves HTTPS.
 	TLS bool
 	// OneHost serves content on the listener of Graph too. Otherwise content has a port of its own, so
 	// that a bearer token sent along would be seen.
@@ -70,8 +71,8 @@ func (t *Tenant) Start(ctx context.Context, o ServeOptions) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listen on %q: %w", listen, err)
 	}
-	if !o.TLS && !isLoopback(host) {
-		return nil, fmt.Errorf("listen on %q: without TLS the sandbox listens on loopback only", listen)
+	if !isLoopback(host) {
+		return nil, fmt.Errorf("listen on %q: the sandbox listens on loopback only", listen)
 	}
 	if o.Proxy && !o.TLS {
 		return nil, errors.New("the CONNECT proxy needs TLS")

@@ -72,8 +72,17 @@ func TestContentHasAPortOfItsOwn(t *testing.T) {
 	if err != nil || resp.StatusCode != 404 {
 		t.Errorf("Graph at the content host: %v, %v", resp, err)
 	}
-	if _, err := tn.Start(context.Background(), ServeOptions{Listen: "0.0.0.0:0"}); err == nil {
-		t.Error("without TLS it listens beyond loopback")
+}
+
+func TestNothingListensBeyondLoopback(t *testing.T) {
+	tn, _ := smallTenant(t, nil)
+	for _, withTLS := range []bool{false, true} {
+		for _, address := range []string{"0.0.0.0:0", "[::]:0", ":0"} {
+			if s, err := tn.Start(context.Background(), ServeOptions{Listen: address, TLS: withTLS}); err == nil {
+				s.Close()
+				t.Errorf("it listens on %q, TLS %v", address, withTLS)
+			}
+		}
 	}
 }
 

@@ -72,8 +72,12 @@ func NewDoctorReport(checks []DoctorCheck) DoctorReport {
 // Doctor prints a report as text: one line for each check, with what to do below it.
 func (o Output) Doctor(r DoctorReport) error {
 	p := newPage(o.Out)
+	subjects := 0
 	for _, c := range r.Checks {
-		p.line(o.checkStatus(c.Status), "  ", left(c.Area+"  "+Name(c.Subject), 30), "  ", left(c.Check, 12), "  ", Message(c.Message), codeMark(c.Code))
+		subjects = max(subjects, cells(Name(c.Subject)))
+	}
+	for _, c := range r.Checks {
+		p.line(o.checkStatus(c.Status), "  ", left(c.Area, 6), "  ", left(Name(c.Subject), subjects), "  ", left(c.Check, 12), "  ", Message(c.Message), codeMark(c.Code))
 		for line := range strings.SplitSeq(strings.TrimSpace(c.Advice), "\n") {
 			if line != "" {
 				p.line("        ", Message(line))

@@ -43,8 +43,8 @@ func (x *planText) notPlanned(m *plan.Mirror) {
 	x.gap()
 	x.line(x.out.paint(red, "? "), x.out.paint(bold, Name(m.Address)), "   not planned: ",
 		Message(m.Problem.Summary), " [", Message(m.Problem.Code), "]")
-	if m.Problem.Detail != "" {
-		x.line("    ", Message(m.Problem.Detail))
+	for line := range strings.Lines(m.Problem.Detail) {
+		x.line("    ", Message(strings.TrimSuffix(line, "\n")))
 	}
 	if m.Problem.RequestID != "" {
 		x.line("    request id ", Message(m.Problem.RequestID))

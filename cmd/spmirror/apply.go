@@ -22,7 +22,7 @@ func applyFlags() []cli.Flag {
 		&cli.IntFlag{Name: "parallelism", Value: apply.DefaultWorkers, Usage: "download `N` files at a time"},
 		&cli.BoolFlag{Name: "fail-fast", Usage: "stop at the first item that fails"},
 		&cli.StringSliceFlag{Name: "dangerous-override-guard", Usage: "go ahead although guard `NAME` blocks; needs -reason; may be repeated"},
-		&cli.StringFlag{Name: "reason", Usage: "why a guard is overridden; goes into the run's record"},
+		&cli.StringFlag{Name: "reason", Usage: "`TEXT` that says why a guard is overridden; goes into the run's record"},
 		&cli.StringFlag{Name: "expect-digest", Usage: "refuse a saved plan whose digest is not `SHA256`"},
 		&cli.StringFlag{Name: "report", Usage: "write the results to `FILE` (.json, .csv or .md)"},
 		&cli.BoolFlag{Name: "json", Usage: "print events as JSON lines"},
@@ -30,7 +30,7 @@ func applyFlags() []cli.Flag {
 		metricsFlag(),
 		&cli.BoolFlag{Name: "compact", Usage: "one line for each mirror"},
 		&cli.BoolFlag{Name: "verbose", Usage: "list every change"},
-		&cli.IntFlag{Name: "list-limit", Usage: "list up to `N` items of each kind"},
+		&cli.IntFlag{Name: "list-limit", HideDefault: true, Usage: "list up to `N` items of each kind"},
 	}, destroyFlags())
 }
 

@@ -36,7 +36,7 @@ func writeProblem(w io.Writer, p *problem) {
 		text = strings.TrimSpace(view.Message(p.err.Error()) + "\n\n" + p.detail)
 	}
 	if text != "" {
-		fmt.Fprintf(w, "\n  %s\n", strings.ReplaceAll(text, "\n", "\n  "))
+		fmt.Fprintf(w, "\n  %s\n", strings.ReplaceAll(strings.ReplaceAll(text, "\n", "\n  "), "\n  \n", "\n\n"))
 	}
 }
 

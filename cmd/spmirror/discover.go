@@ -53,7 +53,7 @@ func discoverSub(env *environment, name, usage, arguments, description string, f
 		Flags: slices.Concat(configFlags(), outputFlags(), []cli.Flag{
 			&cli.BoolFlag{Name: "json", Usage: "print one JSON object a line"},
 			&cli.StringFlag{Name: "tenant", Usage: "ask the tenant with this `NAME`, if several are declared"},
-			&cli.IntFlag{Name: "max-results", Usage: "fail if more than `N` are found"},
+			&cli.IntFlag{Name: "max-results", HideDefault: true, Usage: "fail if more than `N` are found; without it there is no limit"},
 			&cli.StringFlag{Name: "generate-config-out", Usage: "write mirror blocks to the new `FILE`"},
 			&cli.StringFlag{Name: "target-dir", Value: "mirror", Usage: "with -generate-config-out: targets are made below `DIR`"},
 		}, more),

@@ -24,7 +24,7 @@ func planFlags() []cli.Flag {
 		&cli.BoolFlag{Name: "refresh", Value: true, Usage: "read the sources; -refresh=false plans from what was recorded"},
 		&cli.BoolFlag{Name: "refresh-only", Usage: "record and show what changed, propose nothing"},
 		&cli.BoolFlag{Name: "full", Usage: "enumerate the sources in full and compare everything"},
-		&cli.StringFlag{Name: "verify", Value: plan.VerifyStat, Usage: "how to check the disk: `stat`, hash or none"},
+		&cli.StringFlag{Name: "verify", Value: plan.VerifyStat, Usage: "check the disk in this `WAY`: stat, hash or none"},
 		&cli.DurationFlag{Name: "lock-timeout", Usage: "wait up to `DURATION` for the state lock"},
 	}
 }
@@ -38,7 +38,7 @@ func planCommand(env *environment) *cli.Command {
 		&cli.BoolFlag{Name: "json", Usage: "print events as JSON lines"},
 		&cli.BoolFlag{Name: "compact", Usage: "one line for each mirror"},
 		&cli.BoolFlag{Name: "verbose", Usage: "list every change"},
-		&cli.IntFlag{Name: "list-limit", Usage: "list up to `N` items of each kind"},
+		&cli.IntFlag{Name: "list-limit", HideDefault: true, Usage: "list up to `N` items of each kind"},
 	})
 	return &cli.Command{
 		Name:  "plan",

@@ -45,7 +45,7 @@ func runsListCommand(env *environment) *cli.Command {
 				return writeJSON(env.stdout, map[string]any{"format_version": "1.0", "runs": list})
 			}
 			for _, r := range runs {
-				_, err := fmt.Fprintf(env.stdout, "%4d  %-12s  %s  %-11s  %s\n", r.ID, view.Message(r.Kind), timeText(r.Started), view.Message(orText(r.Result, "unfinished")), view.Message(summaryText(r)))
+				_, err := fmt.Fprintf(env.stdout, "%4d  %-13s  %s  %-11s  %s\n", r.ID, view.Message(r.Kind), timeText(r.Started), view.Message(orText(r.Result, "unfinished")), view.Message(summaryText(r)))
 				if err != nil {
 					return err
 				}
@@ -106,11 +106,34 @@ func summaryText(r state.Run) string {
 	}
 	var p planSummary
 	if r.Kind != kindPlan || json.Unmarshal([]byte(r.Summary), &p) != nil {
-		return r.Summary
+		return editText(r.Summary)
 	}
 	return countsText(fmt.Sprintf("%d to add, %d to change, %d to destroy", p.Add, p.Change, p.Destroy), []wordCount{
 		{p.Forget, "to forget"}, {p.Adopt, "to import"}, {p.Blocked, "blocked"},
 	})
+}
+
+// editText says what an edit of the state was about: its short values by name, and of a list its
+// length. A summary of another form is shown as it is.
+func editText(summary string) string {
+	var values map[string]any
+	if json.Unmarshal([]byte(summary), &values) != nil {
+		return summary
+	}
+	var words []string
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		switch v := values[name].(type) {
+		case []any:
+			words = append(words, fmt.Sprintf("%s %d", name, len(v)))
+		case string:
+			if v != "" && name != "type" && name != "format_version" {
+				words = append(words, name+" "+v)
+			}
+		case float64, bool:
+			words = append(words, fmt.Sprintf("%s %v", name, v))
+		}
+	}
+	return strings.Join(words, ", ")
 }
 
 type wordCount struct {

@@ -26,7 +26,7 @@ func sandboxCommand(env *environment) *cli.Command {
 				&cli.StringFlag{Name: "ca-out", Usage: "write the certificate authority to `FILE`"},
 				&cli.BoolFlag{Name: "proxy", Usage: "also run a CONNECT proxy that leads every host here"},
 				&cli.StringFlag{Name: "directory", Usage: "serve a real `DIR` as the library Documents of /sites/people"},
-				&cli.IntFlag{Name: "files", Usage: "serve `N` generated files"},
+				&cli.IntFlag{Name: "files", HideDefault: true, Usage: "serve `N` generated files"},
 				&cli.StringFlag{Name: "size", Usage: "`SIZE` of each generated file, such as 1MiB"},
 				&cli.StringFlag{Name: "state-file", Usage: "keep edits in `FILE` between runs"},
 				&cli.StringFlag{Name: "script", Usage: "run a script of changes and faults from `FILE`"},

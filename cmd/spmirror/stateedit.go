@@ -161,7 +161,7 @@ func stateExportCommand(env *environment) *cli.Command {
 		Flags: slices.Concat(configFlags(), outputFlags(), []cli.Flag{
 			lockFlag(), &cli.StringFlag{Name: "out", Usage: "write to `FILE`"},
 			&cli.BoolFlag{Name: "inventory", Usage: "write only what plan -inventory=FILE reads"},
-			&cli.StringFlag{Name: "names", Usage: "with -inventory: names of files `full` or hashed; extensions and folders stay"},
+			&cli.StringFlag{Name: "names", Usage: "with -inventory: `HOW` to write names of files: full or hashed; extensions and folders stay"},
 		}),
 		Action: func(ctx context.Context, c *cli.Command) error { return runStateExport(ctx, env, c) },
 	}

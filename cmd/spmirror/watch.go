@@ -39,13 +39,13 @@ func watchFlags() []cli.Flag {
 		&cli.StringFlag{Name: "out", Usage: "save each plan that is left to a person in `DIR`"},
 		&cli.StringSliceFlag{Name: "target", Usage: "watch only the mirrors of `ADDR`; * stands for anything; may be repeated"},
 		&cli.StringSliceFlag{Name: "exclude", Usage: "leave out the mirrors of `ADDR`; may be repeated"},
-		&cli.StringFlag{Name: "verify", Value: plan.VerifyStat, Usage: "how to check the disk: `stat`, hash or none"},
+		&cli.StringFlag{Name: "verify", Value: plan.VerifyStat, Usage: "check the disk in this `WAY`: stat, hash or none"},
 		&cli.DurationFlag{Name: "lock-timeout", Value: watchLock, Usage: "wait up to `DURATION` for the state lock, each time"},
 		&cli.IntFlag{Name: "parallelism", Value: apply.DefaultWorkers, Usage: "download `N` files at a time"},
 		&cli.BoolFlag{Name: "json", Usage: "print events as JSON lines"},
 		&cli.BoolFlag{Name: "compact", Usage: "one line for each mirror"},
 		&cli.BoolFlag{Name: "verbose", Usage: "list every change"},
-		&cli.IntFlag{Name: "list-limit", Usage: "list up to `N` items of each kind"},
+		&cli.IntFlag{Name: "list-limit", HideDefault: true, Usage: "list up to `N` items of each kind"},
 		metricsFlag(),
 	}, configFlags(), outputFlags())
 }

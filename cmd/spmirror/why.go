@@ -115,7 +115,7 @@ func whyText(x plan.Explanation) string {
 		row("", "eTag %s, cTag %s, quickXorHash %s", orDash(x.Item.ETag), orDash(x.Item.CTag), orDash(x.Item.Hash))
 	}
 	if x.Entry == nil {
-		row("Applied", "never")
+		row("Applied", "no: not tracked")
 	} else {
 		row("Applied", "%q, %s, %s", x.Entry.Name, sizeText(x.Entry.Size), orDash(x.Entry.Verdict))
 		row("", "SHA-256 %s", orDash(x.Entry.SHA256))
