@@ -41,6 +41,10 @@ type world struct {
 	drive   state.DriveKey
 	policy  plan.Policy
 	narrow  []string // -target-path
+	sel     plan.Select
+	folder  plan.ItemID // that is mirrored
+	changes bool        // plans look at what has changed only
+	begun   state.RunID // the last plan's first run
 	clock   time.Time
 	addr    *Addresses
 	source  Source // in place of the tenant
@@ -55,7 +59,7 @@ type world struct {
 }
 
 func newWorld(t testing.TB) *world {
-	w := &world{t: t, tenant: newTenant(), base: t.TempDir(), clock: testTime.Add(time.Hour), workers: 4, flush: target.SyncNone}
+	w := &world{t: t, folder: "root", tenant: newTenant(), base: t.TempDir(), clock: testTime.Add(time.Hour), workers: 4, flush: target.SyncNone}
 	w.policy = plan.Policy{
 		OnRemoteDelete: "trash", OnDeselect: "forget", OnLocalChange: "restore", OnUntracked: "adopt", OnSuperseded: "skip",
 		Verify: "quickxor", Unverifiable: "accept", Notebooks: "skip", Shortcuts: "skip", Times: true, TrashEnabled: true, TrashRetention: "30d",
@@ -150,8 +154,8 @@ func (w *world) planOnly() *plan.Plan {
 	files, folders, size, err := w.store.EntryCount(ctx, w.key)
 	w.check(err)
 	m := &plan.Mirror{
-		Address: "mirror.m", Policy: w.policy,
-		Source:     plan.SourceRef{Tenant: "contoso", DriveID: "drive", FolderID: "root"},
+		Address: "mirror.m", Policy: w.policy, Select: w.sel,
+		Source:     plan.SourceRef{Tenant: "contoso", DriveID: "drive", FolderID: w.folder},
 		Target:     plan.TargetRef{Path: w.root()},
 		Generation: plan.GenerationRef{Base: row.Generation, Observed: plan.Generation(drive.Generation)},
 		Listing:    plan.Listing{Complete: true},
@@ -162,11 +166,12 @@ func (w *world) planOnly() *plan.Plan {
 	w.check(err)
 	draft.Mirror(m)
 	req := plan.Request{
-		Mirror: m, Full: true, Store: recorded.Store(w.store, row), Disk: recorded.Disk{Dir: w.dir}, Only: w.narrow, Verify: plan.VerifyStat,
+		Mirror: m, Full: !w.changes || row.Settled < drive.LogFloor, Since: plan.Generation(row.Settled), Unfinished: w.begun > row.SettledRun,
+		Store: recorded.Store(w.store, row), Disk: recorded.Disk{Dir: w.dir}, Only: w.narrow, Verify: plan.VerifyStat,
 		Names: recorded.Names{Naming: target.Naming{Folding: w.dir.Capabilities().Folding}}, Emit: draft.Add, Drift: draft.AddDrift,
 	}
 	if settled, ok := DecodeSettled(row.Select); ok {
-		req.Previous, req.PreviousFolder = &settled.Select, "root"
+		req.Previous, req.PreviousFolder = &settled.Select, w.folder
 	}
 	w.check(req.Run(ctx))
 	p := draft.Finish(w.clock, nil, nil)
@@ -187,6 +192,7 @@ func (w *world) apply(ctx context.Context, p *plan.Plan, since state.RunID) (*Re
 	if err != nil {
 		return nil, cmp.Or(since, run), err
 	}
+	w.begun = cmp.Or(since, run)
 	source := w.source
 	if source == nil {
 		source = w.tenant
