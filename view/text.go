@@ -247,7 +247,7 @@ func (x *planText) readAt() time.Time {
 func (x *planText) sourceAge() string {
 	at := x.readAt()
 	if at.IsZero() {
-		return "source never read"
+		return "source not read"
 	}
 	return "source last read " + age(x.h.Created.Sub(at))
 }

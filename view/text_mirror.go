@@ -54,7 +54,11 @@ func (x *planText) notPlanned(m *plan.Mirror) {
 // mirror writes one mirror: counts, folders, what is dangerous, samples.
 func (x *planText) mirror(m *plan.Mirror, c *counts) error {
 	x.gap()
-	x.line(x.out.paint(bold, Name(m.Address)), "   ", sourceName(m.Source), "  ->  ", Name(m.Target.Path))
+	source := sourceName(m.Source)
+	if source != "" {
+		source += "  "
+	}
+	x.line(x.out.paint(bold, Name(m.Address)), "   ", source, "->  ", Name(m.Target.Path))
 	if m.PreviousAddress != "" {
 		x.line("  # was ", Name(m.PreviousAddress))
 	}

@@ -120,7 +120,7 @@ var ownCodes = []explanation{
 	{"SPM0721", "The inventory cannot be used", "The file of -inventory does not exist or is no inventory. `spmirror state export -inventory -out=FILE` makes one where the state is."},
 	{"SPM0722", "The state is an inventory", "The path of the backend names an inventory. It is a reduced copy for `plan -inventory=FILE`; nothing can be applied with it."},
 	{"SPM0723", "The inventory does not know a source", "A plan from an inventory asks no source, and this site or library was never read where the inventory comes from. Plan such a mirror where the state is."},
-	{"SPM0801", "The target has lost its marker", "The directory is there but is not marked as this mirror's target: most often a disk that is not mounted. If it was emptied on purpose, run `spmirror init`."},
+	{"SPM0801", "The target has lost its marker", "The directory is there but is not marked as this mirror's target: most often a disk that is not mounted. If it was emptied on purpose, forget the mirror with `spmirror state rm ADDR`: the next plan takes over what is there and downloads the rest."},
 	{"SPM0802", "The target belongs to another mirror or state", "The marker in the directory names another mirror or another state. Check the target path and the path of the backend."},
 	{"SPM0803", "Cannot restore from the trash", "The path names nothing in the trash, or more than one file, or its old place is taken."},
 	{"SPM0804", "The target is in use by another process", "Another run, of this or another state, holds the lock of the target directory. The lock belongs to the process and dies with it; wait for that run to end."},

@@ -67,7 +67,7 @@ func explained(err error) *problem {
 			detail: "Nothing was changed. Check the target path and the state path of the configuration."}
 	case errors.Is(err, target.ErrNotMounted), errors.Is(err, target.ErrNoMarker):
 		return &problem{code: "SPM0801", summary: "The target has lost its marker", err: err,
-			detail: "Nothing was changed. Is the disk mounted? If the directory was emptied on purpose, run `spmirror init`."}
+			detail: "Nothing was changed. Is the disk mounted? If the directory was emptied on purpose, forget the mirror with\n`spmirror state rm ADDR`: the next plan takes over what is there and downloads the rest."}
 	}
 	if code, summary := hopeless(err); code != "" {
 		p := &problem{code: code, summary: summary, err: err, detail: "What was done until then is kept. Run again."}

@@ -294,8 +294,8 @@ func (r *rebuild) report(sum rebuildSummary) error {
 			fmt.Fprintf(&b, "%s: not rebuilt [%s]\n", view.Name(m.Address), m.Problem)
 			continue
 		}
-		fmt.Fprintf(&b, "%s: %d files (%s) and %d folders match the source, %d differ, %d are missing, %d are held back.\n",
-			view.Name(m.Address), m.Files, bytesText(m.Bytes), m.Folders, m.Differ, m.Missing, m.Blocked)
+		fmt.Fprintf(&b, "%s: %s (%s) and %s match the source, %d differ, %d are missing, %d are held back.\n",
+			view.Name(m.Address), plural(int(m.Files), "file"), bytesText(m.Bytes), plural(int(m.Folders), "folder"), m.Differ, m.Missing, m.Blocked)
 	}
 	if sum.Kept != "" {
 		fmt.Fprintf(&b, "The old state is kept as %s.\n", view.Name(sum.Kept))

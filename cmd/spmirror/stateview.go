@@ -245,7 +245,7 @@ func stateShowCommand(env *environment) *cli.Command {
 			}
 			return s.showRows([][2]string{
 				{"Address", r.Address}, {"Source", fmt.Sprintf("%s, folder %s", r.Drive, r.Folder)}, {"", "drive " + r.DriveID}, {"", "folder " + r.FolderID},
-				{"Target", r.Target}, {"", "marker " + r.Marker}, {"Tracked", fmt.Sprintf("%d files, %d folders, %s", r.Files, r.Folders, bytesText(r.Bytes))},
+				{"Target", r.Target}, {"", "marker " + r.Marker}, {"Tracked", fmt.Sprintf("%s, %s, %s", plural(int(r.Files), "file"), plural(int(r.Folders), "folder"), bytesText(r.Bytes))},
 				{"Pending", fmt.Sprint(r.Pending)}, {"Generation", fmt.Sprint(r.Generation)}, {"Created", r.Created}, {"Crawled", orText(r.Crawled, "never")},
 			})
 		}),

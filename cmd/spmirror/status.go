@@ -186,7 +186,7 @@ func (s *session) showStatus(m mirrorStatus, gap bool) error {
 		crawled = fmt.Sprintf("%s (%s ago)", m.Crawled, time.Duration(m.CrawlAge*float64(time.Second)).Round(time.Second))
 	}
 	return s.showRows([][2]string{
-		{"  Tracked", fmt.Sprintf("%d files, %s", m.Tracked, bytesText(m.TrackedBytes))},
+		{"  Tracked", fmt.Sprintf("%s, %s", plural(int(m.Tracked), "file"), bytesText(m.TrackedBytes))},
 		{"  Verdict", fmt.Sprintf("%d verified, %d size only, %d served", m.Verified, m.SizeOnly, m.Served)},
 		{"  Disk", disk}, {"  Pending", fmt.Sprint(m.Pending)}, {"  Coverage", fmt.Sprintf("%.1f %%", m.Coverage)}, {"  Crawled", crawled},
 	})

@@ -94,7 +94,7 @@ func trashListCommand(env *environment) *cli.Command {
 					return err
 				}
 			}
-			_, err = fmt.Fprintf(env.stdout, "%d files, %s.\n", len(list), bytesText(bytes))
+			_, err = fmt.Fprintf(env.stdout, "%s, %s.\n", plural(len(list), "file"), bytesText(bytes))
 			return err
 		}),
 	}
@@ -293,6 +293,6 @@ func (s *session) emptyTrash(ctx context.Context, row state.Mirror, age time.Dur
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(s.env.stdout, "%s %d files (%s) from the trash of %s, older than %s.\n", verb, files, bytesText(bytes), view.Name(row.Address), config.FormatDuration(age))
+	_, err = fmt.Fprintf(s.env.stdout, "%s %s (%s) from the trash of %s, older than %s.\n", verb, plural(int(files), "file"), bytesText(bytes), view.Name(row.Address), config.FormatDuration(age))
 	return err
 }
