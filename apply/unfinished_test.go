@@ -165,3 +165,18 @@ func wholeAfterParts(t *testing.T, r *rand.Rand) {
 	w.changes = false
 	w.settled()
 }
+
+// A folder that takes the place of another is not asked for what lies in that one.
+func TestANewFolderInThePlaceOfAnotherHoldsNothingOfIt(t *testing.T) {
+	for _, text := range []string{"the same text", "another text"} {
+		w := newWorld(t)
+		w.tenant.put("dir/in", "the same text")
+		w.tenant.put("dir/sub/in", "the same text")
+		w.sync()
+		w.tenant.move(w.tenant.find("dir"), "was dir")
+		w.tenant.put("dir/in", text)
+		w.tenant.put("dir/sub/in", text)
+		w.sync()
+		w.same()
+	}
+}

@@ -409,10 +409,21 @@ func (n *node) obstruct(reason Reason) {
 	n.unsafe = fmt.Sprintf("the folder %q above it has no place: something that is not a directory lies there", n.local)
 }
 
+// displaces reports whether the folder, or one above it, takes the place of another of
+// ours: what lies there now leaves with that one.
+func (n *node) displaces() bool {
+	for at := n; at != nil; at = at.parent {
+		if at.replaces != "" {
+			return true
+		}
+	}
+	return false
+}
+
 // occupant looks for something on disk that the state does not know, where an
 // item is to be added.
 func (p *planner) occupant(ctx context.Context, at place) (Found, bool, error) {
-	if p.req.Verify == VerifyNone || p.req.Disk == nil {
+	if p.req.Verify == VerifyNone || p.req.Disk == nil || at.parent.displaces() {
 		return Found{}, false, nil
 	}
 	found, err := p.listing(ctx, at.parent.local)
