@@ -259,6 +259,7 @@ func unsubscribed(t *testing.T, bin string) {
 		fault sandbox.Fault
 		code  string
 	}{
+		{sandbox.Fault{On: []sandbox.Kind{sandbox.KindSubscribe}, Status: 400, Code: "invalidRequest"}, "SPM1004"},
 		{sandbox.Fault{On: []sandbox.Kind{sandbox.KindSubscribe}, Status: 403}, "SPM1005"},
 		{sandbox.Fault{On: []sandbox.Kind{sandbox.KindValidation}, Message: "not reachable"}, "SPM1006"},
 		{sandbox.Fault{On: []sandbox.Kind{sandbox.KindSubscribe}, Status: 403, Code: "ExtensionError", Message: "Maximum number of subscriptions has been reached"}, "SPM1007"},
