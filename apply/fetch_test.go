@@ -257,6 +257,9 @@ func TestFilesThatTheServiceRewritesAreTreatedAsThePolicySays(t *testing.T) {
 				}
 				w.equal(map[string]string{"file": test.serve(n.text)})
 				e := collect(t, w.store.EntriesByParent(t.Context(), w.key))[0]
+				if (r.Counts.Served == 1) != (test.verdict == state.Served) {
+					t.Errorf("%d files count as served", r.Counts.Served)
+				}
 				if e.Verdict != test.verdict {
 					t.Errorf("the verdict is %q, want %q", e.Verdict, test.verdict)
 				}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/spmirror/spmirror/plan"
+	"github.com/spmirror/spmirror/state"
 )
 
 // Outcome is what became of one change.
@@ -44,6 +45,8 @@ type Counts struct {
 	Added, Changed, Destroyed, Forgotten, Adopted int64
 	Failed, Superseded, Postponed, Blocked        int64
 	DownloadFiles, DownloadBytes                  int64
+	// Served are downloads that were kept although the service delivers other bytes than it lists.
+	Served int64
 	// Versions are earlier versions of files, which are kept beside the mirror.
 	Versions, VersionBytes int64
 }
@@ -82,6 +85,9 @@ func (c *Counts) add(r *Result) {
 	if !r.Folder && (r.Action == plan.Add || r.Action == plan.Update) {
 		c.DownloadFiles++
 		c.DownloadBytes += r.Bytes
+		if r.Verdict == string(state.Served) {
+			c.Served++
+		}
 	}
 }
 

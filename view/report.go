@@ -97,6 +97,7 @@ func doneLine(r *apply.Report) string {
 	if c.Versions > 0 {
 		parts = append(parts, plainCount(c.Versions, "earlier version")+", "+size(c.VersionBytes))
 	}
+	add(c.Served, "kept as the service rewrites them")
 	add(c.Failed, "failed")
 	add(c.Superseded, "changed since the plan")
 	add(c.Postponed, "postponed")
