@@ -198,7 +198,7 @@ func refusedFile(name string, err error) error {
 
 // applyFresh plans and applies what covered does not refuse.
 func (s *session) applyFresh(ctx context.Context, c *cli.Command, o planOptions, covered func(*plan.Plan) error) error {
-	if err := s.recoverAll(ctx); err != nil {
+	if _, err := s.recoverAll(ctx); err != nil {
 		return err
 	}
 	s.applies = true

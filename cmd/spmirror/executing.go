@@ -17,17 +17,17 @@ import (
 )
 
 // recoverAll resolves what a killed run left open in all mirrors, before a plan is
-// made on top of it.
-func (s *session) recoverAll(ctx context.Context) error {
+// made on top of it. It returns the addresses of those in which something was open.
+func (s *session) recoverAll(ctx context.Context) (recovered []string, err error) {
 	rows, err := s.store.Mirrors(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	for _, row := range rows {
 		open := false
 		for _, err := range s.store.Intents(ctx, row.Key) {
 			if err != nil {
-				return err
+				return nil, err
 			}
 			open = true
 			break
@@ -38,15 +38,16 @@ func (s *session) recoverAll(ctx context.Context) error {
 		at := targetOf(row, s.configOf(row))
 		dir, err := target.Open(at, target.Marker{UUID: row.Marker, Lineage: s.store.Lineage()}, s.targetOptions(row.Address)...)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		err = s.recoverOne(ctx, row, dir)
 		dir.Close()
 		if err != nil {
-			return err
+			return nil, err
 		}
+		recovered = append(recovered, row.Address)
 	}
-	return nil
+	return recovered, nil
 }
 
 // recoverOne writes to the target, so it holds its lock (I-38).

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spmirror/spmirror/plan"
 	"github.com/spmirror/spmirror/sandbox"
+	"github.com/spmirror/spmirror/state"
 )
 
 // forgery is what somebody who knows the program makes of a saved plan: everything that
@@ -338,4 +339,55 @@ func TestWhatTheSourceHasOvertakenIsLeftOut(t *testing.T) {
 		t.Errorf("the rest was not done: %q %v", got, err)
 	}
 	w.run(exitOK, "apply", "-auto-approve")
+}
+
+func TestAPlanMadeBeforeAKilledRunIsResolvedIsNoForgery(t *testing.T) {
+	w := newWorld(t, sandbox.DriveSpec{Files: []sandbox.FileSpec{{Path: "a.txt", Text: "a"}, {Path: "b.txt", Text: "b"}}})
+	w.run(exitOK, "apply", "-auto-approve")
+	if err := w.tenant.RunScript("move people/Documents /a.txt to=/moved.txt"); err != nil {
+		t.Fatal(err)
+	}
+	killedAfterMoving(t, w, "a.txt", "moved.txt")
+	w.run(exitOK, "plan", "-out=p.spplan") // it says to move what has been moved, for it resolves nothing
+	w.run(exitIncomplete, "apply", "p.spplan")
+	w.run(exitOK, "plan", "-detailed-exitcode")
+	if _, err := os.Stat(w.path("mirror/moved.txt")); err != nil {
+		t.Error(err)
+	}
+}
+
+// killedAfterMoving leaves state and disk as a run does that is killed between moving a
+// file and saying so.
+func killedAfterMoving(t *testing.T, w *world, from, to string) {
+	t.Helper()
+	ctx := t.Context()
+	store, err := state.Open(ctx, w.path("spmirror.db"), state.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	rows, err := store.Mirrors(ctx)
+	if err != nil || len(rows) != 1 {
+		t.Fatalf("%d mirrors, %v", len(rows), err)
+	}
+	for e, err := range store.EntriesByParent(ctx, rows[0].Key) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e.Name != from {
+			continue
+		}
+		e.Name, e.Fold = to, to
+		data, err := json.Marshal(e)
+		if err == nil {
+			err = store.Tx(ctx, func(tx *state.Tx) error {
+				return tx.PutIntents(rows[0].Key, []state.Intent{{Item: e.Item, Kind: "move", From: from, To: to, Inode: e.Inode, Entry: data}})
+			})
+		}
+		if err = errors.Join(err, os.Rename(w.path("mirror/"+from), w.path("mirror/"+to))); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	t.Fatalf("%s is not tracked", from)
 }

@@ -46,9 +46,11 @@ func doesNotFollow(format string, args ...any) error {
 }
 
 // vet derives a saved plan again and refuses one that does not follow. If the source was
-// read since the plan was made, the changes that do not follow any more are overtaken.
+// read since the plan was made, or what a killed run left open before it is resolved only
+// now, the changes that do not follow any more are overtaken.
 func (s *session) vet(ctx context.Context, file *plan.File) (overtaken func(*plan.Change) bool, err error) {
-	if err := s.recoverAll(ctx); err != nil {
+	recovered, err := s.recoverAll(ctx)
+	if err != nil {
 		return nil, err
 	}
 	resumed, _, err := s.runsOf(ctx, file.Digest)
@@ -74,7 +76,12 @@ func (s *session) vet(ctx context.Context, file *plan.File) (overtaken func(*pla
 			return nil, err
 		}
 	}
-	return s.overtaken(ctx, file.Header, anew, follower, resumed)
+	same := make(map[string]bool)
+	for _, m := range file.Mirrors {
+		now := mirrorIn(anew, m.Address)
+		same[m.Address] = now != nil && now.Generation.Observed == m.Generation.Observed && !slices.Contains(recovered, m.Address)
+	}
+	return s.overtaken(ctx, file.Header, same, follower, resumed)
 }
 
 // recount compares the header of a saved plan with its items.
@@ -207,14 +214,9 @@ func (s *session) guardsAgain(anew *plan.Header, counted *plan.Recounted) ([]pla
 // maxOvertaken bounds the changes of a plan that are left out; a plan with more is stale.
 const maxOvertaken = 10_000
 
-// overtaken finds the changes that do not follow. Where the source was not read since the
-// plan was made, none may; folders alone are left out, which the disk has a say in.
-func (s *session) overtaken(ctx context.Context, h, anew *plan.Header, follower *plan.Follower, resumed bool) (func(*plan.Change) bool, error) {
-	same := make(map[string]bool)
-	for _, m := range h.Mirrors {
-		now := mirrorIn(anew, m.Address)
-		same[m.Address] = now != nil && now.Generation.Observed == m.Generation.Observed
-	}
+// overtaken finds the changes that do not follow. Where the ground of the plan is still
+// the same, none may; folders alone are left out, which the disk has a say in.
+func (s *session) overtaken(ctx context.Context, h *plan.Header, same map[string]bool, follower *plan.Follower, resumed bool) (func(*plan.Change) bool, error) {
 	type key struct {
 		mirror string
 		item   plan.ItemID

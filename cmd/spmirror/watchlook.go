@@ -187,7 +187,7 @@ func (l *look) probe(ctx context.Context) ([]*wanted, error) {
 func (l *look) plan(ctx context.Context, o planOptions) error {
 	s := l.session
 	if l.changes {
-		if err := s.recoverAll(ctx); err != nil {
+		if _, err := s.recoverAll(ctx); err != nil {
 			return err
 		}
 	}
