@@ -409,11 +409,18 @@ func (c *Change) check() error {
 			return fmt.Errorf("%w: path %q", ErrAltered, path)
 		}
 	}
-	if strings.ContainsAny(c.Name, "/\x00") || c.Name == "." || c.Name == ".." {
+	name := c.Name
+	if c.Parent == ParkedParent { // a killed run left it where it had stepped aside: its name is its whole path
+		name = strings.TrimPrefix(name, parkedPrefix)
+	}
+	if strings.ContainsAny(name, "/\x00") || name == "." || name == ".." {
 		return fmt.Errorf("%w: name %q", ErrAltered, c.Name)
 	}
 	return nil
 }
+
+// parkedPrefix begins the path of an item that stepped aside.
+const parkedPrefix = reservedDir + "/park/"
 
 // local reports whether every segment of a path is a plain name.
 func (p RelPath) local() bool {
