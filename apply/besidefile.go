@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"iter"
 	"os"
 
 	"github.com/spmirror/spmirror/plan"
@@ -52,9 +53,14 @@ func (m *mirrorRun) writeBeside(ctx context.Context, row state.Mirror) error {
 	if n == 0 {
 		return m.Dir.RemoveControl(besideName)
 	}
-	return m.Dir.WriteControl(besideName, func(w io.Writer) error {
+	return m.writeLines(besideName, lines.Lines())
+}
+
+// writeLines puts lines into a file beside the marker, in place of what it held.
+func (m *mirrorRun) writeLines(name string, lines iter.Seq2[[]byte, error]) error {
+	return m.Dir.WriteControl(name, func(w io.Writer) error {
 		out := bufio.NewWriterSize(w, 64<<10)
-		for line, err := range lines.Lines() {
+		for line, err := range lines {
 			if err != nil {
 				return err
 			}

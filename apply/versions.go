@@ -1,8 +1,6 @@
 package apply
 
 import (
-	"bufio"
-	"bytes"
 	"cmp"
 	"context"
 	"crypto/sha256"
@@ -212,17 +210,7 @@ func (m *mirrorRun) writeVersions(ctx context.Context) error {
 	if n == 0 {
 		return nil
 	}
-	return m.Dir.WriteControl(versionsName, func(w io.Writer) error {
-		out := bufio.NewWriterSize(w, 64<<10)
-		for line, err := range lines.Lines() {
-			if err != nil {
-				return err
-			}
-			out.Write(bytes.TrimSuffix(line, []byte("\n")))
-			out.WriteByte('\n')
-		}
-		return out.Flush()
-	})
+	return m.writeLines(versionsName, lines.Lines())
 }
 
 func (m *mirrorRun) versionLine(v *state.KeptVersion) (*versionLine, error) {
