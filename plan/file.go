@@ -147,8 +147,14 @@ func (h *Header) setDigest(digest string) {
 // digests collects the SHA-256 of each entry.
 type digests struct{ text bytes.Buffer }
 
+// entryHead gives each entry the first time that a zip can hold: the same plan is the
+// same bytes, and a day and month of zero would be no date.
+func entryHead(name string) *zip.FileHeader {
+	return &zip.FileHeader{Name: name, Method: zip.Deflate, Modified: time.Date(1980, 1, 1, 0, 0, 0, 0, time.UTC)}
+}
+
 func (d *digests) entry(z *zip.Writer, name string, write func(io.Writer) error) error {
-	w, err := z.CreateHeader(&zip.FileHeader{Name: name, Method: zip.Deflate})
+	w, err := z.CreateHeader(entryHead(name))
 	if err != nil {
 		return err
 	}
@@ -194,7 +200,7 @@ func (d *digests) plan() string {
 }
 
 func (d *digests) finish(z *zip.Writer) error {
-	w, err := z.CreateHeader(&zip.FileHeader{Name: entryDigests, Method: zip.Deflate})
+	w, err := z.CreateHeader(entryHead(entryDigests))
 	if err != nil {
 		return err
 	}

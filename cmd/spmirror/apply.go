@@ -19,7 +19,7 @@ func applyFlags() []cli.Flag {
 	return slices.Concat(planFlags(), configFlags(), outputFlags(), withinFlags(), []cli.Flag{
 		&cli.StringFlag{Name: "auto-approve", Usage: "do not ask; `GRADE` may be no-delete or add-only"},
 		&cli.BoolFlag{Name: "input", Value: true, Usage: "ask for approval; -input=false never asks"},
-		&cli.IntFlag{Name: "parallelism", Value: apply.DefaultWorkers, Usage: "download `N` files at a time"},
+		&cli.IntFlag{Name: "parallelism", Value: apply.DefaultWorkers, Usage: "download `N` files at a time; if given, also read N drives at a time"},
 		&cli.BoolFlag{Name: "fail-fast", Usage: "stop at the first item that fails"},
 		&cli.StringSliceFlag{Name: "dangerous-override-guard", Usage: "go ahead although guard `NAME` blocks; needs -reason; may be repeated"},
 		&cli.StringFlag{Name: "reason", Usage: "`TEXT` that says why a guard is overridden; goes into the run's record"},
@@ -63,9 +63,6 @@ func runApply(ctx context.Context, env *environment, c *cli.Command, seen observ
 	}
 	if err := checkOverrides(c); err != nil {
 		return err
-	}
-	if n := c.Int("parallelism"); n < 1 || n > maxParallelism {
-		return &problem{code: "SPM0002", summary: fmt.Sprintf("Invalid -parallelism=%d", n), detail: fmt.Sprintf("Allowed are 1 to %d.", maxParallelism)}
 	}
 	if file := c.Args().First(); file != "" {
 		if err := refuseFlags(c); err != nil {

@@ -49,7 +49,7 @@ func (d *doctor) marker(m *config.Mirror, at string, row state.Mirror, known boo
 		d.fail(check, fmt.Errorf("%s: %w", shown, target.ErrNotMounted), "Is the disk mounted? If the files are gone for good, `spmirror state rm` forgets the mirror.")
 		return "", false
 	case errors.Is(err, fs.ErrNotExist):
-		d.ok(check, "%s does not exist; the first apply makes it", shown)
+		d.ok(check, "%s does not exist; init or the first apply makes it", shown)
 		return existing(at), true
 	case err != nil || !info.IsDir():
 		d.fail(check, errors.Join(err, fmt.Errorf("%s: %w", shown, target.ErrNotDirectory)), "The target of a mirror is a directory.")
@@ -61,7 +61,7 @@ func (d *doctor) marker(m *config.Mirror, at string, row state.Mirror, known boo
 		d.fail(check, fmt.Errorf("%s: %w", shown, target.ErrNoMarker), "")
 		return "", false
 	case !marked:
-		d.ok(check, "%s has no marker yet; the first apply makes it", shown)
+		d.ok(check, "%s has no marker yet; init or the first apply makes it", shown)
 		return at, true
 	case known && marker.UUID == row.Marker && marker.Lineage == d.store.Lineage(), !known && d.store != nil && marker.Lineage == d.store.Lineage():
 		d.ok(check, "%s is this mirror's", shown)

@@ -195,6 +195,10 @@ func (s *session) prepare(ctx context.Context, m *plan.Mirror) (*apply.Mirror, e
 	if err != nil {
 		return nil, err
 	}
+	if err := sign(dir, m); err != nil {
+		dir.Close()
+		return nil, err
+	}
 	lock, err := lockTarget(ctx, dir, m.Address)
 	if err != nil {
 		dir.Close()
@@ -210,6 +214,17 @@ func (s *session) prepare(ctx context.Context, m *plan.Mirror) (*apply.Mirror, e
 		return nil, err
 	}
 	return &apply.Mirror{Plan: m, Key: row.Key, Source: c.Client, Beside: c.Client, Addresses: c.addresses, Dir: dir}, nil
+}
+
+// sign lets the marker name the mirror and the drive whose files are there from now on:
+// init knew no drive yet, a directory may be taken over, a mirror renamed or led elsewhere.
+func sign(dir *target.Dir, m *plan.Mirror) error {
+	next := dir.Marker()
+	if m.Ended() || next.Mirror == m.Address && next.DriveID == string(m.Source.DriveID) {
+		return nil
+	}
+	next.Mirror, next.DriveID = m.Address, string(m.Source.DriveID)
+	return dir.Adopt(next)
 }
 
 // establish makes the row and the target of a new mirror. A directory with files

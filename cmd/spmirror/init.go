@@ -12,15 +12,16 @@ import (
 
 	"github.com/spmirror/spmirror/config"
 	"github.com/spmirror/spmirror/state"
+	"github.com/spmirror/spmirror/target"
 )
 
 func initCommand(env *environment) *cli.Command {
 	return &cli.Command{
 		Name:  "init",
-		Usage: "prepare a directory: skeleton or state",
+		Usage: "prepare a directory: skeleton, or state and targets",
 		Description: "In a directory without configuration it writes a commented skeleton, main.hcl. In one\n" +
-			"with a configuration it checks it and creates the state. Targets get their marker with the\n" +
-			"first apply. It can be run again at any time.",
+			"with a configuration it checks it and creates the state, and gives every target that does not\n" +
+			"exist or is empty its marker. It can be run again at any time.",
 		Flags:  slices.Concat(configFlags(), outputFlags()),
 		Action: func(ctx context.Context, c *cli.Command) error { return runInit(ctx, env, c) },
 	}
@@ -73,9 +74,25 @@ func (s *session) initTarget(ctx context.Context, m *config.Mirror) error {
 	case marked:
 		fmt.Fprintf(s.env.stdout, "%s  ->  %s (has its marker)\n", m.Address, path)
 	default:
-		fmt.Fprintf(s.env.stdout, "%s  ->  %s (the first apply makes it)\n", m.Address, path)
+		return s.mark(m, path)
 	}
 	return nil
+}
+
+// mark makes a target of a directory that is missing or empty. One with files in it is
+// left to the first apply, after a plan has said what becomes of them.
+func (s *session) mark(m *config.Mirror, path string) error {
+	marker := target.NewMarker(s.store.Lineage(), m.Address, "", s.env.now())
+	err := target.Init(m.Target, marker, s.targetOptions(m.Address)...)
+	note := "marked"
+	switch {
+	case errors.Is(err, target.ErrNotEmpty):
+		note = "has files already; `spmirror plan` says what becomes of them"
+	case err != nil:
+		return err
+	}
+	_, err = fmt.Fprintf(s.env.stdout, "%s  ->  %s (%s)\n", m.Address, path, note)
+	return err
 }
 
 // remark never recreates a lost marker by itself: an unmounted disk looks the same.

@@ -130,7 +130,7 @@ func (s *session) mirrorFacts(ctx context.Context) (map[string]map[string]any, e
 		if err != nil {
 			return nil, err
 		}
-		var r mirrorRecord
+		var r view.StateMirror
 		if known {
 			if r, err = s.mirrorRecord(ctx, row); err != nil {
 				return nil, err

@@ -33,6 +33,7 @@ func planCommand(env *environment) *cli.Command {
 	flags := slices.Concat(planFlags(), destroyFlags(), configFlags(), outputFlags(), planIntoFlags(), []cli.Flag{
 		inventoryFlag(),
 		metricsFlag(),
+		&cli.IntFlag{Name: "parallelism", Value: drivesAtOnce, Usage: "read `N` drives at a time"},
 		&cli.StringFlag{Name: "out", Usage: "save the plan to `FILE`"},
 		&cli.BoolFlag{Name: "detailed-exitcode", Usage: "exit with 2 when there are changes"},
 		&cli.BoolFlag{Name: "json", Usage: "print events as JSON lines"},
@@ -67,6 +68,12 @@ func planOptionsOf(c *cli.Command) (planOptions, error) {
 	}
 	if !slices.Contains([]string{plan.VerifyStat, plan.VerifyHash, plan.VerifyNone}, o.Verify) {
 		return o, &problem{code: "SPM0002", summary: fmt.Sprintf("Invalid -verify=%s", o.Verify), detail: "Allowed are stat, hash and none."}
+	}
+	if c.IsSet("parallelism") {
+		o.drivesAtOnce = int(c.Int("parallelism"))
+		if o.drivesAtOnce < 1 || o.drivesAtOnce > maxParallelism {
+			return o, &problem{code: "SPM0002", summary: fmt.Sprintf("Invalid -parallelism=%d", o.drivesAtOnce), detail: fmt.Sprintf("Allowed are 1 to %d.", maxParallelism)}
+		}
 	}
 	if o.NoRefresh && o.Full {
 		return o, &problem{code: "SPM0002", summary: "-refresh=false and -full exclude each other"}

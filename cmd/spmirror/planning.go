@@ -23,7 +23,8 @@ import (
 // planOptions are the flags of plan that change what is planned.
 type planOptions struct {
 	plan.Options
-	mode string
+	mode         string
+	drivesAtOnce int // 0 for the usual number
 }
 
 // wanted is one mirror of the configuration on its way into a plan.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 
@@ -61,7 +62,7 @@ func (s *session) readDrives(ctx context.Context, mirrors []*wanted, o planOptio
 		d.mirrors = append(d.mirrors, w)
 	}
 	g, gctx := errgroup.WithContext(ctx)
-	g.SetLimit(drivesAtOnce)
+	g.SetLimit(cmp.Or(o.drivesAtOnce, drivesAtOnce))
 	for _, d := range order {
 		if o.NoRefresh {
 			d.report = crawl.Report{Mode: "recorded", AsOf: d.row.CrawledAt, Drive: d.row}
@@ -84,8 +85,8 @@ func (s *session) readDrives(ctx context.Context, mirrors []*wanted, o planOptio
 	return nil
 }
 
-// drivesAtOnce bounds the drives that are read at a time: their pages come one
-// after another, and the gate of the tenant paces them all.
+// drivesAtOnce bounds the drives that are read at a time unless -parallelism does:
+// their pages come one after another, and the gate of the tenant paces them all.
 const drivesAtOnce = 4
 
 // drive is one drive being read for its mirrors.

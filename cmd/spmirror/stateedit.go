@@ -237,7 +237,7 @@ func (s *session) exportLines(ctx context.Context, w io.Writer) error {
 		}
 		if err := enc.Encode(struct {
 			Type string `json:"type"`
-			mirrorRecord
+			view.StateMirror
 		}{"mirror", r}); err != nil {
 			return err
 		}
@@ -247,7 +247,7 @@ func (s *session) exportLines(ctx context.Context, w io.Writer) error {
 			}
 			if err := enc.Encode(struct {
 				Type string `json:"type"`
-				itemRecord
+				view.StateItem
 			}{"item", recordOf(row.Address, e.path, e.Entry)}); err != nil {
 				return err
 			}

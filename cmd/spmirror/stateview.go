@@ -59,27 +59,8 @@ func stateListCommand(env *environment) *cli.Command {
 	}
 }
 
-// mirrorRecord is a mirror as state list and state show print it.
-type mirrorRecord struct {
-	Address    string `json:"address"`
-	Drive      string `json:"drive"`
-	DriveID    string `json:"drive_id"`
-	Tenant     string `json:"tenant"`
-	Folder     string `json:"folder"`
-	FolderID   string `json:"folder_id"`
-	Target     string `json:"target"`
-	Marker     string `json:"marker"`
-	Generation int64  `json:"generation"`
-	Files      int64  `json:"files"`
-	Folders    int64  `json:"folders"`
-	Bytes      int64  `json:"bytes"`
-	Pending    int64  `json:"pending"`
-	Created    string `json:"created"`
-	Crawled    string `json:"crawled,omitempty"`
-}
-
-func (s *session) mirrorRecord(ctx context.Context, row state.Mirror) (mirrorRecord, error) {
-	r := mirrorRecord{
+func (s *session) mirrorRecord(ctx context.Context, row state.Mirror) (view.StateMirror, error) {
+	r := view.StateMirror{
 		Address: row.Address, Folder: row.FolderPath, FolderID: string(row.Folder), Target: row.Target, Marker: row.Marker,
 		Generation: row.Generation, Created: timeText(row.Created),
 	}
@@ -112,7 +93,7 @@ func (s *session) driveOf(ctx context.Context, row state.Mirror) (state.Drive, e
 }
 
 func (s *session) listMirrorsJSON(ctx context.Context, rows []state.Mirror) error {
-	list := make([]mirrorRecord, 0, len(rows))
+	list := make([]view.StateMirror, 0, len(rows))
 	for _, row := range rows {
 		r, err := s.mirrorRecord(ctx, row)
 		if err != nil {
@@ -123,24 +104,8 @@ func (s *session) listMirrorsJSON(ctx context.Context, rows []state.Mirror) erro
 	return writeJSON(s.env.stdout, map[string]any{"format_version": "1.0", "lineage": s.store.Lineage(), "mirrors": list})
 }
 
-// itemRecord is one tracked file or folder.
-type itemRecord struct {
-	Mirror       string `json:"mirror"`
-	Path         string `json:"path"`
-	ItemID       string `json:"item_id"`
-	Folder       bool   `json:"folder,omitempty"`
-	Size         int64  `json:"size"`
-	Verdict      string `json:"verdict,omitempty"`
-	SHA256       string `json:"sha256,omitempty"`
-	QuickXorHash string `json:"quickxorhash,omitempty"`
-	MTime        string `json:"mtime,omitempty"`
-	ETag         string `json:"etag,omitempty"`
-	CTag         string `json:"ctag,omitempty"`
-	Run          int64  `json:"run,omitempty"`
-}
-
-func recordOf(mirror, at string, e state.Entry) itemRecord {
-	r := itemRecord{
+func recordOf(mirror, at string, e state.Entry) view.StateItem {
+	r := view.StateItem{
 		Mirror: mirror, Path: at, ItemID: string(e.Item), Folder: e.Folder, Size: e.Size, Verdict: string(e.Verdict),
 		SHA256: e.SHA256, QuickXorHash: e.Hash, ETag: e.ETag, CTag: e.CTag, Run: int64(e.Run),
 	}
@@ -243,13 +208,17 @@ func stateShowCommand(env *environment) *cli.Command {
 			if c.Bool("json") {
 				return writeJSON(env.stdout, r)
 			}
-			return s.showRows([][2]string{
-				{"Address", r.Address}, {"Source", fmt.Sprintf("%s, folder %s", r.Drive, r.Folder)}, {"", "drive " + r.DriveID}, {"", "folder " + r.FolderID},
-				{"Target", r.Target}, {"", "marker " + r.Marker}, {"Tracked", fmt.Sprintf("%s, %s, %s", plural(int(r.Files), "file"), plural(int(r.Folders), "folder"), bytesText(r.Bytes))},
-				{"Pending", fmt.Sprint(r.Pending)}, {"Generation", fmt.Sprint(r.Generation)}, {"Created", r.Created}, {"Crawled", orText(r.Crawled, "never")},
-			})
+			return s.showMirror(r)
 		}),
 	}
+}
+
+func (s *session) showMirror(r view.StateMirror) error {
+	return s.showRows([][2]string{
+		{"Address", r.Address}, {"Source", fmt.Sprintf("%s, folder %s", r.Drive, r.Folder)}, {"", "drive " + r.DriveID}, {"", "folder " + r.FolderID},
+		{"Target", r.Target}, {"", "marker " + r.Marker}, {"Tracked", fmt.Sprintf("%s, %s, %s", plural(int(r.Files), "file"), plural(int(r.Folders), "folder"), bytesText(r.Bytes))},
+		{"Pending", fmt.Sprint(r.Pending)}, {"Generation", fmt.Sprint(r.Generation)}, {"Created", r.Created}, {"Crawled", orText(r.Crawled, "never")},
+	})
 }
 
 // showRows prints labelled lines.
@@ -284,7 +253,7 @@ func (s *session) showItem(ctx context.Context, row state.Mirror, at string, asJ
 	r := recordOf(row.Address, e.path, e.Entry)
 	if asJSON {
 		return writeJSON(s.env.stdout, struct {
-			itemRecord
+			view.StateItem
 			History []itemEvent `json:"history"`
 		}{r, history})
 	}
