@@ -133,6 +133,9 @@ func (f *fetch) fits(c *graph.Content) error {
 	case f.offset > 0 && f.total < 0 && c.Total >= 0 && f.item.Size >= 0 && c.Total != f.item.Size:
 		return errOtherVersion // begun by an earlier run, which did not note the total
 	}
+	if f.count > 0 && (f.etag == "" || c.ETag == "") {
+		f.seam = true
+	}
 	if c.Total >= 0 {
 		f.total = c.Total
 	}
@@ -209,7 +212,7 @@ func (f *fetch) append(p []byte, room int64) error {
 	done := int64(0)
 	defer func() { f.added(room, done, func() {}) }()
 	if f.offset+int64(len(p)) > f.limit() {
-		return integrity("more than the %d bytes announced", f.item.Size)
+		return fmt.Errorf("%w: more than the %d bytes announced", graph.ErrTooLarge, f.item.Size)
 	}
 	if len(p) == 0 {
 		return nil
@@ -271,7 +274,7 @@ func (f *fetch) afterBreak(ctx context.Context, cause error) error {
 		}
 		return f.renew(ctx, cause)
 	case errors.Is(cause, graph.ErrTooLarge):
-		return &itemError{code: CodeIntegrity, message: "more bytes than announced", err: cause}
+		return f.outgrown(ctx, cause)
 	case errors.Is(cause, graph.ErrMalware), errors.Is(cause, graph.ErrThrottled), hopeless(cause):
 		return cause
 	}
@@ -314,6 +317,19 @@ func (f *fetch) lied(ctx context.Context, cause error) error {
 		return err
 	}
 	return f.again()
+}
+
+// outgrown handles a file that is far larger than announced: it has changed since, or
+// the size is wrong.
+func (f *fetch) outgrown(ctx context.Context, cause error) error {
+	same, err := f.still(ctx)
+	switch {
+	case err != nil:
+		return err
+	case !same:
+		return f.again()
+	}
+	return &itemError{code: CodeIntegrity, message: "more bytes than announced", err: cause}
 }
 
 // renew asks for a fresh address. The item is read for it, so that the version

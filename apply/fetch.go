@@ -32,6 +32,7 @@ type fetch struct {
 	total int64  // size of the file as its first answer told, -1 before
 	etag  string // of the first answer (C15)
 	kind  string // content type of the last answer
+	seam  bool   // answers were joined, and no tag says that they are of one version
 	ended bool   // a body without a length came to its end
 	first string // SHA-256 of a first complete download that did not match
 
@@ -131,6 +132,16 @@ func (f *fetch) look(ctx context.Context) error {
 	return nil
 }
 
+// still reads the item again and reports whether nothing of it has changed since it
+// was read last.
+func (f *fetch) still(ctx context.Context) (bool, error) {
+	before := f.item.ETag
+	if err := f.look(ctx); err != nil {
+		return false, err
+	}
+	return f.item.ETag == before, nil
+}
+
 // sameVersion reports whether an item has the content that the plan speaks of.
 func sameVersion(want *plan.Remote, it *graph.Item) bool {
 	switch {
@@ -167,6 +178,11 @@ func (f *fetch) empty() bool {
 
 // verify judges a complete download (DESIGN 7.5). again asks for one more.
 func (f *fetch) verify(ctx context.Context) (verdict state.Verdict, again bool, err error) {
+	if f.seam && (f.item.QuickXorHash == "" || f.Plan.Policy.Verify == "size") {
+		if same, err := f.still(ctx); err != nil || !same {
+			return "", err == nil, err
+		}
+	}
 	quick, sha := f.sums()
 	sizeOK := f.item.Size < 0 || f.offset == f.item.Size
 	switch {

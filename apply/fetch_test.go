@@ -284,10 +284,16 @@ func TestVerifyingBySizeAsksForNoHash(t *testing.T) {
 // A change at the source while a file is read, with the two ways to treat it.
 func TestAChangeInTheMiddleOfADownloadNeverMixesVersions(t *testing.T) {
 	for _, policy := range []string{"skip", "latest"} {
-		for _, sign := range []string{"nothing", "expired address", "another total"} {
+		for _, sign := range []string{"nothing", "nothing, not even a hash", "nothing that is asked for", "expired address", "another total"} {
 			t.Run(policy+" after "+sign, func(t *testing.T) {
 				bubble(t, func(t *testing.T, w *world, n *node) {
 					w.policy.OnSuperseded = policy
+					switch sign {
+					case "nothing, not even a hash":
+						n.noHash = true
+					case "nothing that is asked for":
+						w.policy.Verify = "size"
+					}
 					change := func(s *tenant, n *node, q graph.ContentRequest) (*graph.Content, error) {
 						n.text, n.version, n.change = random(8, 5500), n.version+1, n.change+1
 						switch sign {
@@ -310,6 +316,27 @@ func TestAChangeInTheMiddleOfADownloadNeverMixesVersions(t *testing.T) {
 				})
 			})
 		}
+	}
+}
+
+func TestAFileThatGrewSinceThePlanIsSuperseded(t *testing.T) {
+	for _, policy := range []string{"skip", "latest"} {
+		t.Run(policy, func(t *testing.T) {
+			bubble(t, func(t *testing.T, w *world, n *node) {
+				w.policy.OnSuperseded = policy
+				w.checkpoint = 0
+				w.addr = NewAddresses(func() time.Time { return w.clock })
+				p := w.plan()
+				w.tenant.put("file", random(9, maxExcess+10_000))
+				r := w.execute(p)
+				if policy == "skip" {
+					wantProblems(t, r, map[string]string{"file": CodeSuperseded})
+					w.equal(map[string]string{"file": "old text"})
+					w.sync()
+				}
+				w.same()
+			})
+		})
 	}
 }
 

@@ -35,6 +35,8 @@ func TestAPageInPlaceOfAFileIsNeverKept(t *testing.T) {
 		{"a sign-in page", sent("text/html; charset=utf-8", login), nil, false},
 		{"an error", sent("application/json", refusal), nil, false},
 		{"an error of a proxy", sent("application/problem+json", refusal), nil, false},
+		{"a page without a type", sent("", login), nil, false},
+		{"a page whose type is spoiled", sent("text/html; charset", login), nil, false},
 		{"a page for a file without a hash", sent("Text/HTML", login), func(n *node) { n.noHash = true }, false},
 		{"a page for a file without hash and size", sent("text/html", login), func(n *node) { n.noHash, n.noSize = true, true }, false},
 		{"an error for a file without hash and size", sent("application/json", refusal), func(n *node) { n.noHash, n.noSize = true, true }, false},

@@ -1,7 +1,9 @@
 package apply
 
 import (
-	"mime"
+	"errors"
+	"io"
+	"net/http"
 	"path"
 	"slices"
 	"strings"
@@ -16,10 +18,7 @@ var pages = []string{".htm", ".html", ".xhtml", ".shtml", ".aspx", ".asp", ".mht
 // proxies send the same one each time, so that it looks like a file that the
 // service rewrites. What has the hash of the file is the file, whatever its type.
 func (f *fetch) instead() bool {
-	kind, _, err := mime.ParseMediaType(f.kind)
-	if err != nil {
-		return false
-	}
+	kind := f.mediaType()
 	switch {
 	case kind == "application/json" || strings.HasSuffix(kind, "+json"):
 		return true // the service rewrites documents, never data
@@ -27,6 +26,22 @@ func (f *fetch) instead() bool {
 		return !slices.Contains(pages, strings.ToLower(path.Ext(f.change.Name)))
 	}
 	return false
+}
+
+// mediaType is what the host says the content is, however it says it; where it says
+// nothing, the first bytes do.
+func (f *fetch) mediaType() string {
+	said := f.kind
+	if said == "" {
+		head := make([]byte, 512) // as much as is looked at
+		n, err := f.staged.ReadAt(head, 0)
+		if err != nil && !errors.Is(err, io.EOF) {
+			return ""
+		}
+		said = http.DetectContentType(head[:n])
+	}
+	kind, _, _ := strings.Cut(said, ";")
+	return strings.ToLower(strings.TrimSpace(kind))
 }
 
 func (f *fetch) page() error {

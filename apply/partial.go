@@ -66,7 +66,7 @@ func (f *fetch) restart() error {
 		return err
 	}
 	f.moved(-f.count)
-	f.total, f.etag, f.ended = -1, "", false
+	f.total, f.etag, f.ended, f.seam = -1, "", false, false
 	f.atBreak, f.atRenewal = 0, 0
 	f.received.begin(quickxor.New(), sha256.New(), 0, nil)
 	var err error

@@ -48,6 +48,22 @@ func TestPartsOfTwoVersionsAreNeverJoinedEvenWithoutAHash(t *testing.T) {
 			w.same()
 		})
 	})
+	t.Run("begun by an earlier run, of the same size", func(t *testing.T) {
+		bubble(t, func(t *testing.T, w *world, n *node) {
+			n.noHash = true
+			w.script(append([]answer{cut(3000)}, repeat(cut(0), 20)...))
+			w.run()
+			w.script([]answer{func(_ *tenant, n *node, q graph.ContentRequest) (*graph.Content, error) {
+				n.text, n.version, n.change = random(8, len(n.text)), n.version+1, n.change+1
+				return body(n.text[q.Offset:], nil, q.Offset, int64(len(n.text))), nil
+			}})
+			w.reopen()
+			wantProblems(t, w.run(), map[string]string{"file": CodeSuperseded})
+			w.equal(map[string]string{"file": "old text"})
+			w.sync()
+			w.same()
+		})
+	})
 }
 
 // 256 MiB in the small: a checkpoint every 1,000 of 5,500 bytes, stopped at any
