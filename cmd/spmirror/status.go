@@ -8,6 +8,8 @@ import (
 
 	"github.com/urfave/cli/v3"
 
+	"github.com/spmirror/spmirror/apply"
+	"github.com/spmirror/spmirror/plan"
 	"github.com/spmirror/spmirror/state"
 	"github.com/spmirror/spmirror/target"
 	"github.com/spmirror/spmirror/view"
@@ -40,6 +42,7 @@ type mirrorStatus struct {
 	Unreadable   int64   `json:"unreadable"`
 	Untracked    int64   `json:"untracked"`
 	Pending      int64   `json:"pending"`
+	Failed       int64   `json:"failed"` // of the pending ones
 	Coverage     float64 `json:"coverage_percent"`
 	Crawled      string  `json:"crawled,omitempty"`
 	CrawlAge     float64 `json:"crawl_age_seconds,omitempty"`
@@ -129,13 +132,26 @@ func (s *session) countVerdicts(ctx context.Context, row state.Mirror, m *mirror
 			m.Served++
 		}
 	}
-	for _, err := range s.store.PendingItems(ctx, row.Key) {
+	for p, err := range s.store.PendingItems(ctx, row.Key) {
 		if err != nil {
 			return err
 		}
 		m.Pending++
+		if hasFailed(p) {
+			m.Failed++
+		}
 	}
 	return nil
+}
+
+// hasFailed tells an item that was tried in vain from one that is held back, was
+// overtaken, or waits for others.
+func hasFailed(p state.Pending) bool {
+	switch p.Code {
+	case apply.CodeSuperseded, apply.CodeVanished, apply.CodeLocalChanged, apply.CodePostponed:
+		return false
+	}
+	return p.Action != string(plan.Blocked)
 }
 
 // countDisk compares sizes and times. A target that cannot be opened is told, not counted as lost.
@@ -185,9 +201,13 @@ func (s *session) showStatus(m mirrorStatus, gap bool) error {
 	if m.Crawled != "" {
 		crawled = fmt.Sprintf("%s (%s ago)", m.Crawled, time.Duration(m.CrawlAge*float64(time.Second)).Round(time.Second))
 	}
+	pending := fmt.Sprint(m.Pending)
+	if m.Failed > 0 {
+		pending += fmt.Sprintf(", %d of them failed", m.Failed)
+	}
 	return s.showRows([][2]string{
 		{"  Tracked", fmt.Sprintf("%s, %s", plural(int(m.Tracked), "file"), bytesText(m.TrackedBytes))},
 		{"  Verdict", fmt.Sprintf("%d verified, %d size only, %d served", m.Verified, m.SizeOnly, m.Served)},
-		{"  Disk", disk}, {"  Pending", fmt.Sprint(m.Pending)}, {"  Coverage", fmt.Sprintf("%.1f %%", m.Coverage)}, {"  Crawled", crawled},
+		{"  Disk", disk}, {"  Pending", pending}, {"  Coverage", fmt.Sprintf("%.1f %%", m.Coverage)}, {"  Crawled", crawled},
 	})
 }
