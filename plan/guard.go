@@ -35,6 +35,28 @@ type GuardResult struct {
 // Blocks reports whether the guard holds the plan back.
 func (g GuardResult) Blocks() bool { return g.Status == GuardBlocked }
 
+// Overridable reports whether a person may overrule the guard.
+func (g GuardResult) Overridable() bool { return slices.Contains(OverridableGuards[:], g.Name) }
+
+// Overrides names the guards that a person has to overrule for a blocked plan to be carried
+// out: none where that is not enough.
+func (h *Header) Overrides() []string {
+	var names []string
+	for _, g := range h.Guards {
+		switch {
+		case g.Status == GuardPass || slices.Contains(names, g.Name):
+		case !g.Overridable():
+			return nil
+		default:
+			names = append(names, g.Name)
+		}
+	}
+	if slices.ContainsFunc(h.Checks, CheckResult.Blocks) {
+		return nil
+	}
+	return names
+}
+
 // Statuses of a guard.
 const (
 	GuardPass       = "pass"

@@ -219,3 +219,24 @@ func (c *countingChildren) Children(ctx context.Context, folder ItemID) iter.Seq
 		}
 	}
 }
+
+func TestTheOverrideOfferedIsEnough(t *testing.T) {
+	guards := []GuardResult{
+		{Name: "max_files", Status: GuardPass}, {Name: "max_delete_count", Status: GuardBlocked},
+		{Name: "max_delete_count", Status: GuardBlocked}, {Name: "max_delete_bytes", Status: GuardOverridden},
+	}
+	check := CheckResult{Name: "c", Status: "fail", Enforcement: "mandatory"}
+	for name, test := range map[string]struct {
+		header Header
+		want   []string
+	}{
+		"amounts":             {Header{Guards: guards}, []string{"max_delete_count", "max_delete_bytes"}},
+		"identity as well":    {Header{Guards: append(slices.Clone(guards), GuardResult{Name: "require_marker", Status: GuardBlocked})}, nil},
+		"a check as well":     {Header{Guards: guards, Checks: []CheckResult{check}}, nil},
+		"nothing that blocks": {Header{Guards: guards[:1]}, nil},
+	} {
+		if got := test.header.Overrides(); !slices.Equal(got, test.want) {
+			t.Errorf("%s: %q, want %q", name, got, test.want)
+		}
+	}
+}

@@ -238,7 +238,7 @@ func TestTheEndOfAnApplyIsAsAgreed(t *testing.T) {
 	o := Output{Out: &b}
 	r, _ := sampleReport()
 	complete := &apply.Report{Counts: apply.Counts{Added: 48910, Changed: 1146, Destroyed: 72, Forgotten: 12}}
-	for _, r := range []*apply.Report{r, complete, {AlreadyApplied: 481}, {Interrupted: true}} {
+	for _, r := range []*apply.Report{r, complete, {PlanID: "4be91c2a", AlreadyApplied: 481}, {Interrupted: true}} {
 		if err := o.ApplyReport(r, ReportOptions{PlanFile: "pr-42.spplan"}); err != nil {
 			t.Fatal(err)
 		}

@@ -117,6 +117,8 @@ func (v *pageView) Summary() string {
 		return "No changes in what was selected."
 	case v.h.Mode == plan.ModeRefreshOnly:
 		return "Nothing is planned: -refresh-only proposes no transfer."
+	case v.h.Blocked:
+		return "No changes, but the plan is blocked."
 	}
 	return "No changes. Your mirrors match the configuration."
 }

@@ -155,6 +155,7 @@ func (m *markdown) write() {
 	m.mirrors()
 	m.configuration()
 	m.findings()
+	m.warnings()
 	m.footer()
 }
 
@@ -186,6 +187,10 @@ func (m *markdown) headline() string {
 		return "no changes against recorded data"
 	case m.h.Options.Narrowed():
 		return "no changes in what was selected"
+	case m.h.Mode == plan.ModeRefreshOnly:
+		return "nothing is planned, -refresh-only proposes no transfer"
+	case m.h.Blocked:
+		return "no changes, but the plan is blocked"
 	}
 	return "no changes"
 }
@@ -225,6 +230,9 @@ func (m *markdown) alerts() {
 	}
 	if n := text.notPlannedCount(); n > 0 {
 		lines = append(lines, "**"+count(n, "mirror")+"** could not be planned.")
+	}
+	if m.h.Speculative {
+		lines = append(lines, "Speculative: made from an inventory, without the state; it cannot be applied.")
 	}
 	if text.recorded() {
 		lines = append(lines, "Made from recorded data; changes at the source since then are unknown.")
@@ -302,7 +310,14 @@ func (m *markdown) footer() {
 		m.line()
 		m.line("_Shortened to ", commas(int64(m.opt.MaxBytes)), " bytes; the plan file has every item._")
 	}
-	if m.opt.PlanFile == "" || !m.h.Applyable || m.h.Blocked {
+	if m.opt.PlanFile == "" || !m.h.Applyable {
+		return
+	}
+	if guards := m.h.Overrides(); m.h.Blocked && len(guards) > 0 {
+		m.line()
+		m.line("To apply exactly this nevertheless: ", fence("spmirror apply "+OverrideFlags(guards)+" "+commandFile(m.opt.PlanFile)), ".")
+	}
+	if m.h.Blocked {
 		return
 	}
 	m.line()

@@ -198,7 +198,10 @@ func (m *markdown) samples(mirror *plan.Mirror, c *counts) {
 		}
 		m.line()
 		title := fmt.Sprintf("%s of %s to %s:", commas(int64(len(list))), commas(c.of(a)), a)
-		if a != plan.Move {
+		switch {
+		case int64(len(list)) == c.of(a):
+			title = upperFirst(string(a)) + " (" + commas(c.of(a)) + "):"
+		case a != plan.Move:
 			title = "Largest " + title
 		}
 		m.line(title)
@@ -297,6 +300,36 @@ func (m *markdown) findings() {
 	}
 	if left := failed - int64(len(lines)); left > 0 && len(lines) > 0 {
 		m.line("- and ", commas(left), " more")
+	}
+}
+
+// warnings says what planning found that concerns no item of the plan.
+func (m *markdown) warnings() {
+	var lines []string
+	for _, d := range m.h.Diagnostics {
+		if d.Severity != "warning" {
+			continue // a mirror that could not be planned says its own
+		}
+		of := ""
+		if d.Address != "" {
+			of = " of " + code(d.Address)
+		}
+		lines = append(lines, "- warning "+code(d.Code)+of+": "+sentence(d.Summary))
+	}
+	if len(lines) == 0 {
+		return
+	}
+	m.line()
+	shown := min(len(lines), m.detail.findings)
+	if shown == 0 {
+		m.line(count(int64(len(lines)), "warning"), " not shown here.")
+		return
+	}
+	for _, l := range lines[:shown] {
+		m.line(l)
+	}
+	if left := len(lines) - shown; left > 0 {
+		m.line("- and ", commas(int64(left)), " more")
 	}
 }
 

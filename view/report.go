@@ -44,7 +44,7 @@ func ApplyLine(r *apply.Report) string {
 func (o Output) ApplyReport(r *apply.Report, opt ReportOptions) error {
 	p := newPage(o.Out)
 	if r.AlreadyApplied != 0 {
-		p.line(o.paint(bold|green, fmt.Sprintf("Already applied: run %d applied this plan. Nothing was done.", r.AlreadyApplied)))
+		p.line(o.paint(bold|green, fmt.Sprintf("Plan %s was already applied by run %d. Nothing to do.", Name(r.PlanID), r.AlreadyApplied)))
 		return p.close()
 	}
 	colour := green

@@ -206,7 +206,10 @@ func short(s string, n int) string {
 
 func (x *planText) sourceText() string {
 	h := x.h
-	text := count(int64(len(h.Mirrors)), "mirror") + ", " + count(h.Totals.Observed, "item") + " known, "
+	text := count(int64(len(h.Mirrors)), "mirror") + ", "
+	if h.Totals.Observed > 0 || x.notPlannedCount() == 0 { // of what could not be read nothing is known
+		text += count(h.Totals.Observed, "item") + " known, "
+	}
 	if x.recorded() {
 		return text + "recorded data, " + x.sourceAge()
 	}
@@ -218,7 +221,9 @@ func (x *planText) sourceText() string {
 		}
 		seen[m.Source.DriveID] = true
 	}
-	text += count(pages, "page") + " read, "
+	if pages > 0 {
+		text += count(pages, "page") + " read, "
+	}
 	if slices.ContainsFunc(h.Mirrors, func(m *plan.Mirror) bool { return !m.Planned() || !m.Listing.Complete }) {
 		return text + x.out.paint(red, "listing NOT complete")
 	}

@@ -128,6 +128,21 @@ func (x *planText) guards() {
 	}
 }
 
+// GuardText says in one line what a guard found.
+func (o Output) GuardText(g plan.GuardResult) string {
+	value, limit, detail := guardText(o.names().guard(g))
+	return Name(g.Name) + " of " + Name(g.Mirror) + ": " + value + detail + ", limit " + limit + whereText(g.Range)
+}
+
+// OverrideFlags are the flags of an apply that overrule guards.
+func OverrideFlags(guards []string) string {
+	var flags strings.Builder
+	for _, g := range guards {
+		flags.WriteString("-dangerous-override-guard=" + Name(g) + " ")
+	}
+	return flags.String() + "-reason=TEXT"
+}
+
 // guardText makes a guard's plain numbers readable.
 func guardText(g plan.GuardResult) (value, limit, detail string) {
 	value, limit, detail = Message(g.Value), Message(g.Limit), Message(g.Detail)
@@ -239,21 +254,21 @@ func (x *planText) nothing() ([]string, bool) {
 	if n := x.kept(); n > 0 {
 		second += "\n" + count(n, "file") + " changed on disk and kept so (lifecycle.on_local_change)."
 	}
+	lines := []string{x.out.paint(bold|green, "No changes. Your mirrors match the configuration."), second}
 	switch {
 	case x.recorded():
-		first := "No changes against recorded data. " + upperFirst(x.sourceAge()) + "; changes since then are unknown."
+		lines = []string{"No changes against recorded data. " + upperFirst(x.sourceAge()) + "; changes since then are unknown."}
 		if x.h.Options.Verify == plan.VerifyNone {
-			return []string{first, diskUnchecked}, true
+			lines = append(lines, diskUnchecked)
 		}
-		return []string{first}, true
 	case x.h.Options.Narrowed():
-		return []string{"No changes in what " + scopeText(x.h.Options) + " selects; the rest was not planned.", second}, true
+		lines[0] = "No changes in what " + scopeText(x.h.Options) + " selects; the rest was not planned."
 	case x.h.Mode == plan.ModeRefreshOnly:
-		return []string{"Nothing is planned: -refresh-only reads the source and the disk and proposes no transfer.", second}, true
+		lines[0] = "Nothing is planned: -refresh-only reads the source and the disk and proposes no transfer."
 	case x.h.Blocked:
-		return append([]string{"No changes, but the plan is blocked.", second}, x.blockedLines()...), true
+		lines[0] = "No changes, but the plan is blocked."
 	}
-	return []string{x.out.paint(bold|green, "No changes. Your mirrors match the configuration."), second}, true
+	return append(lines, x.blockedLines()...), true
 }
 
 const diskUnchecked = "The disk was not checked (-verify=none); changes there are unknown."
@@ -362,10 +377,7 @@ func (x *planText) blockedLines() []string {
 	}
 	for _, g := range x.h.Guards {
 		if g.Blocks() {
-			g = x.names.guard(g)
-			value, limit, detail := guardText(g)
-			lines = append(lines, "Blocked: the whole plan, by guard."+Name(g.Name)+" of "+Name(g.Mirror)+": "+
-				value+detail+", limit "+limit+whereText(g.Range)+".")
+			lines = append(lines, "Blocked: the whole plan, by guard."+x.out.GuardText(g)+".")
 		}
 	}
 	for _, c := range x.h.Checks {
@@ -406,6 +418,10 @@ func (o Output) SavedPlan(h *plan.Header, file string) error {
 		p.line("It has nothing to apply.")
 	case h.Blocked:
 		p.line("It is blocked and cannot be applied as it is.")
+		if guards := h.Overrides(); len(guards) > 0 {
+			p.line("If it is right nevertheless, run:")
+			p.line("    spmirror apply ", OverrideFlags(guards), " ", commandFile(file))
+		}
 	case !h.Applyable:
 		p.line("It is for reading only and cannot be applied.")
 	default:

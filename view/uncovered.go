@@ -25,7 +25,7 @@ func (o Output) Uncovered(reviewed *plan.Header, c *plan.Coverage) error {
 		p.line("  # ", commas(left), " more")
 	}
 	if c.Items.Exceeded {
-		p.line("  # ", commas(c.Items.Now), " items to add, update or move; reviewed were ", commas(c.Items.Reviewed))
+		p.line("  # ", count(c.Items.Now, "item"), " to add, update or move; reviewed were ", commas(c.Items.Reviewed))
 	}
 	if c.Bytes.Exceeded {
 		p.line("  # ", size(c.Bytes.Now), " to download; reviewed were ", size(c.Bytes.Reviewed))

@@ -8,6 +8,7 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"github.com/spmirror/spmirror/plan"
+	"github.com/spmirror/spmirror/view"
 )
 
 // checkOverrides refuses an override without a reason, a reason without an
@@ -29,35 +30,28 @@ func checkOverrides(c *cli.Command) error {
 	return nil
 }
 
-// overridable reports whether a person may overrule a guard.
-func overridable(guard string) bool { return slices.Contains(plan.OverridableGuards[:], guard) }
-
 // allow checks guards and approval rules. An override is named and reasoned.
 func (s *session) allow(c *cli.Command, h *plan.Header) error {
 	overrides, reason := c.StringSlice("dangerous-override-guard"), strings.TrimSpace(c.String("reason"))
 	var blocking []string
-	identity, checks := false, false
 	for i := range h.Guards {
 		g := &h.Guards[i]
-		if g.Blocks() && slices.Contains(overrides, g.Name) && overridable(g.Name) {
+		if g.Blocks() && slices.Contains(overrides, g.Name) && g.Overridable() {
 			g.Status, g.Reason = plan.GuardOverridden, reason
-			continue
 		}
 		if g.Blocks() {
-			identity = identity || !overridable(g.Name)
-			blocking = append(blocking, fmt.Sprintf("%s of %s: %s, limit %s. %s", g.Name, g.Mirror, g.Value, g.Limit, g.Detail))
+			blocking = append(blocking, s.out.GuardText(*g))
 		}
 	}
 	for _, check := range h.Checks {
 		if check.Blocks() {
-			checks = true
-			blocking = append(blocking, fmt.Sprintf("check %s: %s", check.Name, strings.Join(check.Messages, "; ")))
+			blocking = append(blocking, view.Message(fmt.Sprintf("check %s: %s", check.Name, strings.Join(check.Messages, "; "))))
 		}
 	}
 	if len(blocking) > 0 {
 		return &problem{
 			code: "SPM0301", summary: "Plan blocked", exit: exitBlocked,
-			detail: strings.Join(blocking, "\n") + "\n\nNothing was changed. " + wayOut(identity, checks),
+			detail: strings.Join(blocking, "\n") + "\n\nNothing was changed. " + wayOut(h),
 		}
 	}
 	return s.approvalRule(c, h)
@@ -65,14 +59,14 @@ func (s *session) allow(c *cli.Command, h *plan.Header) error {
 
 // wayOut says what helps against what blocks a plan. An override is offered only where
 // it would be enough.
-func wayOut(identity, checks bool) string {
-	switch {
-	case identity:
+func wayOut(h *plan.Header) string {
+	switch overrides := h.Overrides(); {
+	case len(overrides) > 0:
+		return "If this is intended, raise the limit in the configuration, or apply with\n" + view.OverrideFlags(overrides) + "."
+	case slices.ContainsFunc(h.Guards, func(g plan.GuardResult) bool { return g.Blocks() && !g.Overridable() }):
 		return "A guard about the identity or completeness of a mirror cannot be overridden; remove its cause."
-	case checks:
-		return "A mandatory check cannot be overridden; change what it judges, or the check."
 	}
-	return "If this is intended, raise the limit in the configuration, or apply with\n-dangerous-override-guard=NAME -reason=\"...\"."
+	return "A mandatory check cannot be overridden; change what it judges, or the check."
 }
 
 // approvalRule applies the `approval` setting and the grades of -auto-approve.

@@ -26,8 +26,7 @@ func sourceChanged(w *wanted, o planOptions) (guard plan.GuardResult, stop, repl
 	}
 	return plan.GuardResult{
 		Name: "require_same_source", Mirror: w.cfg.Address, Status: plan.GuardBlocked,
-		Value: "another drive or folder", Limit: "the same as before",
-		Detail: "the configured source is not the one this mirror was made from; to accept it, use -replace=" + w.cfg.Address,
+		Value: "another source", Limit: "the same", Detail: "-replace=" + w.cfg.Address + " accepts it",
 	}, true, false
 }
 

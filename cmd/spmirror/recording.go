@@ -108,6 +108,7 @@ type override struct {
 	Mirror string `json:"mirror"`
 	Value  string `json:"value"`
 	Limit  string `json:"limit"`
+	Detail string `json:"detail,omitempty"`
 	Reason string `json:"reason"`
 }
 
@@ -116,7 +117,7 @@ func overridesOf(h *plan.Header) (string, error) {
 	var list []override
 	for _, g := range h.Guards {
 		if g.Status == plan.GuardOverridden {
-			list = append(list, override{Guard: g.Name, Mirror: g.Mirror, Value: g.Value, Limit: g.Limit, Reason: g.Reason})
+			list = append(list, override{Guard: g.Name, Mirror: g.Mirror, Value: g.Value, Limit: g.Limit, Detail: g.Detail, Reason: g.Reason})
 		}
 	}
 	if len(list) == 0 {

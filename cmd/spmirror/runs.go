@@ -13,6 +13,7 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"github.com/spmirror/spmirror/apply"
+	"github.com/spmirror/spmirror/plan"
 	"github.com/spmirror/spmirror/state"
 	"github.com/spmirror/spmirror/view"
 )
@@ -209,7 +210,7 @@ func planID(digest string) string {
 }
 
 // overridesIn says in lines which guards a run went ahead against, and why.
-func overridesIn(text string) []string {
+func overridesIn(text string, out view.Output) []string {
 	var list []override
 	if text == "" {
 		return nil
@@ -219,7 +220,8 @@ func overridesIn(text string) []string {
 	}
 	var lines []string
 	for _, o := range list {
-		lines = append(lines, fmt.Sprintf("%s of %s, %s, limit %s: %s", o.Guard, o.Mirror, o.Value, o.Limit, o.Reason))
+		guard := plan.GuardResult{Name: o.Guard, Mirror: o.Mirror, Value: o.Value, Limit: o.Limit, Detail: o.Detail}
+		lines = append(lines, out.GuardText(guard)+": "+o.Reason)
 	}
 	return lines
 }
@@ -239,7 +241,7 @@ func (s *session) runText(ctx context.Context, run state.Run) error {
 			rows = append(rows, [2]string{"Waited", strings.Join(waited, ", ")})
 		}
 	}
-	for _, o := range overridesIn(run.Overrides) {
+	for _, o := range overridesIn(run.Overrides, s.out) {
 		rows = append(rows, [2]string{"Override", o})
 	}
 	if err := s.showRows(rows); err != nil {
