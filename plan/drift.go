@@ -88,7 +88,7 @@ func (p *planner) recallDrift() error {
 		if err != nil {
 			return fmt.Errorf("read drift: %w", err)
 		}
-		if d.Mirror != p.req.Mirror.Address || d.ItemID == "" {
+		if d.Mirror != p.req.Mirror.Address || !d.OfApplied() {
 			continue
 		}
 		same := d.Applied != nil && d.Found != nil && d.Applied.SHA256 != "" && d.Applied.SHA256 == d.Found.SHA256
@@ -243,7 +243,11 @@ func (p *planner) reportDrift(ctx context.Context, list []Drift) error {
 		if err != nil {
 			return err
 		}
-		list = append(list, Drift{Path: path, ItemID: id, Kind: f.kind, Applied: e.local(), Found: f.found})
+		applied := e.local()
+		if f.sameBytes && applied.SHA256 == "" {
+			applied.SHA256 = f.found.SHA256 // the hash of the source has shown it
+		}
+		list = append(list, Drift{Path: path, ItemID: id, Kind: f.kind, Applied: applied, Found: f.found})
 	}
 	slices.SortFunc(list, func(a, b Drift) int { return strings.Compare(string(a.Path), string(b.Path)) })
 	for _, d := range list {

@@ -35,7 +35,37 @@ func Recount(h *Header) *Recounted {
 }
 
 // Count takes one change.
-func (r *Recounted) Count(c *Change) error { return r.count(c) }
+func (r *Recounted) Count(c *Change) error {
+	if m := r.mirrors[c.Mirror]; m != nil && !m.Policy.takesPlace(c) {
+		return fmt.Errorf("%w: the policy of %s does not let %q take the place of a file that spmirror did not write", ErrAltered, c.Mirror, c.Path)
+	}
+	return r.count(c)
+}
+
+// takesPlace reports whether a policy lets a new file do what the change says to a file
+// in its place that spmirror did not write. What that file is, only the disk knows.
+func (p Policy) takesPlace(c *Change) bool {
+	switch {
+	case c.Folder:
+	case c.Action() == Adopt:
+		return p.OnUntracked == "adopt" && p.adopts(c)
+	case c.Action() == Add && c.Disposal == DisposeRename:
+		return p.OnUntracked == "rename"
+	}
+	return true
+}
+
+// adopts reports whether a file of which planning found this can be taken over.
+func (p Policy) adopts(c *Change) bool {
+	switch l, r := c.Local, c.Remote; {
+	case l == nil || r == nil || r.Size >= 0 && r.Size != l.Size:
+		return false
+	case p.AdoptBy == AdoptBySizeTime:
+		return l.SHA256 == "" && r.Size >= 0 && r.Modified.Unix() == l.MTime.Unix()
+	default:
+		return l.SHA256 != "" && r.Hash != ""
+	}
+}
 
 // Compare refuses a header that says something else than its items.
 func (r *Recounted) Compare(h *Header) error {
@@ -45,7 +75,7 @@ func (r *Recounted) Compare(h *Header) error {
 		if !sameJSON(m, was) {
 			return fmt.Errorf("%w: the header does not say of %s what its items say", ErrAltered, m.Address)
 		}
-		if m.Planned() && !m.addsUp() {
+		if m.Planned() && h.Mode != ModeRefreshOnly && !m.addsUp() { // what is only told of is no item of the plan
 			return fmt.Errorf("%w: the items of %s do not add up to those that were compared", ErrAltered, m.Address)
 		}
 	}
@@ -74,7 +104,7 @@ func sameJSON(a, b any) bool {
 }
 
 // gist is what must agree between a change of a saved plan and the same change in a
-// plan made anew from the same state.
+// plan made anew from the same state: all that apply reads of it.
 type gist struct {
 	Mirror  string   `json:"m"`
 	Item    ItemID   `json:"i"`
@@ -82,7 +112,8 @@ type gist struct {
 	Path    RelPath  `json:"p"`
 	Actions []Action `json:"a"`
 	Folder  bool     `json:"f,omitempty"`
-	Place   string   `json:"l"` // digests
+	Fold    string   `json:"n,omitempty"` // where it is not the name itself
+	Place   string   `json:"l"`           // digests
 	Manner  string   `json:"d"`
 	Remote  string   `json:"r"`
 }
@@ -104,9 +135,20 @@ func gistOf(c *Change) gist {
 			disposal = ""
 		}
 	}
+	if c.Fold != c.Name {
+		g.Fold = c.Fold
+	}
 	g.Place = digestOf(c.Path, c.PreviousPath, c.Parent, c.Name, c.Replaces, c.Folder, c.Reason == MissingOnDisk, c.OnlyBeside())
-	g.Manner, g.Remote = digestOf(local, disposal), digestOf(c.Remote, c.Beside)
+	g.Manner, g.Remote = digestOf(local, disposal, c.doubts()), digestOf(c.Remote, c.Beside)
 	return g
+}
+
+// doubts are what decides whether the source is asked before a delete (I-26).
+func (c *Change) doubts() []any {
+	if c.Action() != Delete {
+		return nil
+	}
+	return []any{c.Cause, c.Reason, c.Remote == nil}
 }
 
 func digestOf(values ...any) string {
@@ -119,16 +161,15 @@ func digestOf(values ...any) string {
 }
 
 // follows reports whether a change of a saved plan is what planning anew comes to. The
-// version at the source is compared where both plans saw the same.
+// version at the source is compared where both plans saw the same, and how the target
+// folds names where the saved plan knew of it: there may have been no target yet.
 func (g *gist) follows(anew *gist, sameSource bool) bool {
-	switch {
-	case g.Place != anew.Place, sameSource && g.Remote != anew.Remote:
-		return false
-	case len(g.Actions) == 1 && g.Actions[0] == Metadata && anew.Actions[len(anew.Actions)-1] == Update:
-		return true // it was looked at more closely: the bytes on disk were the right ones
-	}
-	return slices.Equal(g.Actions, anew.Actions) && g.Manner == anew.Manner
+	return g.Place == anew.Place && g.Manner == anew.Manner && slices.Equal(g.Actions, anew.Actions) &&
+		(g.Fold == "" || g.Fold == anew.Fold) && (!sameSource || g.Remote == anew.Remote)
 }
+
+// held reports whether the plan itself holds the change back.
+func (g *gist) held() bool { return g.Actions[len(g.Actions)-1] == Blocked }
 
 // Follower compares the changes of a saved plan with those of a plan made anew. It
 // holds neither in memory.
@@ -155,29 +196,35 @@ func (f *Follower) Close() error { return errors.Join(f.saved.Close(), f.anew.Cl
 func (f *Follower) Saved(c *Change) error { return follow(f.saved, c) }
 
 // Anew takes a change of the plan made anew.
-func (f *Follower) Anew(c *Change) error { return follow(f.anew, c) }
-
-func follow(s *Spool, c *Change) error {
+func (f *Follower) Anew(c *Change) error {
 	if c.Action() == Blocked {
 		return nil // what is held back is not carried out
 	}
+	return follow(f.anew, c)
+}
+
+func follow(s *Spool, c *Change) error {
 	g := gistOf(c)
 	return s.Add(g.key(), &g)
 }
 
 func (g *gist) key() []byte { return sortKey(g.Mirror, string(g.Item), string(g.Kind), false) }
 
-// Misfit is a change of a saved plan that planning anew does not come to.
+// Misfit is a change in which a saved plan and planning anew differ.
 type Misfit struct {
 	Mirror  string
 	Path    RelPath
 	Item    ItemID
 	Folder  bool
-	Actions []Action
-	Anew    []Action // what planning anew does to the item instead; nil: nothing
+	Actions []Action // of the saved plan; none: it does not have the change
+	Anew    []Action // of the plan made anew; none: it does not come to the change
 }
 
-// Removes reports whether the change takes the item or its record away, and whether
+// Lacking reports whether the saved plan says nothing of what planning anew comes to, not
+// even that it is held back.
+func (m Misfit) Lacking() bool { return len(m.Actions) == 0 }
+
+// Removes reports whether the saved plan takes an item away, and whether
 // planning anew does so as well.
 func (m Misfit) Removes() (saved, anew bool) {
 	ends := func(a Action) bool { return a == Delete || a == Forget }
@@ -191,32 +238,45 @@ func (m Misfit) Removes() (saved, anew bool) {
 	return saved, anew
 }
 
-// Misfits yields the changes of the saved plan that do not follow. sameSource says
-// whether both plans were made from the same listing of a mirror's source.
+// Misfits yields the changes in which the two plans differ. sameSource says whether both
+// were made from the same listing of a mirror's source.
 func (f *Follower) Misfits(sameSource func(mirror string) bool) iter.Seq2[Misfit, error] {
 	return func(yield func(Misfit, error) bool) {
 		next, stop := iter.Pull2(decodeLines[gist](f.anew.Lines()))
 		defer stop()
 		at, err, more := next()
-		for g, e := range decodeLines[gist](f.saved.Lines()) {
-			for e == nil && err == nil && more && bytes.Compare(at.key(), g.key()) < 0 {
+		// lacks yields what the saved plan has nothing of, up to a key; nil: the rest.
+		lacks := func(key []byte) bool {
+			for err == nil && more && (key == nil || bytes.Compare(at.key(), key) < 0) {
+				if !yield(Misfit{Mirror: at.Mirror, Path: at.Path, Item: at.Item, Folder: at.Folder, Anew: at.Actions}, nil) {
+					return false
+				}
 				at, err, more = next()
 			}
-			if e := errors.Join(e, err); e != nil {
+			if err != nil {
+				yield(Misfit{}, err)
+			}
+			return err == nil
+		}
+		for g, e := range decodeLines[gist](f.saved.Lines()) {
+			if e != nil {
 				yield(Misfit{}, e)
 				return
 			}
-			misfit := Misfit{Mirror: g.Mirror, Path: g.Path, Item: g.Item, Folder: g.Folder, Actions: g.Actions}
-			if more && bytes.Equal(at.key(), g.key()) {
-				if g.follows(&at, sameSource(g.Mirror)) {
-					at, err, more = next() // each change answers for one
-					continue
-				}
-				misfit.Anew = at.Actions
+			if !lacks(g.key()) {
+				return
 			}
-			if !yield(misfit, nil) {
+			misfit := Misfit{Mirror: g.Mirror, Path: g.Path, Item: g.Item, Folder: g.Folder, Actions: g.Actions}
+			follows := g.held()
+			if more && bytes.Equal(at.key(), g.key()) { // each change answers for one
+				follows = follows || g.follows(&at, sameSource(g.Mirror))
+				misfit.Anew = at.Actions
+				at, err, more = next()
+			}
+			if !follows && !yield(misfit, nil) {
 				return
 			}
 		}
+		lacks(nil)
 	}
 }

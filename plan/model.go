@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"slices"
 	"time"
 )
 
@@ -241,6 +242,11 @@ type Drift struct {
 	Kind    DriftKind `json:"kind"`
 	Applied *Local    `json:"applied,omitempty"`
 	Found   *Local    `json:"found,omitempty"`
+}
+
+// OfApplied reports whether it is an applied item that is not on disk as it was left.
+func (d Drift) OfApplied() bool {
+	return d.ItemID != "" && slices.Contains([]DriftKind{DriftMissing, DriftChanged, DriftReplaced}, d.Kind)
 }
 
 // FormatVersion of plan files and of show -json. A minor step adds, a major

@@ -142,15 +142,11 @@ func refuseFlags(c *cli.Command) error {
 }
 
 func (s *session) applyFile(ctx context.Context, c *cli.Command, name string) error {
-	file, err := plan.Open(name)
+	file, err := openExpected(c, name)
 	if err != nil {
-		return refusedFile(name, err)
+		return err
 	}
 	defer file.Close()
-	if want := c.String("expect-digest"); want != "" && want != file.Digest {
-		return &problem{code: "SPM0403", summary: "The plan is not the one that was expected", exit: exitRefused,
-			detail: fmt.Sprintf("Its digest is %s, expected was %s. Nothing was done.", file.Digest, want)}
-	}
 	if err := s.resolveRelocations(ctx); err != nil {
 		return err
 	}
@@ -159,20 +155,20 @@ func (s *session) applyFile(ctx context.Context, c *cli.Command, name string) er
 		return err
 	}
 	if done != 0 {
-		fmt.Fprintf(s.env.stdout, "Plan %s was already applied by run %d. Nothing to do.\n", file.PlanID, done)
-		return nil
+		report := &apply.Report{PlanID: file.PlanID, AlreadyApplied: int64(done)}
+		err := s.report(ctx, c, report, name)
+		s.endStreams("apply", err, report)
+		return err
 	}
-	overtaken, err := s.vet(ctx, file)
+	found, err := s.vet(ctx, file)
 	if err != nil {
 		return err
 	}
-	resumed, _, err := s.runsOf(ctx, file.Digest)
-	if err != nil {
-		return err
+	var space []plan.GuardResult
+	if !found.resumed { // else what is there already would be counted twice
+		space = s.guardSpace(file.Mirrors)
 	}
-	if !resumed { // what is there already of a plan that was begun is not counted twice
-		file.AskSpace(s.guardSpace(file.Mirrors))
-	}
+	file.AskSpace(space)
 	if err := s.allow(c, file.Header); err != nil {
 		return err
 	}
@@ -181,7 +177,22 @@ func (s *session) applyFile(ctx context.Context, c *cli.Command, name string) er
 			return err
 		}
 	}
-	return s.execute(ctx, c, file.Header, file, executing{file: name, overtaken: overtaken})
+	return s.execute(ctx, c, file.Header, file, executing{file: name, overtaken: found.overtaken})
+}
+
+// openExpected opens a saved plan, and refuses one that is not that of -expect-digest.
+func openExpected(c *cli.Command, name string) (*plan.File, error) {
+	file, err := plan.Open(name)
+	if err != nil {
+		return nil, refusedFile(name, err)
+	}
+	want := c.String("expect-digest")
+	if want == "" || want == file.Digest {
+		return file, nil
+	}
+	err = &problem{code: "SPM0403", summary: "The plan is not the one that was expected", exit: exitRefused,
+		detail: fmt.Sprintf("Its digest is %s, expected was %s. Nothing was done.", file.Digest, want)}
+	return nil, errors.Join(err, file.Close())
 }
 
 func refusedFile(name string, err error) error {

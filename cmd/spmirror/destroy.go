@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/urfave/cli/v3"
 
@@ -90,7 +91,10 @@ func (s *session) doomed(ctx context.Context, o planOptions) ([]state.Mirror, er
 	if err != nil {
 		return nil, err
 	}
-	for _, pattern := range append(o.Targets, o.Excludes...) {
+	for _, pattern := range slices.Concat(o.Targets, o.Excludes) {
+		if s.replay != nil {
+			break // an earlier run of the plan may have ended the mirror
+		}
 		if _, err := s.recordedMirrors(ctx, pattern); err != nil {
 			return nil, err
 		}

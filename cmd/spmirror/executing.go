@@ -104,7 +104,7 @@ func (s *session) execute(ctx context.Context, c *cli.Command, h *plan.Header, l
 	}()
 	var run state.RunID
 	for _, m := range h.Mirrors {
-		if !m.Planned() || m.Changes() == 0 && m.Summary[plan.Blocked].Items == 0 && m.Generation.Base > 0 {
+		if !m.Planned() || h.Mode == plan.ModeRefreshOnly || m.Changes() == 0 && m.Summary[plan.Blocked].Items == 0 && m.Generation.Base > 0 {
 			continue
 		}
 		am, err := s.prepare(ctx, m)

@@ -245,6 +245,29 @@ func TestAForgedPlanIsRefused(t *testing.T) {
 				h.Mirrors, h.Totals.Observed = append(h.Mirrors, &m), 2*h.Totals.Observed
 			}}
 		}, "nothing to plan for mirror.other"},
+		"an update that is only noted": {func(t *testing.T, _ *world) forgery {
+			return edit(t, "updated.txt", func(c *plan.Change) { c.Actions = []plan.Action{plan.Metadata} })
+		}, "It has metadata of mirror.docs, /updated.txt"},
+		"a delete that the source is not asked about": {func(t *testing.T, _ *world) forgery {
+			return edit(t, "a/gone.txt", func(c *plan.Change) { c.Cause = plan.ByConfig })
+		}, "It has delete"},
+		"a name that is told apart from others": {func(t *testing.T, _ *world) forgery {
+			return edit(t, "a/moved.txt", func(c *plan.Change) { c.Fold = "other" })
+		}, "It has move"},
+		"a change left out": {func(*testing.T, *world) forgery {
+			return forgery{changes: func(list []plan.Change) []plan.Change {
+				return slices.DeleteFunc(list, func(c plan.Change) bool { return c.Path == "updated.txt" })
+			}}
+		}, "It lacks update of mirror.docs, /updated.txt"},
+		"a file taken over unread": {func(t *testing.T, _ *world) forgery {
+			return edit(t, "new.txt", func(c *plan.Change) { c.Local.SHA256 = "" })
+		}, "does not let"},
+		"a file that has to give way": {func(t *testing.T, _ *world) forgery {
+			return edit(t, "new.txt", func(c *plan.Change) { c.Actions, c.Disposal = []plan.Action{plan.Add}, plan.DisposeRename })
+		}, "does not let"},
+		"other numbers of what is tracked": {func(*testing.T, *world) forgery {
+			return forgery{after: func(h *plan.Header) { h.Mirrors[0].Tracked.Files += 1000 }}
+		}, "tracks other items"},
 		"numbers that hide a delete": {func(*testing.T, *world) forgery {
 			return forgery{after: func(h *plan.Header) { delete(h.Mirrors[0].Summary, plan.Delete) }}
 		}, "does not say of mirror.docs what its items say"},
@@ -317,6 +340,42 @@ check "no_deletes" {
 			t.Errorf("%s: it says %s %v", name, said, err)
 		}
 	}
+}
+
+func TestAPlanOfAnotherTimeIsStale(t *testing.T) {
+	for name, test := range map[string]struct {
+		forge func(*plan.Header)
+		code  string
+	}{
+		"a listing that is still to come": {func(h *plan.Header) { h.Mirrors[0].Generation.Observed += 1000 }, "SPM0401"},
+		"another drive":                   {func(h *plan.Header) { h.Mirrors[0].Source.DriveID += "x" }, "SPM0401"},
+		"another folder":                  {func(h *plan.Header) { h.Mirrors[0].Source.FolderID += "x" }, "SPM0401"},
+		"another generation":              {func(h *plan.Header) { h.Mirrors[0].Generation.Base++ }, "SPM0401"},
+		"made long ago":                   {func(h *plan.Header) { h.Created = h.Created.Add(-1000 * time.Hour) }, "SPM0408"},
+		"expired":                         {func(h *plan.Header) { h.Expires = h.Created.Add(-time.Hour) }, "SPM0408"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := reviewed(t)
+			if err := (forgery{after: test.forge}).write(w.path("p.spplan")); err != nil {
+				t.Fatal(err)
+			}
+			w.run(exitRefused, "apply", "p.spplan")
+			if said, err := os.ReadFile(w.path("stderr.txt")); !strings.Contains(string(said), test.code) {
+				t.Errorf("it says %s %v", said, err)
+			}
+		})
+	}
+}
+
+func TestAPlanLivesNoLongerThanItsAge(t *testing.T) {
+	w := reviewed(t)
+	err := forgery{after: func(h *plan.Header) {
+		h.Created, h.Expires = h.Created.Add(-100*time.Hour), h.Expires.Add(1000*time.Hour)
+	}}.write(w.path("p.spplan"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.run(exitRefused, "apply", "p.spplan")
 }
 
 func TestWhatTheSourceHasOvertakenIsLeftOut(t *testing.T) {

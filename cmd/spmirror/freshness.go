@@ -10,26 +10,35 @@ import (
 	"github.com/spmirror/spmirror/state"
 )
 
+// stale refuses a saved plan that does not stand on the present ground.
+func stale(code, format string, args ...any) error {
+	return &problem{code: code, summary: "Saved plan is stale", exit: exitRefused,
+		detail: fmt.Sprintf(format, args...) + "\nNothing was done. Make a new plan."}
+}
+
 // checkFresh decides whether a saved plan may still run (DESIGN section 5). It
 // returns the run that applied it already, if one did.
 func (s *session) checkFresh(ctx context.Context, h *plan.Header) (state.RunID, error) {
-	stale := func(code, format string, args ...any) error {
-		return &problem{code: code, summary: "Saved plan is stale", exit: exitRefused,
-			detail: fmt.Sprintf(format, args...) + "\nNothing was done. Make a new plan."}
+	expires := h.Created.Add(s.cfg.PlanMaxAge)
+	if h.Expires.Before(expires) {
+		expires = h.Expires
 	}
 	switch {
 	case h.State.Lineage != s.store.Lineage():
 		return 0, stale("SPM0406", "It was made for another state (lineage %s, this one is %s).", h.State.Lineage, s.store.Lineage())
 	case h.Configuration.Digest != s.cfg.Digest:
 		return 0, stale("SPM0407", "The configuration changed since it was made.")
-	case s.env.now().After(h.Expires):
-		return 0, stale("SPM0408", "It expired at %s.", h.Expires.Format("2006-01-02 15:04 UTC"))
+	case s.env.now().After(expires):
+		return 0, stale("SPM0408", "It expired at %s.", expires.UTC().Format("2006-01-02 15:04 UTC"))
 	case h.Speculative:
 		return 0, stale("SPM0409", "It is speculative: it was made without the state.")
 	}
 	finished, gone := state.RunID(0), ""
 	for _, m := range h.Mirrors {
-		if cfg := s.mirror(m.Address); cfg != nil && m.Planned() && m.Target.Path != cfg.Target {
+		if !m.Planned() {
+			continue // nothing of it is carried out
+		}
+		if cfg := s.mirror(m.Address); cfg != nil && m.Target.Path != cfg.Target {
 			return 0, stale("SPM0407", "It has another target for %s than the configuration: %s.", m.Address, m.Target.Path)
 		}
 		row, ok, err := s.plannedRow(ctx, m)

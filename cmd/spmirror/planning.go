@@ -79,7 +79,7 @@ func (s *session) compare(ctx context.Context, draft *plan.Draft, header *plan.H
 		return nil, err
 	}
 	mirrors := s.selected(o)
-	if len(s.cfg.Mirrors) == 0 {
+	if len(s.cfg.Mirrors) == 0 && s.replay == nil {
 		if ended, err := s.allEnded(ctx); err != nil || !ended {
 			return nil, errors.Join(err, s.refuseEmpty(ctx))
 		}

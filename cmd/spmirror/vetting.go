@@ -45,43 +45,45 @@ func doesNotFollow(format string, args ...any) error {
 		detail: fmt.Sprintf(format, args...) + "\nThe same configuration, state and listing lead to another plan: this file was edited. Nothing was done.\nMake a new plan with `spmirror plan -out=FILE`."}
 }
 
+// vetted is what is known of a saved plan that may be carried out.
+type vetted struct {
+	resumed   bool                    // an earlier run has begun it
+	overtaken func(*plan.Change) bool // is left out; nil for nothing
+}
+
 // vet derives a saved plan again and refuses one that does not follow. If the source was
 // read since the plan was made, or what a killed run left open before it is resolved only
 // now, the changes that do not follow any more are overtaken.
-func (s *session) vet(ctx context.Context, file *plan.File) (overtaken func(*plan.Change) bool, err error) {
+func (s *session) vet(ctx context.Context, file *plan.File) (v vetted, err error) {
 	recovered, err := s.recoverAll(ctx)
 	if err != nil {
-		return nil, err
+		return v, err
 	}
-	resumed, _, err := s.runsOf(ctx, file.Digest)
-	if err != nil {
-		return nil, err
+	if v.resumed, _, err = s.runsOf(ctx, file.Digest); err != nil {
+		return v, err
 	}
 	follower, err := plan.NewFollower(os.TempDir())
 	if err != nil {
-		return nil, err
+		return v, err
 	}
 	defer follower.Close()
 	counted, err := recount(file, follower)
 	if err != nil {
-		return nil, err
+		return v, err
 	}
 	defer func() { s.replay = nil }()
 	anew, err := s.planAgain(ctx, file, follower)
 	if err != nil {
-		return nil, err
+		return v, err
 	}
-	if !resumed { // the first run of this very plan found that it follows, and has changed the state since
-		if err := s.sameJudgement(file.Header, anew, counted); err != nil {
-			return nil, err
+	same := sameGround(file.Header, anew, recovered)
+	if !v.resumed { // the first run of this very plan found that it follows, and has changed the state since
+		if err := s.sameJudgement(ctx, file.Header, anew, counted, same); err != nil {
+			return v, err
 		}
 	}
-	same := make(map[string]bool)
-	for _, m := range file.Mirrors {
-		now := mirrorIn(anew, m.Address)
-		same[m.Address] = now != nil && now.Generation.Observed == m.Generation.Observed && !slices.Contains(recovered, m.Address)
-	}
-	return s.overtaken(ctx, file.Header, same, follower, resumed)
+	v.overtaken, err = s.overtaken(ctx, file.Header, same, follower, v.resumed)
+	return v, err
 }
 
 // recount compares the header of a saved plan with its items.
@@ -116,7 +118,9 @@ func (s *session) planAgain(ctx context.Context, file *plan.File, follower *plan
 		if err != nil {
 			return nil, errors.Join(doesNotFollow("%v.", err), draft.Close())
 		}
-		s.replay.drift[d.Mirror] = append(s.replay.drift[d.Mirror], d)
+		if d.OfApplied() { // files that nobody tracks may be many
+			s.replay.drift[d.Mirror] = append(s.replay.drift[d.Mirror], d)
+		}
 	}
 	guards, err := s.compare(ctx, draft, header, o)
 	if err != nil {
@@ -125,28 +129,49 @@ func (s *session) planAgain(ctx context.Context, file *plan.File, follower *plan
 	return header, draft.Finish(s.env.now(), guards, nil).Close()
 }
 
+// sameGround tells the mirrors that are planned from the same listing and the same state
+// by both plans: there the two must agree.
+func sameGround(saved, anew *plan.Header, recovered []string) map[string]bool {
+	same := make(map[string]bool)
+	for _, m := range saved.Mirrors {
+		now := mirrorIn(anew, m.Address)
+		same[m.Address] = now != nil && m.Planned() && now.Planned() &&
+			now.Generation.Observed == m.Generation.Observed && !slices.Contains(recovered, m.Address)
+	}
+	return same
+}
+
 // sameJudgement refuses a plan whose mirrors, guards or checks are not those that the
 // configuration leads to.
-func (s *session) sameJudgement(h, anew *plan.Header, counted *plan.Recounted) error {
+func (s *session) sameJudgement(ctx context.Context, h, anew *plan.Header, counted *plan.Recounted, same map[string]bool) error {
 	for _, m := range h.Mirrors {
-		if err := sameMirror(m, mirrorIn(anew, m.Address)); err != nil {
+		_, renamed, err := s.store.MirrorByAddress(ctx, m.Address)
+		if err == nil {
+			err = sameMirror(m, mirrorIn(anew, m.Address), same[m.Address], renamed)
+		}
+		if err != nil {
 			return err
 		}
 	}
-	guards, err := s.guardsAgain(anew, counted)
+	judged := facts(counted.Header, anew, same)
+	guards, err := s.guardsAgain(judged, counted)
 	if err != nil {
 		return err
 	}
 	for _, g := range append(guards, anew.Guards...) {
-		if g.Blocks() && !slices.ContainsFunc(h.Guards, func(was plan.GuardResult) bool {
+		m := mirrorIn(h, g.Mirror)
+		said := slices.ContainsFunc(h.Guards, func(was plan.GuardResult) bool {
 			return was.Name == g.Name && was.Mirror == g.Mirror && was.Blocks()
-		}) {
-			return doesNotFollow("The guard %s of %s blocks it (%s, limit %s), and the plan says otherwise.", g.Name, g.Mirror, g.Value, g.Limit)
+		})
+		switch {
+		case said || !g.Blocks() || m == nil || !m.Planned():
+		case same[g.Mirror]:
+			return doesNotFollow("It hides that it is blocked by guard %s.", s.out.GuardText(g))
+		default:
+			return stale("SPM0401", "By now it is blocked by guard %s.", s.out.GuardText(g))
 		}
 	}
-	judged := *counted.Header
-	judged.Checks, judged.Diagnostics = nil, nil
-	s.judge(&plan.Plan{Header: &judged})
+	s.judge(&plan.Plan{Header: judged})
 	for _, check := range judged.Checks {
 		if check.Blocks() && !slices.ContainsFunc(h.Checks, func(was plan.CheckResult) bool { return was.Name == check.Name && was.Blocks() }) {
 			return doesNotFollow("The mandatory check %s does not hold, and the plan says otherwise.", check.Name)
@@ -163,21 +188,10 @@ func mirrorIn(h *plan.Header, address string) *plan.Mirror {
 	return h.Mirrors[i]
 }
 
-// sameMirror compares what the configuration and the state say of a mirror.
-func sameMirror(saved, anew *plan.Mirror) error {
-	type ground struct {
-		Tenant, Drive, Folder, Target, Previous string
-		Policy                                  plan.Policy
-		Select                                  plan.Select
-		Forgotten, Ended                        bool
-	}
-	on := func(m *plan.Mirror) string {
-		data, err := json.Marshal(ground{
-			m.Source.Tenant, string(m.Source.DriveID), string(m.Source.FolderID), m.Target.Path, m.PreviousAddress,
-			m.Policy, m.Select, m.Forgotten(), m.Ended(),
-		})
-		return fmt.Sprint(string(data), err)
-	}
+// sameMirror compares what the configuration and the state say of a mirror. One that has
+// its row under the new address already is not renamed any more: a run that was stopped
+// before it began has done so.
+func sameMirror(saved, anew *plan.Mirror, same, renamed bool) error {
 	switch {
 	case !saved.Planned():
 		return nil
@@ -186,23 +200,58 @@ func sameMirror(saved, anew *plan.Mirror) error {
 	case !anew.Planned():
 		p := anew.Problem
 		return &problem{code: p.Code, summary: p.Summary, detail: strings.TrimSpace(p.Detail + "\nNothing was done.")}
-	case on(saved) != on(anew):
-		return doesNotFollow("Its source, target, selection or policy of %s is not the one that is configured.", saved.Address)
+	case configured(saved) != configured(anew), !renamed && saved.PreviousAddress != anew.PreviousAddress:
+		return doesNotFollow("The source, target, selection or policy of %s is not the one that is configured.", saved.Address)
+	case saved.Source.DriveID != anew.Source.DriveID, saved.Source.FolderID != anew.Source.FolderID:
+		return stale("SPM0401", "The source of %s is another drive or folder by now.", saved.Address)
+	case saved.Generation.Observed > anew.Generation.Observed:
+		return stale("SPM0401", "The state knows an older listing of the source of %s than the plan.", saved.Address)
+	case same && saved.Tracked != anew.Tracked:
+		return doesNotFollow("It says that %s tracks other items than it does.", saved.Address)
 	}
 	return nil
 }
 
+// configured is what of a mirror the configuration alone decides.
+func configured(m *plan.Mirror) string {
+	data, err := json.Marshal(struct {
+		Tenant, Site, Folder, Target, Names string
+		Policy                              plan.Policy
+		Select                              plan.Select
+		Forgotten, Ended                    bool
+	}{m.Source.Tenant, m.Source.Site, m.Source.Folder, m.Target.Path, m.Target.Names, m.Policy, m.Select, m.Forgotten(), m.Ended()})
+	return fmt.Sprint(string(data), err)
+}
+
+// facts is the header of a saved plan, counted from its items, with what the state knows
+// of its mirrors.
+func facts(counted, anew *plan.Header, same map[string]bool) *plan.Header {
+	h := *counted
+	h.Mirrors, h.Checks, h.Diagnostics = slices.Clone(counted.Mirrors), nil, nil
+	h.Totals.Observed = 0
+	for i, m := range h.Mirrors {
+		judged := *m
+		if now := mirrorIn(anew, m.Address); now != nil {
+			judged.Tracked, judged.Listing.Complete = now.Tracked, true // only complete listings are recorded
+			if same[m.Address] {
+				judged.Observed = now.Observed
+			}
+		}
+		h.Mirrors[i] = &judged
+		h.Totals.Observed += judged.Observed
+	}
+	return &h
+}
+
 // guardsAgain evaluates the guards on what the items of the saved plan make.
-func (s *session) guardsAgain(anew *plan.Header, counted *plan.Recounted) ([]plan.GuardResult, error) {
+func (s *session) guardsAgain(judged *plan.Header, counted *plan.Recounted) ([]plan.GuardResult, error) {
 	var list []plan.GuardResult
-	for _, m := range counted.Header.Mirrors {
-		judge, now := s.replay.judges[m.Address], mirrorIn(anew, m.Address)
-		if judge == nil || now == nil {
+	for _, m := range judged.Mirrors {
+		judge := s.replay.judges[m.Address]
+		if judge == nil {
 			continue
 		}
-		judged := *m
-		judged.Tracked, judged.Listing.Complete = now.Tracked, true // only complete listings are recorded
-		results, err := judge(&judged, counted.TopDeletes(m.Address))
+		results, err := judge(m, counted.TopDeletes(m.Address))
 		if err != nil {
 			return nil, err
 		}
@@ -215,7 +264,8 @@ func (s *session) guardsAgain(anew *plan.Header, counted *plan.Recounted) ([]pla
 const maxOvertaken = 10_000
 
 // overtaken finds the changes that do not follow. Where the ground of the plan is still
-// the same, none may; folders alone are left out, which the disk has a say in.
+// the same, none may, and none may be missing; folders alone are left out or added, for
+// the disk has a say in them.
 func (s *session) overtaken(ctx context.Context, h *plan.Header, same map[string]bool, follower *plan.Follower, resumed bool) (func(*plan.Change) bool, error) {
 	type key struct {
 		mirror string
@@ -226,7 +276,7 @@ func (s *session) overtaken(ctx context.Context, h *plan.Header, same map[string
 		if err != nil {
 			return nil, err
 		}
-		if resumed {
+		if resumed && !misfit.Lacking() {
 			done, err := s.doneBefore(ctx, h, misfit)
 			if err != nil {
 				return nil, err
@@ -234,12 +284,14 @@ func (s *session) overtaken(ctx context.Context, h *plan.Header, same map[string
 			if done {
 				continue
 			}
-		} else if same[misfit.Mirror] && !misfit.Folder {
-			return nil, doesNotFollow("It has %s of %s, %s.", strings.Join(actionWords(misfit.Actions), " and "), misfit.Mirror, "/"+string(misfit.Path))
 		}
-		if len(left) == maxOvertaken {
-			return nil, &problem{code: "SPM0401", summary: "Saved plan is stale", exit: exitRefused,
-				detail: fmt.Sprintf("The source of %s changed too much since it was made.\nNothing was done. Make a new plan.", misfit.Mirror)}
+		switch {
+		case !resumed && same[misfit.Mirror] && !misfit.Folder:
+			return nil, s.misfits(misfit)
+		case misfit.Lacking():
+			continue
+		case len(left) == maxOvertaken:
+			return nil, stale("SPM0401", "The source of %s changed too much since it was made.", misfit.Mirror)
 		}
 		left[key{misfit.Mirror, misfit.Item}] = true
 	}
@@ -249,12 +301,17 @@ func (s *session) overtaken(ctx context.Context, h *plan.Header, same map[string
 	return func(c *plan.Change) bool { return !c.OfMirror() && left[key{c.Mirror, c.ItemID}] }, nil
 }
 
-func actionWords(list []plan.Action) []string {
-	words := make([]string, len(list))
-	for i, a := range list {
+// misfits refuses a plan for a change that it has and should not have, or the reverse.
+func (s *session) misfits(m plan.Misfit) error {
+	has, actions := "has", m.Actions
+	if m.Lacking() {
+		has, actions = "lacks", m.Anew
+	}
+	words := make([]string, len(actions))
+	for i, a := range actions {
 		words[i] = string(a)
 	}
-	return words
+	return doesNotFollow("It %s %s of %s, %s.", has, strings.Join(words, " and "), m.Mirror, s.out.ShownPath("/"+string(m.Path), m.Folder))
 }
 
 // doneBefore reports whether a change that does not follow any more is for the apply to

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strconv"
 	"strings"
 
@@ -32,8 +31,15 @@ func tolerance(text string) (plan.Tolerance, error) {
 	return plan.Tolerance(percent / 100), nil
 }
 
-// openReviewed opens the plan of -within; nil without that flag.
+// openReviewed opens the plan of -within; nil without that flag. Flags that say which plan
+// was reviewed are refused where there is none: to ignore them would skip the check.
 func openReviewed(c *cli.Command) (*plan.File, plan.Tolerance, error) {
+	switch {
+	case c.IsSet("expect-digest") && !reviewedBefore(c):
+		return nil, 0, &problem{code: "SPM0002", summary: "-expect-digest goes with a saved plan or -within", detail: "Nothing was done."}
+	case c.IsSet("within-tolerance") && c.String("within") == "":
+		return nil, 0, &problem{code: "SPM0002", summary: "-within-tolerance goes with -within", detail: "Nothing was done."}
+	}
 	share, err := tolerance(c.String("within-tolerance"))
 	name := c.String("within")
 	if err != nil || name == "" {
@@ -43,16 +49,8 @@ func openReviewed(c *cli.Command) (*plan.File, plan.Tolerance, error) {
 		return nil, 0, &problem{code: "SPM0402", summary: "-within cannot be used with a saved plan",
 			detail: "A saved plan is carried out as it is; -within plans anew and compares. Nothing was done."}
 	}
-	file, err := plan.Open(name)
-	if err != nil {
-		return nil, 0, refusedFile(name, err)
-	}
-	if want := c.String("expect-digest"); want != "" && want != file.Digest {
-		err := &problem{code: "SPM0403", summary: "The plan is not the one that was expected", exit: exitRefused,
-			detail: fmt.Sprintf("Its digest is %s, expected was %s. Nothing was done.", file.Digest, want)}
-		return nil, 0, errors.Join(err, file.Close())
-	}
-	return file, share, nil
+	file, err := openExpected(c, name)
+	return file, share, err
 }
 
 // within refuses a fresh plan that the reviewed one does not cover (UX 4.6). What is
