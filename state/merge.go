@@ -253,7 +253,8 @@ func (m *merge) findChanged() error {
 		SELECT n.*, o.parent AS old_parent,
 			o.id IS NULL OR n.parent <> o.parent OR n.name <> o.name OR n.class <> o.class OR n.modified <> o.modified OR n.hash <> o.hash
 				OR n.note <> o.note
-				OR (n.class NOT IN (2, 3, 4) AND (n.size <> o.size OR (n.hash = '' AND n.ctag <> o.ctag))) -- folders' sizes and tags: D36
+				OR (n.class NOT IN (2, 3, 4) AND (n.size <> o.size -- folders' sizes and tags: D36
+					OR (n.hash = '' AND (n.ctag <> o.ctag OR (n.ctag = '' AND n.etag <> o.etag))))) -- without both, the eTag is all there is
 		FROM (
 			SELECT s.id AS id,
 				CASE WHEN s.parent = '' AND s.class <> 3 THEN coalesce(o.parent, '') ELSE s.parent END AS parent,

@@ -135,7 +135,7 @@ func material(a, b Item) bool {
 	if a.Parent != b.Parent || a.Name != b.Name || a.Class != b.Class || a.Modified != b.Modified || a.Hash != b.Hash || a.Note != b.Note {
 		return true
 	}
-	return !a.Class.IsFolder() && (a.Size != b.Size || a.Hash == "" && a.CTag != b.CTag)
+	return !a.Class.IsFolder() && (a.Size != b.Size || a.Hash == "" && (a.CTag != b.CTag || a.CTag == "" && a.ETag != b.ETag))
 }
 
 // anyItem draws rows that collide often: few ids, few values.

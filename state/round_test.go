@@ -131,6 +131,23 @@ func TestOnlyMaterialDifferencesAreLogged(t *testing.T) {
 	}
 }
 
+// TestWithoutHashAndCTagTheETagTellsOfNewContent has a file of which the service tells neither (C23, D37), and whose edit kept size and
+// time: to the planner the eTag decides then, so it must be told.
+func TestWithoutHashAndCTagTheETagTellsOfNewContent(t *testing.T) {
+	s := newState(t)
+	drive := newDrive(t, s, "d")
+	f := file("b", "root")
+	f.Hash, f.CTag, f.ETag = "", "", "1"
+	round(t, s, drive, Round{Full: true}, rootItem(), f)
+	f.ETag = "2"
+	if got := round(t, s, drive, Round{}, rootItem(), f); got.Changed != 1 {
+		t.Errorf("the new eTag counts as %+v", got)
+	}
+	if got := round(t, s, drive, Round{}, rootItem(), f); got.Changed != 0 {
+		t.Errorf("the same eTag counts as %+v", got)
+	}
+}
+
 func TestParentsKnownNowhereAreReported(t *testing.T) {
 	s := newState(t)
 	drive := newDrive(t, s, "d")
