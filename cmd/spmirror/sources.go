@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/url"
 	"path"
 	"slices"
 	"strings"
@@ -174,11 +175,11 @@ func namedDrive(ctx context.Context, c *client, site graph.Site, name string) (g
 	if err != nil {
 		return graph.Drive{}, err
 	}
+	if d, ok := libraryCalled(drives, name); ok {
+		return d, nil
+	}
 	var known []string
 	for _, d := range drives {
-		if strings.EqualFold(d.Name, name) || strings.EqualFold(lastSegment(d.WebURL), name) {
-			return d, nil
-		}
 		known = append(known, fmt.Sprintf("%q", d.Name))
 	}
 	slices.Sort(known)
@@ -188,8 +189,28 @@ func namedDrive(ctx context.Context, c *client, site graph.Site, name string) (g
 	}
 }
 
+// libraryCalled picks a library by its name and, if none has it, by its address. A library keeps its address when it is renamed, so
+// the name of one may stand in the address of another.
+func libraryCalled(drives []graph.Drive, name string) (graph.Drive, bool) {
+	for _, told := range []func(graph.Drive) string{
+		func(d graph.Drive) string { return d.Name },
+		func(d graph.Drive) string { return lastSegment(d.WebURL) },
+	} {
+		at := slices.IndexFunc(drives, func(d graph.Drive) bool { return strings.EqualFold(told(d), name) })
+		if at >= 0 {
+			return drives[at], true
+		}
+	}
+	return graph.Drive{}, false
+}
+
+// lastSegment is the last part of an address as people read it.
 func lastSegment(address string) string {
-	return strings.ReplaceAll(path.Base(address), "%20", " ")
+	last := path.Base(address)
+	if plain, err := url.PathUnescape(last); err == nil {
+		return plain
+	}
+	return last
 }
 
 // resolveFolder finds a folder below another in what was observed.
