@@ -188,6 +188,8 @@ func (f *fetch) verify(ctx context.Context) (verdict state.Verdict, again bool, 
 	switch {
 	case sizeOK && f.Plan.Policy.Verify == "size":
 		return state.SizeOnly, false, nil
+	case f.empty() && f.item.QuickXorHash == "": // its size says it all (Q36)
+		return state.SizeOnly, false, nil
 	case sizeOK && f.item.QuickXorHash == "" && !(f.item.Size < 0 && f.instead()):
 		return f.unverifiable(state.SizeOnly, "the service gives no hash for it (C23)")
 	case sizeOK && quick == f.item.QuickXorHash:

@@ -234,6 +234,7 @@ func TestFilesThatTheServiceRewritesAreTreatedAsThePolicySays(t *testing.T) {
 		{"which the policy refuses", "fail", nil, flip, "", CodeUnverifiable, 2},
 		{"without a hash", "accept", func(n *node) { n.noHash = true }, plain, state.SizeOnly, "", 1},
 		{"without a hash, which the policy refuses", "fail", func(n *node) { n.noHash = true }, plain, "", CodeUnverifiable, 1},
+		{"empty, without a hash", "fail", func(n *node) { n.noHash, n.text = true, "" }, plain, state.SizeOnly, "", 0},
 		{"without a hash and of another size", "accept", func(n *node) { n.noHash = true }, func(s string) string { return s + "x" }, state.Served, "", 2},
 		{"without a size", "accept", func(n *node) { n.noSize = true }, plain, state.Verified, "", 1},
 		{"without a size and wrong", "fail", func(n *node) { n.noSize = true }, flip, "", CodeUnverifiable, 2},

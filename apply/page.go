@@ -14,12 +14,15 @@ import (
 var pages = []string{".htm", ".html", ".xhtml", ".shtml", ".aspx", ".asp", ".mht", ".mhtml"}
 
 // instead reports whether what came is a page or a message in place of the file: a
-// sign-in, a block page, an error with the status of success (H-61). Hosts and
-// proxies send the same one each time, so that it looks like a file that the
-// service rewrites. What has the hash of the file is the file, whatever its type.
+// sign-in, a block page, an error with the status of success (H-61), or nothing at
+// all (Q69). Hosts and proxies send the same one each time, so that it looks like a
+// file that the service rewrites. What has the hash of the file is the file, whatever
+// its type.
 func (f *fetch) instead() bool {
 	kind := f.mediaType()
 	switch {
+	case f.offset == 0:
+		return f.item.Size > 0 || f.item.Size < 0 && f.item.QuickXorHash != ""
 	case kind == "application/json" || strings.HasSuffix(kind, "+json"):
 		return true // the service rewrites documents, never data
 	case kind == "text/html" || kind == "application/xhtml+xml":
@@ -45,5 +48,8 @@ func (f *fetch) mediaType() string {
 }
 
 func (f *fetch) page() error {
+	if f.offset == 0 {
+		return integrity("the service sent nothing in place of the file, twice")
+	}
 	return integrity("the service sent a page in place of the file, twice the same")
 }
