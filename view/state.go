@@ -9,27 +9,28 @@ import (
 	"io"
 	"iter"
 	"strings"
+	"time"
 
 	"github.com/spmirror/spmirror/plan"
 )
 
 // StateMirror is a mirror as the state has it.
 type StateMirror struct {
-	Address    string `json:"address"`
-	Drive      string `json:"drive"`
-	DriveID    string `json:"drive_id"`
-	Tenant     string `json:"tenant"`
-	Folder     string `json:"folder"`
-	FolderID   string `json:"folder_id"`
-	Target     string `json:"target"`
-	Marker     string `json:"marker"`
-	Generation int64  `json:"generation"`
-	Files      int64  `json:"files"`
-	Folders    int64  `json:"folders"`
-	Bytes      int64  `json:"bytes"`
-	Pending    int64  `json:"pending"`
-	Created    string `json:"created"`
-	Crawled    string `json:"crawled,omitempty"`
+	Address    string    `json:"address"`
+	Drive      string    `json:"drive"`
+	DriveID    string    `json:"drive_id"`
+	Tenant     string    `json:"tenant"`
+	Folder     string    `json:"folder"`
+	FolderID   string    `json:"folder_id"`
+	Target     string    `json:"target"`
+	Marker     string    `json:"marker"`
+	Generation int64     `json:"generation"`
+	Files      int64     `json:"files"`
+	Folders    int64     `json:"folders"`
+	Bytes      int64     `json:"bytes"`
+	Pending    int64     `json:"pending"`
+	Created    time.Time `json:"created"`
+	Crawled    time.Time `json:"crawled,omitzero"`
 }
 
 // StateItem is one tracked file or folder.
@@ -240,8 +241,8 @@ func WriteStateHTML(w io.Writer, s *State) error {
 func (m *StateMirror) from() string { return m.Drive + ", folder " + m.Folder }
 
 func (m *StateMirror) crawled() string {
-	if m.Crawled == "" {
+	if m.Crawled.IsZero() {
 		return "never"
 	}
-	return m.Crawled
+	return stamp(m.Crawled)
 }

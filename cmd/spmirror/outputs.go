@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/urfave/cli/v3"
@@ -136,9 +137,13 @@ func (s *session) mirrorFacts(ctx context.Context) (map[string]map[string]any, e
 				return nil, err
 			}
 		}
+		crawled := ""
+		if !r.Crawled.IsZero() {
+			crawled = r.Crawled.Format(time.RFC3339)
+		}
 		facts[m.Address] = map[string]any{
 			"tracked_files": r.Files, "tracked_folders": r.Folders, "tracked_bytes": r.Bytes, "pending": r.Pending,
-			"generation": r.Generation, "drive_id": r.DriveID, "folder_id": r.FolderID, "crawled_at": r.Crawled,
+			"generation": r.Generation, "drive_id": r.DriveID, "folder_id": r.FolderID, "crawled_at": crawled,
 		}
 	}
 	return facts, nil

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/urfave/cli/v3"
 
@@ -60,8 +61,8 @@ func runsListCommand(env *environment) *cli.Command {
 type runRecord struct {
 	Run        int64           `json:"run"`
 	Kind       string          `json:"kind"`
-	Started    string          `json:"started"`
-	Ended      string          `json:"ended,omitempty"`
+	Started    time.Time       `json:"started"`
+	Ended      time.Time       `json:"ended,omitzero"`
 	Result     string          `json:"result,omitempty"`
 	ExitCode   int             `json:"exit_code"`
 	PlanDigest string          `json:"plan_digest,omitempty"`
@@ -75,11 +76,11 @@ type runRecord struct {
 
 func recordOfRun(r state.Run) runRecord {
 	rec := runRecord{
-		Run: int64(r.ID), Kind: r.Kind, Started: timeText(r.Started), Result: r.Result, ExitCode: r.ExitCode, PlanDigest: r.PlanDigest,
+		Run: int64(r.ID), Kind: r.Kind, Started: r.Started.UTC(), Result: r.Result, ExitCode: r.ExitCode, PlanDigest: r.PlanDigest,
 		Commit: r.Commit, Actor: r.Actor, Host: r.Host, Version: r.Version,
 	}
 	if !r.Ended.IsZero() {
-		rec.Ended = timeText(r.Ended)
+		rec.Ended = r.Ended.UTC()
 	}
 	if json.Valid([]byte(r.Overrides)) {
 		rec.Overrides = json.RawMessage(r.Overrides)

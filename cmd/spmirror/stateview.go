@@ -8,6 +8,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/urfave/cli/v3"
 
@@ -62,7 +63,7 @@ func stateListCommand(env *environment) *cli.Command {
 func (s *session) mirrorRecord(ctx context.Context, row state.Mirror) (view.StateMirror, error) {
 	r := view.StateMirror{
 		Address: row.Address, Folder: row.FolderPath, FolderID: string(row.Folder), Target: row.Target, Marker: row.Marker,
-		Generation: row.Generation, Created: timeText(row.Created),
+		Generation: row.Generation, Created: row.Created.UTC(),
 	}
 	var err error
 	if r.Files, r.Folders, r.Bytes, err = s.store.EntryCount(ctx, row.Key); err != nil {
@@ -77,7 +78,7 @@ func (s *session) mirrorRecord(ctx context.Context, row state.Mirror) (view.Stat
 	d, err := s.driveOf(ctx, row)
 	r.Drive, r.DriveID, r.Tenant = d.Name, string(d.ID), d.Tenant
 	if !d.CrawledAt.IsZero() {
-		r.Crawled = timeText(d.CrawledAt)
+		r.Crawled = d.CrawledAt.UTC()
 	}
 	return r, err
 }
@@ -217,8 +218,15 @@ func (s *session) showMirror(r view.StateMirror) error {
 	return s.showRows([][2]string{
 		{"Address", r.Address}, {"Source", fmt.Sprintf("%s, folder %s", r.Drive, r.Folder)}, {"", "drive " + r.DriveID}, {"", "folder " + r.FolderID},
 		{"Target", r.Target}, {"", "marker " + r.Marker}, {"Tracked", fmt.Sprintf("%s, %s, %s", plural(int(r.Files), "file"), plural(int(r.Folders), "folder"), bytesText(r.Bytes))},
-		{"Pending", fmt.Sprint(r.Pending)}, {"Generation", fmt.Sprint(r.Generation)}, {"Created", r.Created}, {"Crawled", orText(r.Crawled, "never")},
+		{"Pending", fmt.Sprint(r.Pending)}, {"Generation", fmt.Sprint(r.Generation)}, {"Created", timeText(r.Created)}, {"Crawled", crawledText(r.Crawled)},
 	})
+}
+
+func crawledText(at time.Time) string {
+	if at.IsZero() {
+		return "never"
+	}
+	return timeText(at)
 }
 
 // showRows prints labelled lines.
@@ -233,12 +241,12 @@ func (s *session) showRows(rows [][2]string) error {
 
 // itemEvent is what one run did to an item.
 type itemEvent struct {
-	Run     int64  `json:"run"`
-	At      string `json:"at"`
-	Action  string `json:"action"`
-	Outcome string `json:"outcome"`
-	Code    string `json:"code,omitempty"`
-	Message string `json:"message,omitempty"`
+	Run     int64     `json:"run"`
+	At      time.Time `json:"at"`
+	Action  string    `json:"action"`
+	Outcome string    `json:"outcome"`
+	Code    string    `json:"code,omitempty"`
+	Message string    `json:"message,omitempty"`
 }
 
 func (s *session) showItem(ctx context.Context, row state.Mirror, at string, asJSON bool) error {
@@ -267,7 +275,7 @@ func (s *session) showItem(ctx context.Context, row state.Mirror, at string, asJ
 		if i == 0 {
 			label = "History"
 		}
-		rows = append(rows, [2]string{label, strings.TrimSpace(fmt.Sprintf("run %d, %s: %s %s %s %s", h.Run, h.At, h.Action, h.Outcome, h.Code, s.quoting(h.Message)))})
+		rows = append(rows, [2]string{label, strings.TrimSpace(fmt.Sprintf("run %d, %s: %s %s %s %s", h.Run, timeText(h.At), h.Action, h.Outcome, h.Code, s.quoting(h.Message)))})
 	}
 	return s.showRows(rows)
 }
@@ -296,7 +304,7 @@ func (s *session) history(ctx context.Context, address string, item state.ItemID
 				return nil, err
 			}
 			if i.Mirror == address && i.Item == item {
-				list = append(list, itemEvent{int64(run.ID), timeText(i.At), i.Action, i.Outcome, i.Code, i.Message})
+				list = append(list, itemEvent{int64(run.ID), i.At.UTC(), i.Action, i.Outcome, i.Code, i.Message})
 			}
 		}
 	}

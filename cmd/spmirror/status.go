@@ -30,23 +30,23 @@ func statusCommand(env *environment) *cli.Command {
 
 // mirrorStatus is how one mirror stands.
 type mirrorStatus struct {
-	Address      string  `json:"address"`
-	Target       string  `json:"target"`
-	Tracked      int64   `json:"tracked"`
-	TrackedBytes int64   `json:"tracked_bytes"`
-	Verified     int64   `json:"verified"`
-	SizeOnly     int64   `json:"size_only"`
-	Served       int64   `json:"served"`
-	Missing      int64   `json:"missing"`
-	Changed      int64   `json:"changed"`
-	Unreadable   int64   `json:"unreadable"`
-	Untracked    int64   `json:"untracked"`
-	Pending      int64   `json:"pending"`
-	Failed       int64   `json:"failed"` // of the pending ones
-	Coverage     float64 `json:"coverage_percent"`
-	Crawled      string  `json:"crawled,omitempty"`
-	CrawlAge     float64 `json:"crawl_age_seconds,omitempty"`
-	Problem      string  `json:"problem,omitempty"`
+	Address      string    `json:"address"`
+	Target       string    `json:"target"`
+	Tracked      int64     `json:"tracked"`
+	TrackedBytes int64     `json:"tracked_bytes"`
+	Verified     int64     `json:"verified"`
+	SizeOnly     int64     `json:"size_only"`
+	Served       int64     `json:"served"`
+	Missing      int64     `json:"missing"`
+	Changed      int64     `json:"changed"`
+	Unreadable   int64     `json:"unreadable"`
+	Untracked    int64     `json:"untracked"`
+	Pending      int64     `json:"pending"`
+	Failed       int64     `json:"failed"` // of the pending ones
+	Coverage     float64   `json:"coverage_percent"`
+	Crawled      time.Time `json:"crawled,omitzero"`
+	CrawlAge     float64   `json:"crawl_age_seconds,omitempty"`
+	Problem      string    `json:"problem,omitempty"`
 }
 
 func runStatus(ctx context.Context, s *session, c *cli.Command) error {
@@ -103,7 +103,7 @@ func (s *session) status(ctx context.Context, row state.Mirror) (mirrorStatus, e
 		return m, err
 	}
 	if !d.CrawledAt.IsZero() {
-		m.Crawled = timeText(d.CrawledAt)
+		m.Crawled = d.CrawledAt.UTC()
 		m.CrawlAge = s.env.now().Sub(d.CrawledAt).Seconds()
 	}
 	if m.Tracked, _, m.TrackedBytes, err = s.store.EntryCount(ctx, row.Key); err != nil {
@@ -197,9 +197,9 @@ func (s *session) showStatus(m mirrorStatus, gap bool) error {
 	if m.Problem != "" {
 		disk = "not compared: " + m.Problem
 	}
-	crawled := "never"
-	if m.Crawled != "" {
-		crawled = fmt.Sprintf("%s (%s ago)", m.Crawled, time.Duration(m.CrawlAge*float64(time.Second)).Round(time.Second))
+	crawled := crawledText(m.Crawled)
+	if !m.Crawled.IsZero() {
+		crawled += fmt.Sprintf(" (%s ago)", time.Duration(m.CrawlAge*float64(time.Second)).Round(time.Second))
 	}
 	pending := fmt.Sprint(m.Pending)
 	if m.Failed > 0 {

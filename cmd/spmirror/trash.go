@@ -26,13 +26,13 @@ func trashCommand(env *environment) *cli.Command {
 
 // trashRecord is one file in a trash.
 type trashRecord struct {
-	Mirror   string `json:"mirror"`
-	Path     string `json:"path"`
-	Original string `json:"original"`
-	Size     int64  `json:"size"`
-	At       string `json:"at"`
-	Run      int64  `json:"run,omitempty"`
-	Reason   string `json:"reason,omitempty"`
+	Mirror   string    `json:"mirror"`
+	Path     string    `json:"path"`
+	Original string    `json:"original"`
+	Size     int64     `json:"size"`
+	At       time.Time `json:"at"`
+	Run      int64     `json:"run,omitempty"`
+	Reason   string    `json:"reason,omitempty"`
 }
 
 // openTarget opens the target of a mirror of the state.
@@ -61,7 +61,7 @@ func (s *session) trashed(ctx context.Context, row state.Mirror, dir *target.Dir
 		if t.Kind != target.KindFile {
 			continue
 		}
-		r := trashRecord{Mirror: row.Address, Path: string(t.Path), Original: string(t.Original), Size: t.Size, At: timeText(t.At)}
+		r := trashRecord{Mirror: row.Address, Path: string(t.Path), Original: string(t.Original), Size: t.Size, At: t.At.UTC()}
 		if w, known := why[r.Path]; known {
 			r.Original, r.Run, r.Reason = w.Original, int64(w.Run), w.Reason
 		}
@@ -89,7 +89,7 @@ func trashListCommand(env *environment) *cli.Command {
 			var bytes int64
 			for _, t := range list {
 				bytes += t.Size
-				_, err := fmt.Fprintf(env.stdout, "%s  %s  %s  %s  %s  %s\n", t.At, view.Name(t.Mirror), s.shown("/"+t.Original, false), bytesText(t.Size), view.Message(orDash(t.Reason)), s.shown(t.Path, false))
+				_, err := fmt.Fprintf(env.stdout, "%s  %s  %s  %s  %s  %s\n", timeText(t.At), view.Name(t.Mirror), s.shown("/"+t.Original, false), bytesText(t.Size), view.Message(orDash(t.Reason)), s.shown(t.Path, false))
 				if err != nil {
 					return err
 				}
@@ -191,7 +191,7 @@ func oneTrashed(list []trashRecord, path string) (trashRecord, error) {
 	}
 	var places []string
 	for _, t := range named {
-		places = append(places, fmt.Sprintf("%s (%s, %s)", t.Path, t.Mirror, t.At))
+		places = append(places, fmt.Sprintf("%s (%s, %s)", t.Path, t.Mirror, timeText(t.At)))
 	}
 	return trashRecord{}, &problem{code: "SPM0803", summary: fmt.Sprintf("%d files in the trash were at %q", len(named), path),
 		detail: "Name one by its place in the trash:\n" + strings.Join(places, "\n")}
