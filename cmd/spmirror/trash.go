@@ -30,7 +30,7 @@ type trashRecord struct {
 	Path     string    `json:"path"`
 	Original string    `json:"original"`
 	Size     int64     `json:"size"`
-	At       time.Time `json:"at"`
+	At       time.Time `json:"at,omitzero"`
 	Run      int64     `json:"run,omitempty"`
 	Reason   string    `json:"reason,omitempty"`
 }
