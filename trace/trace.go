@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"regexp"
 	"strings"
 	"sync"
 	"time"
@@ -66,7 +67,7 @@ func Start(ctx context.Context, lookup func(string) (string, bool), version stri
 		Enabled: true, InitialInterval: time.Second, MaxInterval: flushLimit, MaxElapsedTime: time.Minute,
 	}))
 	if err != nil {
-		return nil, fmt.Errorf("trace: %w", withoutURL(err))
+		return nil, fmt.Errorf("trace: %w", reason(err))
 	}
 	about, err := resource.New(ctx,
 		resource.WithAttributes(attribute.String("service.name", "spmirror"), attribute.String("service.version", version)),
@@ -94,17 +95,31 @@ func (r *Recorder) failed(err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.err == nil {
-		r.err = withoutURL(err)
+		r.err = reason(err)
 	}
 }
 
-// withoutURL drops the address of a collector, which may hold a password.
-func withoutURL(err error) error {
+// address is whatever looks like one in a text.
+var address = regexp.MustCompile(`[A-Za-z][A-Za-z0-9+.-]*://\S+`)
+
+// maxReason bounds what is repeated of a collector's answer.
+const maxReason = 300
+
+// reason is an error without the address of the collector, which may hold a password or a key, and with no more than the
+// beginning of what it answered.
+func reason(err error) error {
+	if err == nil {
+		return nil
+	}
 	var failed *url.Error
 	if errors.As(err, &failed) {
-		return failed.Err
+		err = failed.Err
 	}
-	return err
+	text := []rune(address.ReplaceAllString(err.Error(), "the collector"))
+	if len(text) > maxReason {
+		text = append(text[:maxReason], '…')
+	}
+	return errors.New(string(text))
 }
 
 // Span is something that took time. The nil Span is none.
@@ -173,7 +188,7 @@ func (r *Recorder) Close(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushLimit)
 	defer cancel()
-	err := withoutURL(r.provider.Shutdown(ctx))
+	err := reason(r.provider.Shutdown(ctx))
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.err != nil {

@@ -147,6 +147,24 @@ func TestACollectorThatIsNotThereIsSaidWithoutItsAddress(t *testing.T) {
 	}
 }
 
+func TestACollectorThatRefusesIsSaidWithoutItsAddressAndInFewWords(t *testing.T) {
+	collector := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusUnauthorized)
+		_, _ = io.WriteString(w, strings.Repeat("no such key ", 10_000))
+	}))
+	defer collector.Close()
+	lookup := env(t, map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": collector.URL + "/canary"})
+	rec, err := Start(t.Context(), lookup, "1.2.3")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rec.Begin(nil, "command", time.Now()).End(time.Now(), "")
+	err = rec.Close(t.Context())
+	if err == nil || strings.Contains(err.Error(), "canary") || !strings.Contains(err.Error(), "401") || len(err.Error()) > 2*maxReason {
+		t.Errorf("%v", err)
+	}
+}
+
 func TestTheNilRecorderDoesNothing(t *testing.T) {
 	var rec *Recorder
 	span := rec.Begin(nil, "command", time.Now(), Attr{"a", "b"})
