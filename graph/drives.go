@@ -26,8 +26,22 @@ const (
 
 // Drives lists the document libraries of a site, hidden ones included.
 func (c *Client) Drives(ctx context.Context, site SiteID) ([]Drive, error) {
-	path := "/sites/" + escape(string(site)) + "/drives" + driveSelect
-	return gather(all(ctx, c, "list drives", path, UnitsList, func(s *scanner, into *Drive) bool { s.drive(into); return true }))
+	return c.drives(ctx, "list drives", "/sites/"+escape(string(site)))
+}
+
+// UserDrives lists the drives of a user, which may be more than the OneDrive (S16).
+func (c *Client) UserDrives(ctx context.Context, user string) ([]Drive, error) {
+	return c.drives(ctx, "list drives of user", "/users/"+escape(user))
+}
+
+// GroupDrives lists the document libraries of a group's site, hidden ones included.
+func (c *Client) GroupDrives(ctx context.Context, group string) ([]Drive, error) {
+	return c.drives(ctx, "list drives of group", "/groups/"+escape(group))
+}
+
+// drives lists the drives of what has some.
+func (c *Client) drives(ctx context.Context, op, owner string) ([]Drive, error) {
+	return gather(all(ctx, c, op, owner+"/drives"+driveSelect, UnitsList, func(s *scanner, into *Drive) bool { s.drive(into); return true }))
 }
 
 // DefaultDrive reads the default library of a site, whatever it is called.

@@ -111,9 +111,9 @@ func findDrive(ctx context.Context, c *client, m *config.Mirror) (d graph.Drive,
 	case src.DriveID != "":
 		d, err = c.Drive(ctx, graph.DriveID(src.DriveID))
 	case src.User != "":
-		d, err = userDrive(ctx, c, src.User)
+		d, err = userDrive(ctx, c, src)
 	case src.Group != "":
-		d, err = c.GroupDrive(ctx, src.Group)
+		d, err = groupDrive(ctx, c, src)
 	case src.ShareURL != "":
 		return sharedDrive(ctx, c, src.ShareURL)
 	default:
@@ -122,13 +122,31 @@ func findDrive(ctx context.Context, c *client, m *config.Mirror) (d graph.Drive,
 	return d, "", err
 }
 
-func userDrive(ctx context.Context, c *client, user string) (graph.Drive, error) {
-	d, err := c.UserDrive(ctx, user)
+func userDrive(ctx context.Context, c *client, src config.Source) (graph.Drive, error) {
+	d, err := c.UserDrive(ctx, src.User)
 	if errors.Is(err, graph.ErrNoDrive) {
-		return d, &problem{code: "SPM0602", summary: fmt.Sprintf("%s has no OneDrive", user), err: err,
+		return d, &problem{code: "SPM0602", summary: fmt.Sprintf("%s has no OneDrive", src.User), err: err,
 			detail: "The account has no licence for it, or never opened it. Files already mirrored stay."}
 	}
-	return d, err
+	if err != nil || src.Drive == "" {
+		return d, err
+	}
+	drives, err := c.UserDrives(ctx, src.User)
+	if err != nil {
+		return graph.Drive{}, err
+	}
+	return namedDrive(drives, src.Drive, "The user "+src.User)
+}
+
+func groupDrive(ctx context.Context, c *client, src config.Source) (graph.Drive, error) {
+	if src.Drive == "" {
+		return c.GroupDrive(ctx, src.Group)
+	}
+	drives, err := c.GroupDrives(ctx, src.Group)
+	if err != nil {
+		return graph.Drive{}, err
+	}
+	return namedDrive(drives, src.Drive, "The group "+src.Group)
 }
 
 // sharedDrive finds the drive and the folder that a sharing link leads to.
@@ -153,7 +171,11 @@ func siteDrive(ctx context.Context, c *client, src config.Source) (graph.Drive, 
 	if src.Drive == "" {
 		return c.DefaultDrive(ctx, site.ID)
 	}
-	return namedDrive(ctx, c, site, src.Drive)
+	drives, err := c.Drives(ctx, site.ID)
+	if err != nil {
+		return graph.Drive{}, err
+	}
+	return namedDrive(drives, src.Drive, "The site "+site.WebURL)
 }
 
 func findSite(ctx context.Context, c *client, src config.Source) (graph.Site, error) {
@@ -170,11 +192,7 @@ func findSite(ctx context.Context, c *client, src config.Source) (graph.Site, er
 
 // namedDrive finds a library by its name, or by the part of the address that
 // names it in every language (Q45).
-func namedDrive(ctx context.Context, c *client, site graph.Site, name string) (graph.Drive, error) {
-	drives, err := c.Drives(ctx, site.ID)
-	if err != nil {
-		return graph.Drive{}, err
-	}
+func namedDrive(drives []graph.Drive, name, owner string) (graph.Drive, error) {
 	if d, ok := libraryCalled(drives, name); ok {
 		return d, nil
 	}
@@ -185,7 +203,7 @@ func namedDrive(ctx context.Context, c *client, site graph.Site, name string) (g
 	slices.Sort(known)
 	return graph.Drive{}, &problem{
 		code: "SPM0604", summary: fmt.Sprintf("Library %q not found", name),
-		detail: fmt.Sprintf("The site %s has these libraries: %s.\nLeave drive out to use the default one in every language.", site.WebURL, strings.Join(known, ", ")),
+		detail: fmt.Sprintf("%s has these libraries: %s.\nLeave drive out to use the default one in every language.", owner, strings.Join(known, ", ")),
 	}
 }
 
