@@ -444,7 +444,7 @@ func (r *itemReader) verdict(odd string) string {
 		}
 		return ""
 	}
-	if r.nameOdd != "" {
+	if r.nameOdd != "" && !it.Facets.Has(Root) { // the name of a root means nothing (D20)
 		return r.nameOdd
 	}
 	if r.sizeErr != nil && !it.Facets.Has(Folder) {

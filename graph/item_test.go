@@ -72,6 +72,8 @@ func TestOddItemsAreReportedAndTombstonesNeedOnlyAnID(t *testing.T) {
 		{`{"id":"1","name":"a","size":9223372036854775807,"file":{}}`, ""},
 		{`{"id":"1","name":"a","size":null,"file":{}}`, ""},
 		{`{"id":"1"}`, ""}, // no name at all: the caller keeps the one it has
+		{`{"id":"1","name":null,"root":{}}`, ""},
+		{`{"root":{},"id":"1","name":"","folder":{}}`, ""},
 		{`{"id":"1","deleted":{}}`, ""},
 		{`{"id":"1","name":null,"size":-1,"deleted":{"state":"x"}}`, ""},
 		{`{"id":"1","name":"a","size":-1,"folder":{}}`, ""}, // seen on folders (Q35)
