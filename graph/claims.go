@@ -24,34 +24,39 @@ func claimsChallenge(h http.Header) string {
 	return ""
 }
 
-// challengeParams reads name=value pairs, quoted or not. What is no pair, such as the name of the scheme, is passed over.
-// The first value of a name counts.
+// challengeParams reads name=value pairs, quoted or not, blanks around the sign allowed. What is no pair, such as the name
+// of the scheme, is passed over. The first value of a name counts.
 func challengeParams(value string) map[string]string {
 	params := map[string]string{}
-	for len(value) > 0 {
-		at := strings.IndexAny(value, "=, ")
+	for {
+		value = strings.TrimLeft(value, " \t,")
+		at := strings.IndexAny(value, "= \t,")
 		if at < 0 {
-			break
+			return params
 		}
-		name := strings.ToLower(strings.TrimSpace(value[:at]))
-		sep := value[at]
-		value = value[at+1:]
-		if sep != '=' || name == "" {
+		name := strings.ToLower(value[:at])
+		value = strings.TrimLeft(value[at:], " \t")
+		rest, pair := strings.CutPrefix(value, "=")
+		if !pair {
 			continue
 		}
 		var text string
-		if strings.HasPrefix(value, `"`) {
-			text, value = quoted(value[1:])
-		} else if at := strings.IndexAny(value, ", "); at >= 0 {
-			text, value = value[:at], value[at+1:]
-		} else {
-			text, value = value, ""
-		}
+		text, value = challengeValue(strings.TrimLeft(rest, " \t"))
 		if _, have := params[name]; !have {
 			params[name] = text
 		}
 	}
-	return params
+}
+
+// challengeValue reads the value of a pair and returns the rest.
+func challengeValue(value string) (text, rest string) {
+	if inside, ok := strings.CutPrefix(value, `"`); ok {
+		return quoted(inside)
+	}
+	if at := strings.IndexAny(value, " \t,"); at >= 0 {
+		return value[:at], value[at:]
+	}
+	return value, ""
 }
 
 // quoted reads up to the closing quote and returns the rest.
@@ -71,15 +76,22 @@ func quoted(value string) (text, rest string) {
 	return b.String(), ""
 }
 
-// decodeClaims undoes Base64 in any of its spellings and insists on a JSON object.
+// decodeClaims undoes Base64 in any of its spellings, or takes claims that are not encoded, and insists on a JSON object.
 func decodeClaims(text string) string {
 	if text == "" || len(text) > maxClaims {
 		return ""
 	}
+	if isObject(text) {
+		return text
+	}
 	text = strings.NewReplacer("-", "+", "_", "/").Replace(strings.TrimRight(text, "="))
 	raw, err := base64.RawStdEncoding.DecodeString(text)
-	if err != nil || !json.Valid(raw) || !strings.HasPrefix(strings.TrimSpace(string(raw)), "{") {
+	if err != nil || !isObject(string(raw)) {
 		return ""
 	}
 	return string(raw)
+}
+
+func isObject(text string) bool {
+	return json.Valid([]byte(text)) && strings.HasPrefix(strings.TrimSpace(text), "{")
 }
