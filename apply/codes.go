@@ -93,7 +93,7 @@ func codeOf(err error) string {
 		return CodeMalware
 	case errors.Is(err, graph.ErrThrottled):
 		return CodeThrottled
-	case errors.Is(err, graph.ErrOffline):
+	case errors.Is(err, graph.ErrOffline), errors.Is(err, graph.ErrNetwork):
 		return CodeNetwork
 	case errors.Is(err, graph.ErrToken):
 		return CodeSignIn

@@ -27,6 +27,7 @@ func TestEveryKindOfErrorHasItsCode(t *testing.T) {
 		{graph.ErrMalware, CodeMalware, Failed},
 		{graph.ErrThrottled, CodeThrottled, Failed},
 		{graph.ErrOffline, CodeNetwork, Failed},
+		{graph.ErrNetwork, CodeNetwork, Failed},
 		{context.DeadlineExceeded, CodeNetwork, Failed},
 		{graph.ErrToken, CodeSignIn, Failed},
 		{superseded("it changed"), CodeSuperseded, Superseded},

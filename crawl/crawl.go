@@ -96,7 +96,7 @@ func (c *Crawler) Refresh(ctx context.Context, drive state.Drive, full bool) (Re
 	err := r.run(ctx, full)
 	r.report.Drive, r.report.Done = r.drive, err == nil
 	if err != nil {
-		return r.report, fmt.Errorf("crawl drive %s: %w", drive.ID, err)
+		return r.report, fmt.Errorf("crawl drive %s: %w", drive.ID, coded(err))
 	}
 	c.watch(r)
 	return r.report, nil

@@ -61,13 +61,27 @@ func (r *refresh) recover(ctx context.Context, round state.Round, cause error) (
 	return round, cause // the network, the token, the disk, the service: a later run resumes the round
 }
 
+// coded gives an error that tells of the source, and has no code yet, its code.
+func coded(err error) error {
+	var source *ErrSource
+	if isGarbled(err) && !errors.As(err, &source) {
+		return &ErrSource{CodeSourceBroken, err}
+	}
+	return err
+}
+
+// isGarbled reports whether a page came that cannot be understood, or is larger than any should be.
+func isGarbled(err error) bool {
+	return errors.Is(err, graph.ErrProtocol) || errors.Is(err, graph.ErrTooLarge)
+}
+
 // isVerdict reports whether an error tells of the link that was asked for, rather
 // than of the network, the token, a throttle or the local disk.
 func isVerdict(err error) bool {
 	if e, ok := graph.AsError(err); ok {
 		return !e.IsThrottle() && !e.IsAuth()
 	}
-	return errors.Is(err, graph.ErrProtocol) || errors.Is(err, graph.ErrTooLarge) || errors.Is(err, graph.ErrAddress)
+	return isGarbled(err) || errors.Is(err, graph.ErrAddress)
 }
 
 // elsewhere reports whether a full round stands at the address that a 410 named.

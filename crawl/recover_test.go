@@ -300,6 +300,28 @@ func TestOddPagesLeaveLinkAndItemsAlone(t *testing.T) {
 	}
 }
 
+func TestAListingThatCannotBeUnderstoodIsBrokenWhereverItBreaks(t *testing.T) {
+	page := func(body string) answer { return answer{status: 200, body: body} }
+	for name, odd := range map[string]answer{
+		"no link": page(`{"value":[]}`), "a cut page": page(`{"value":[{"id":"a","del`), "nothing": {status: 204},
+		"a sign-in page": {status: 200, kind: "text/html", body: "<html>Sign in</html>"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			scripted(t, func(l *library) {
+				l.crawled(odd)
+				l.pages[""] = odd
+				for _, full := range []bool{false, false, true, true} { // from the link, then where that run stopped, and so on
+					var source *ErrSource
+					if _, err := l.try(full); !errors.As(err, &source) || source.Code != CodeSourceBroken || !errors.Is(err, graph.ErrProtocol) {
+						t.Errorf("full %t: %v", full, err)
+					}
+					l.wantIDs("root", "a", "b")
+				}
+			})
+		})
+	}
+}
+
 func TestTwoDrivesAreReadAtOnce(t *testing.T) {
 	scripted(t, func(l *library) {
 		l.pages[""] = next("p2", rootJSON, file("a", "root"))

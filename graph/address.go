@@ -62,6 +62,15 @@ func newPolicy(cloud Cloud, allowed []string, loopback bool) (*policy, error) {
 	return p, nil
 }
 
+// absolute completes an address that is a path on the host where it was found: beside the whole address, the one form in
+// which a server may name where to go on.
+func absolute(from *url.URL, address string) string {
+	if strings.HasPrefix(address, "/") && !strings.HasPrefix(address, "//") {
+		return from.Scheme + "://" + from.Host + address
+	}
+	return address
+}
+
 // root returns the address of a path below the version, which must already be escaped.
 func (p *policy) root(path string) string { return p.scheme + "://" + p.host + p.prefix + path }
 
@@ -92,7 +101,7 @@ func (p *policy) content(raw string) (*url.URL, error) {
 			return u, nil
 		}
 	}
-	return nil, refused("%q is not among the content hosts of this cloud", shown(host))
+	return nil, refused("%q is not among the content hosts of this cloud, nor in allowed_hosts of the tenant", shown(host))
 }
 
 // parse applies the rules that hold for every address and returns one whose path and query are sent exactly as they

@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"mime"
 	"net/http"
 	"strings"
 	"unicode/utf8"
@@ -23,7 +22,7 @@ func (c *Client) readJSON(buf *bytes.Buffer, op string, resp *http.Response) err
 	bad := func(reason string) error {
 		return &protocolError{op: op, reason: reason, requestID: cleanID(resp.Header.Get("request-id")), transient: true}
 	}
-	if kind, _, err := mime.ParseMediaType(resp.Header.Get("Content-Type")); err != nil || !isJSON(kind) {
+	if !isJSON(resp.Header.Get("Content-Type")) {
 		return bad("the answer is not JSON")
 	}
 	body, err := plainBody(resp)
@@ -44,7 +43,10 @@ func (c *Client) readJSON(buf *bytes.Buffer, op string, resp *http.Response) err
 	return nil
 }
 
-func isJSON(kind string) bool {
+// isJSON looks at the type alone: whatever is odd about its parameters says nothing of the body.
+func isJSON(contentType string) bool {
+	kind, _, _ := strings.Cut(contentType, ";")
+	kind = strings.ToLower(strings.TrimSpace(kind))
 	return kind == "application/json" || strings.HasSuffix(kind, "+json")
 }
 
@@ -64,7 +66,7 @@ func plainBody(resp *http.Response) (io.Reader, error) {
 	}
 }
 
-// undo replaces the body of an error answer by its plain form, if that is possible.
+// undo replaces the body of an error answer by its plain form, if that is possible. It may be asked for twice.
 func undo(resp *http.Response) {
 	if resp.Header.Get("Content-Encoding") == "" {
 		return
@@ -74,6 +76,7 @@ func undo(resp *http.Response) {
 		plain = strings.NewReader("")
 	}
 	resp.Body = &replayed{Reader: plain, Closer: resp.Body}
+	resp.Header.Del("Content-Encoding")
 }
 
 // parse reads one JSON value from a whole body by a strict scanner. Broken syntax is a protocol error that may go away;

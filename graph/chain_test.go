@@ -17,6 +17,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"testing/iotest"
 	"testing/synctest"
 	"time"
 
@@ -147,6 +148,13 @@ func TestEverySituationIsTriedAsOftenAsItDeserves(t *testing.T) {
 		{"429 that asks for a day", func(int) (*http.Response, error) { return jsonAnswer(429, "", "Retry-After", "86400"), nil }, 1, ErrThrottled},
 		{"429 without a word", func(int) (*http.Response, error) { return jsonAnswer(429, ""), nil }, 10, ErrThrottled},
 		{"reset for ever", func(int) (*http.Response, error) { return nil, reset }, maxTransient, reset},
+		{"a reset is a failure of the network", func(int) (*http.Response, error) { return nil, reset }, maxTransient, ErrNetwork},
+		{"so is the end of a connection", func(int) (*http.Response, error) { return nil, io.EOF }, maxTransient, ErrNetwork},
+		{"so is a body that breaks off", func(int) (*http.Response, error) {
+			resp := jsonAnswer(200, "")
+			resp.Body = io.NopCloser(iotest.ErrReader(io.ErrUnexpectedEOF))
+			return resp, nil
+		}, maxTransient, ErrNetwork},
 		{"early end of file for ever", func(int) (*http.Response, error) { return nil, io.ErrUnexpectedEOF }, maxTransient, io.ErrUnexpectedEOF},
 		{"HTML with 200", func(int) (*http.Response, error) { return response(200, "<html>", "Content-Type", "text/html"), nil }, maxTransient, ErrProtocol},
 		{"200 without type", func(int) (*http.Response, error) { return response(200, driveBody), nil }, maxTransient, ErrProtocol},
@@ -160,8 +168,29 @@ func TestEverySituationIsTriedAsOftenAsItDeserves(t *testing.T) {
 			return jsonAnswer(200, `{"id":"`+strings.Repeat("x", 2000)+`"}`), nil
 		}, 1, ErrTooLarge},
 		{"redirect", func(int) (*http.Response, error) { return response(302, "", "Location", "https://evil.example/"), nil }, 1, ErrProtocol},
-		{"204", func(int) (*http.Response, error) { return response(204, ""), nil }, 1, ErrProtocol},
+		{"redirect to the page of the throttled", func(int) (*http.Response, error) {
+			return response(302, "", "Location", "https://contoso.sharepoint.com/_layouts/15/Throttle.htm?x=1", "Retry-After", "5"), nil
+		}, maxThrottled, ErrThrottled},
+		{"204 for ever", func(int) (*http.Response, error) { return response(204, ""), nil }, maxTransient, ErrProtocol},
+		{"206 for ever", func(int) (*http.Response, error) { return jsonAnswer(206, driveBody), nil }, maxTransient, ErrProtocol},
+		{"304 for ever", func(int) (*http.Response, error) { return response(304, ""), nil }, maxTransient, ErrProtocol},
+		{"202, then success", func(n int) (*http.Response, error) {
+			if n == 1 {
+				return response(202, ""), nil
+			}
+			return jsonAnswer(200, driveBody), nil
+		}, 2, nil},
+		{"odd parameters of the type", func(int) (*http.Response, error) {
+			return response(200, driveBody, "Content-Type", "Application/JSON ; odata.metadata=minimal;charset=utf-8;charset=UTF-8; x"), nil
+		}, 1, nil},
 		{"401 for ever", func(int) (*http.Response, error) { return jsonAnswer(401, ""), nil }, 1 + maxRenewals, new(Error)},
+		{"401 for ever is a sign-in that failed", func(int) (*http.Response, error) { return jsonAnswer(401, ""), nil }, 1 + maxRenewals, ErrToken},
+		{"compressed 401 for reasons of the service", func(n int) (*http.Response, error) {
+			if n < 3 {
+				return jsonAnswer(401, zipped(`{"error":{"code":"unauthenticated","message":"Unable to initialize RPS"}}`), "Content-Encoding", "gzip"), nil
+			}
+			return jsonAnswer(200, driveBody), nil
+		}, 3, nil},
 		{"401 for reasons of the service", func(n int) (*http.Response, error) {
 			if n < 3 {
 				return jsonAnswer(401, `{"error":{"code":"unauthenticated","message":"Unable to initialize RPS"}}`), nil
@@ -199,6 +228,8 @@ func TestEverySituationIsTriedAsOftenAsItDeserves(t *testing.T) {
 				}
 				if s := client.Gate().Stats(); s.InFlight != 0 || s.Waiting != 0 {
 					t.Errorf("places are not given back: %+v", s)
+				} else if strings.HasSuffix(c.name, "reasons of the service") && s.Renewals != 0 {
+					t.Errorf("the token was renewed %d times", s.Renewals)
 				}
 			})
 		})
@@ -214,7 +245,7 @@ func TestACallEndsAtItsDeadlineAndWithItsContext(t *testing.T) {
 		c := over(t, hang)
 		began := time.Now()
 		_, err := c.Drive(t.Context(), "d")
-		if took := time.Since(began); !errors.Is(err, errCallTimeout) || took < maxTransient*callTimeout || took > maxTransient*callTimeout+2*time.Minute {
+		if took := time.Since(began); !errors.Is(err, errCallTimeout) || !errors.Is(err, ErrNetwork) || took < maxTransient*callTimeout || took > maxTransient*callTimeout+2*time.Minute {
 			t.Errorf("%v after %s", err, took)
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -364,6 +395,7 @@ func TestFailuresWithoutAnswerAreTriedAgainOnlyIfTheyMayGoAway(t *testing.T) {
 		"refused address":       {&connError{cause: refused("it leads to this machine")}, false},
 		"no token":              {fmt.Errorf("%w: %w", ErrToken, io.EOF), false},
 		"too large":             {ErrTooLarge, false},
+		"a proxy that refuses":  {&connError{cause: &proxyError{407}}, false},
 		"something else":        {errors.New("else"), false},
 	} {
 		if got := isTransient(c.err); got != c.want {
@@ -401,6 +433,9 @@ func TestClaimsAreFoundInAnyChallenge(t *testing.T) {
 		`Bearer error="insufficient_claims", claims="` + std + `"`:                                                  true,
 		`bearer CLAIMS="` + strings.TrimRight(std, "=") + `",ERROR=insufficient_claims`:                             true,
 		`Bearer realm="a, b=\"c\"", claims=` + strings.TrimRight(std, "=") + `, error="x"`:                          true,
+		`Bearer error = "insufficient_claims" , claims	= "` + std + `"`:                                             true,
+		`Negotiate abc==, Bearer realm="", claims="` + std + `"`:                                                    true,
+		`Bearer error="insufficient_claims", claims="` + strings.ReplaceAll(want, `"`, `\"`) + `"`:                  true,
 		`Bearer error="invalid_token"`:                                                                              false,
 		`Bearer error="insufficient_claims"`:                                                                        false,
 		`Bearer error="insufficient_claims", claims="!!!"`:                                                          false,

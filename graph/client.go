@@ -154,11 +154,11 @@ func (c *Client) attempt(ctx context.Context, k call) error {
 		return err
 	}
 	defer resp.Body.Close()
-	if k.moved != nil && resp.StatusCode < http.StatusBadRequest {
+	if k.moved != nil && statusOf(resp) < http.StatusBadRequest {
 		return k.moved(resp)
 	}
-	if resp.StatusCode != k.succeeded() {
-		return c.answerError(k.op, resp)
+	if !k.succeeded(resp.StatusCode) {
+		return c.answerError(k, resp)
 	}
 	if k.read == nil {
 		return nil
@@ -171,18 +171,23 @@ func (c *Client) attempt(ctx context.Context, k call) error {
 	return k.read(buf.Bytes(), resp.Header)
 }
 
-// answerError turns an answer other than 200 into an error.
-func (c *Client) answerError(op string, resp *http.Response) error {
-	if resp.StatusCode < http.StatusBadRequest {
-		// A redirect, a 204 or a 206 has no place here (N09, N19).
-		return &protocolError{op: op, reason: fmt.Sprintf("unexpected status %d", resp.StatusCode), requestID: cleanID(resp.Header.Get("request-id"))}
+// answerError turns an answer other than the one that was hoped for into an error.
+func (c *Client) answerError(k call, resp *http.Response) error {
+	if statusOf(resp) < http.StatusBadRequest {
+		// A redirect has no place here (N09), nor has a 204 or a 206; those may be a slip of the moment (N19).
+		return &protocolError{op: k.op, reason: fmt.Sprintf("unexpected status %d", resp.StatusCode), requestID: cleanID(resp.Header.Get("request-id")),
+			transient: !isRedirect(resp.StatusCode)}
 	}
 	undo(resp)
-	e := newError(op, resp, time.Now())
+	e := newError(k.op, resp, time.Now())
 	if location := resp.Header.Get("Location"); location != "" && e.IsResync() {
+		location = absolute(k.url, location)
 		if _, err := c.policy.api(location); err == nil {
 			e.Location = Link(location) // anything else is dropped: start without a token instead (Q6, D45)
 		}
+	}
+	if e.IsAuth() {
+		return fmt.Errorf("%w: %w", ErrToken, e) // also after it was renewed: it is nobody's own failure (I-55)
 	}
 	return e
 }

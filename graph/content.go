@@ -80,7 +80,7 @@ func (c *Client) openOnce(ctx context.Context, u *url.URL, q ContentRequest) (*C
 			cancel(nil)
 			return nil, err
 		}
-		if !isRedirect(resp.StatusCode) || isThrottlePage(resp) {
+		if !isRedirect(contentStatus(resp)) {
 			content, err := c.readContent(ctx, cancel, resp, u, q)
 			if err != nil {
 				_ = resp.Body.Close()
@@ -89,7 +89,7 @@ func (c *Client) openOnce(ctx context.Context, u *url.URL, q ContentRequest) (*C
 			return content, err
 		}
 		_ = resp.Body.Close()
-		if u, err = c.redirected(u, resp.Header.Get("Location")); err != nil {
+		if u, err = c.policy.content(absolute(u, resp.Header.Get("Location"))); err != nil {
 			cancel(nil)
 			return nil, err
 		}
@@ -105,14 +105,6 @@ func (c *Client) askContent(ctx context.Context, u *url.URL, q ContentRequest) (
 		req.Header.Set("Range", value)
 	}
 	return c.content.RoundTrip(withTrip(ctx, req, &trip{op: opContent, units: UnitsItem, content: true, fragile: q.Fragile}))
-}
-
-// redirected checks the next address of a chain. It may be absolute, or a path on the same host.
-func (c *Client) redirected(from *url.URL, location string) (*url.URL, error) {
-	if strings.HasPrefix(location, "/") && !strings.HasPrefix(location, "//") {
-		location = from.Scheme + "://" + from.Host + location
-	}
-	return c.policy.content(location)
 }
 
 // readContent checks an answer and puts the guards around its body.
@@ -137,14 +129,11 @@ func (c *Client) readContent(ctx context.Context, cancel context.CancelCauseFunc
 
 // contentError turns a refusal of a content host into an error.
 func contentError(resp *http.Response, u *url.URL, q ContentRequest) error {
-	if resp.StatusCode < http.StatusBadRequest && !isThrottlePage(resp) {
+	if contentStatus(resp) < http.StatusBadRequest {
 		return &protocolError{op: opContent, reason: fmt.Sprintf("unexpected status %d", resp.StatusCode)}
 	}
 	e := newError(opContent, resp, time.Now())
-	e.Host = shown(u.Hostname())
-	if isThrottlePage(resp) {
-		e.Status = http.StatusTooManyRequests
-	}
+	e.Host, e.Status = shown(u.Hostname()), contentStatus(resp)
 	e.itemFault = q.Fragile && resp.StatusCode == http.StatusServiceUnavailable && resp.Header.Get("Retry-After") == ""
 	return e
 }

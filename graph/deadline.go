@@ -3,6 +3,7 @@ package graph
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"time"
@@ -13,7 +14,7 @@ import (
 const callTimeout = 100 * time.Second
 
 // errCallTimeout is the cause of a call that took too long; it is a failure of the network, not of the caller.
-var errCallTimeout = errors.New("no complete answer in time")
+var errCallTimeout = fmt.Errorf("%w: no complete answer in time", ErrNetwork)
 
 // deadline puts an end to each exchange. Waiting at the gate does not count: that stands outside.
 type deadline struct {

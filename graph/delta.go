@@ -1,6 +1,7 @@
 package graph
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"net/url"
@@ -114,11 +115,14 @@ func (c *Client) DeltaPage(ctx context.Context, link Link, q DeltaQuery) (DeltaP
 	var result DeltaPage
 	err = c.do(ctx, call{op: opDelta, url: u, units: units, header: q.header(), list: true, link: true, read: func(body []byte, h http.Header) error {
 		var err error
-		result, err = c.readDelta(link, body, h)
+		result, err = c.readDelta(u, body, h)
 		return err
 	}})
 	if err != nil {
 		return DeltaPage{}, err
+	}
+	if result.Next == link {
+		return DeltaPage{}, opError(opDelta, ErrLoop) // H-36; longer cycles show only to who keeps the links
 	}
 	return result, nil
 }
@@ -127,7 +131,7 @@ func (c *Client) DeltaPage(ctx context.Context, link Link, q DeltaQuery) (DeltaP
 func carriesToken(link Link) bool { return strings.Contains(string(link), "token=") }
 
 // readDelta reads a page and checks its links.
-func (c *Client) readDelta(link Link, body []byte, h http.Header) (DeltaPage, error) {
+func (c *Client) readDelta(asked *url.URL, body []byte, h http.Header) (DeltaPage, error) {
 	result := DeltaPage{Bytes: int64(len(body)), RequestID: cleanID(h.Get("request-id"))}
 	result.Items = make([]Item, 0, len(body)/1200+1) // an item has 700 to 1,500 bytes
 	p, err := readPage(opDelta, body, h, func(s *scanner) {
@@ -141,22 +145,16 @@ func (c *Client) readDelta(link Link, body []byte, h http.Header) (DeltaPage, er
 	if err != nil {
 		return DeltaPage{}, err
 	}
-	result.Next, result.Delta = p.next, p.delta
-	if reason := c.badLinks(link, p); reason != "" {
+	result.Next, result.Delta = Link(absolute(asked, string(p.next))), Link(absolute(asked, string(p.delta)))
+	if reason := c.badLink(asked, result); reason != "" {
 		return DeltaPage{}, &protocolError{op: opDelta, reason: reason, requestID: result.RequestID}
-	}
-	if p.next == link {
-		return DeltaPage{}, opError(opDelta, ErrLoop) // H-36; longer cycles show only to who keeps the links
 	}
 	return result, nil
 }
 
-// badLinks tells why the links of a page cannot be followed, "" if they can (H-34, H-41, I-57).
-func (c *Client) badLinks(asked Link, p page) string {
-	link := p.next
-	if link == "" {
-		link = p.delta
-	}
+// badLink tells why the link of a page cannot be followed, "" if it can (H-34, H-41, I-57).
+func (c *Client) badLink(asked *url.URL, p DeltaPage) string {
+	link := cmp.Or(p.Next, p.Delta)
 	if link == "" {
 		return "the page has neither a next nor a delta link"
 	}
@@ -164,10 +162,10 @@ func (c *Client) badLinks(asked Link, p page) string {
 	if err != nil {
 		return "the page has a link that cannot be followed: " + err.Error()
 	}
-	if p.delta != "" && isLatest(u) {
+	if p.Delta != "" && isLatest(u) {
 		return "the delta link asks for the latest state and would never report a change"
 	}
-	have, want := driveOf(u.Opaque), driveOf(pathOf(asked))
+	have, want := driveOf(u.Opaque), driveOf(asked.Opaque)
 	if have != "" && want != "" && !SameDrive(have, want) {
 		return "the page has a link to another drive"
 	}
@@ -182,17 +180,6 @@ func isLatest(u *url.URL) bool {
 		}
 	}
 	return hasSuffixFold(u.Opaque, "(token='latest')") || hasSuffixFold(u.Opaque, "(token=latest)")
-}
-
-// pathOf cuts the path out of a link that was checked before.
-func pathOf(link Link) string {
-	_, rest, _ := strings.Cut(string(link), "://")
-	at := strings.IndexByte(rest, '/')
-	if at < 0 {
-		return ""
-	}
-	path, _, _ := strings.Cut(rest[at:], "?")
-	return path
 }
 
 // driveOf recognises the drive in a path of either common form, /drives/{id}/ and /drives('{id}')/. Links are opaque:

@@ -149,14 +149,6 @@ func (d *dialer) proxy(req *http.Request) (*url.URL, error) {
 	return u, err
 }
 
-// proxyAnswered lets a proxy's refusal be told from a host's.
-func proxyAnswered(_ context.Context, _ *url.URL, _ *http.Request, resp *http.Response) error {
-	if resp.StatusCode == http.StatusOK {
-		return nil
-	}
-	return &proxyError{resp.StatusCode}
-}
-
 // transport makes the common part of both transports. Neither follows redirects, keeps cookies or sends a Referer: they
 // are used without an http.Client.
 func (d *dialer) transport(roots *x509.CertPool) *http.Transport {

@@ -181,6 +181,10 @@ func TestPagingThatDoesNotMoveOnEnds(t *testing.T) {
 			answer(w, 200, fmt.Sprintf(`{"value":[],"@odata.nextLink":"%s/v1.0/users?p=%d"}`, server.URL, n))
 			return
 		}
+		if n == 501 {
+			answer(w, 200, `{"value":[],"@odata.nextLink":"/v1.0/users?p=last"}`)
+			return
+		}
 		answer(w, 200, `{"value":[{"id":"u","userPrincipalName":"a@b","displayName":"A","mail":null}]}`)
 	}))
 	var users []graph.User

@@ -20,7 +20,7 @@ const (
 // anything else (E7).
 func newError(op string, resp *http.Response, now time.Time) *Error {
 	e := &Error{
-		Op: op, Status: resp.StatusCode,
+		Op: op, Status: statusOf(resp),
 		RequestID:       cleanID(resp.Header.Get("request-id")),
 		ClientRequestID: cleanID(resp.Header.Get("client-request-id")),
 		infected:        resp.Header.Get("X-Virus-Infected") != "",
@@ -28,7 +28,7 @@ func newError(op string, resp *http.Response, now time.Time) *Error {
 	if e.RequestID == "" {
 		e.RequestID = cleanID(resp.Header.Get("SPRequestGuid")) // the content host's name for it
 	}
-	e.RetryAfter, _ = pauseAsked(resp.Header, now)
+	e.RetryAfter, _ = RetryAfter(resp.Header, now)
 	if resp.Body != nil {
 		body, _ := io.ReadAll(io.LimitReader(resp.Body, maxErrorBody))
 		e.readEnvelope(body)

@@ -23,6 +23,9 @@ var (
 	// ErrGaveUp: the gate of the tenant lets nothing through any more, because of one of the two above. It is nobody's
 	// own failure: the run ends in order, and the next one goes on.
 	ErrGaveUp = errors.New("given up")
+	// ErrNetwork: an exchange with a host failed below HTTP: no connection, one that broke, no answer in time, or a host
+	// that could not prove who it is.
+	ErrNetwork = errors.New("the network failed")
 	// ErrRange: the requested range is not there: the file is shorter, or complete (C14).
 	ErrRange = errors.New("range not satisfiable")
 	// ErrProtocol: an answer that breaks the protocol: not JSON, no links, another range than asked for.

@@ -221,12 +221,12 @@ func TestWishesForAPauseAreReadInEveryForm(t *testing.T) {
 		{"reset is shorter", []string{"Retry-After", "31", "RateLimit-Reset", "9"}, 31 * time.Second, true},
 		{"reset alone", []string{"RateLimit-Reset", "12"}, 12 * time.Second, true},
 	} {
-		got, told := pauseAsked(response(429, "", c.headers...).Header, now)
+		got, told := RetryAfter(response(429, "", c.headers...).Header, now)
 		if got != c.want || told != c.told {
 			t.Errorf("%s: %s, %t", c.name, got, told)
 		}
 	}
-	if far, told := pauseAsked(response(429, "", "Retry-After", "Tue, 01 Jan 2999 00:00:00 GMT").Header, now); !told || far < 100*365*24*time.Hour {
+	if far, told := RetryAfter(response(429, "", "Retry-After", "Tue, 01 Jan 2999 00:00:00 GMT").Header, now); !told || far < 100*365*24*time.Hour {
 		t.Errorf("date in 2999: %s", far)
 	}
 }
@@ -271,7 +271,7 @@ func FuzzRetryAfterIsNeverBelowASecond(f *testing.F) {
 		f.Add(v)
 	}
 	f.Fuzz(func(t *testing.T, value string) {
-		got, told := pauseAsked(http.Header{"Retry-After": {value}}, time.Now())
+		got, told := RetryAfter(http.Header{"Retry-After": {value}}, time.Now())
 		if told && (got < time.Second || got > endless) || !told && got != 0 {
 			t.Fatalf("%q: %s, %t", value, got, told)
 		}

@@ -19,6 +19,7 @@ const (
 	defaultMaxPause = 10 * time.Minute // a longer wish ends the run instead (I-53)
 	maxInARow       = 20               // throttles without a success between them; more is a block (T1, T3)
 	maxThrottledFor = time.Hour        // the same in time
+	maxRest         = 24 * time.Hour   // longest time for which a gate that gave up keeps others from trying again
 	firstBackOff    = 30 * time.Second // when the service throttles without a word (T3, Q65)
 	bandwidthBurst  = 256 << 10        // bytes handed out at once
 	slowBelow       = 0.2              // share of the limit at which RateLimit headers slow us down (T6)
@@ -65,7 +66,8 @@ type Gate struct {
 	inARow   int       // throttles since the last success
 	rowBegan time.Time // when the first of them came
 	outage   outage
-	stopped  error // why nothing is let through any more
+	stopped  error     // why nothing is let through any more
+	rest     time.Time // end of the pause because of which it stopped
 	stats    GateStats
 	moved    atomic.Int64 // bytes of bodies
 
@@ -301,13 +303,33 @@ func (g *Gate) resume(now time.Time) {
 func (t *Ticket) throttled(wish time.Duration, told bool, reason string) {
 	g := t.gate
 	g.mu.Lock()
-	now := time.Now()
 	t.told = true
+	if g.probe == t {
+		g.probe = nil
+	}
+	g.throttle(t.started, wish, told, reason)
+	g.dispatch()
+	g.mu.Unlock()
+	g.tell()
+}
+
+// throttled is the same for what was asked outside of any request of the gate.
+func (g *Gate) throttled(started time.Time, wish time.Duration, told bool, reason string) {
+	g.mu.Lock()
+	g.throttle(started, wish, told, reason)
+	g.dispatch()
+	g.mu.Unlock()
+	g.tell()
+}
+
+// throttle begins or prolongs the pause that was asked for, or gives up. The lock is held.
+func (g *Gate) throttle(started time.Time, wish time.Duration, told bool, reason string) {
+	now := time.Now()
 	g.stats.Throttled++
 	g.hear(now, now) // whenever it was asked: a pause that the service wants goes before one for the network
 	// Requests that were under way when the pause began often come back throttled as well. They are the same
 	// throttle: concurrency is halved once for all of them.
-	fresh := g.until.IsZero() && !t.started.Before(g.began)
+	fresh := g.until.IsZero() && !started.Before(g.began)
 	if fresh {
 		g.limit = max(1, g.limit/2)
 		if g.inARow++; g.inARow == 1 {
@@ -324,17 +346,12 @@ func (t *Ticket) throttled(wish time.Duration, told bool, reason string) {
 	} else if !told {
 		wish = backOff(firstBackOff, max(0, g.backOff-1), g.cfg.MaxPause)
 	}
-	if g.probe == t {
-		g.probe = nil
-	}
 	if err := g.tooMuch(now, wish, reason); err != nil {
+		g.rest = now.Add(min(wish, maxRest))
 		g.stop(now, err)
 	} else {
 		g.pause(now, now.Add(max(wish, minPause)), reason)
 	}
-	g.dispatch()
-	g.mu.Unlock()
-	g.tell()
 }
 
 // tooMuch tells whether throttling has gone so far that waiting is no help: the run ends in order instead of failing one

@@ -33,7 +33,7 @@ func (l *gateLink) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	l.gate.count(func(s *GateStats) { s.Answers[statusClass(resp.StatusCode)]++ })
 	if trip.asksForPause(resp) {
-		wish, told := pauseAsked(resp.Header, time.Now())
+		wish, told := RetryAfter(resp.Header, time.Now())
 		ticket.throttled(wish, told, throttleReason(trip, resp.StatusCode))
 	} else {
 		early, warned := rateLimitOf(resp.Header)

@@ -89,6 +89,7 @@ func (h *healer) refused(resp *http.Response) bool {
 	if resp.StatusCode != http.StatusUnauthorized {
 		return false
 	}
+	undo(resp)
 	body, _ := io.ReadAll(io.LimitReader(resp.Body, maxErrorBody))
 	resp.Body = &replayed{Reader: bytes.NewReader(body), Closer: resp.Body}
 	return !bytes.Contains(body, []byte("Unable to initialize RPS"))

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/http"
 	"syscall"
 	"time"
 )
@@ -123,20 +122,24 @@ func (g *Gate) endOutage(now time.Time) {
 	g.events = append(g.events, GateEvent{Tenant: g.cfg.Tenant, Kind: PauseNetwork, At: now})
 }
 
-// ready waits while the network is known to be gone.
+// ready waits while everything waits.
 func (g *Gate) ready(ctx context.Context) error {
 	for {
 		g.mu.Lock()
-		err, left := g.stopped, time.Duration(0)
-		if !g.outage.began.IsZero() {
-			left = time.Until(g.until)
-		}
+		err, left := g.stopped, time.Until(g.until)
 		g.mu.Unlock()
 		if err != nil || left <= 0 {
 			return err
 		}
-		if err := sleep(ctx, left); err != nil {
-			return err
+		timer := time.NewTimer(left)
+		select {
+		case <-timer.C:
+		case <-g.gone:
+		case <-ctx.Done():
+		}
+		timer.Stop()
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
 		}
 	}
 }
@@ -183,6 +186,13 @@ func (g *Gate) Stopped() error {
 	return g.stopped
 }
 
+// Resting tells whether the gate gave up because of a pause that is not over yet: to ask before makes it worse (T4).
+func (g *Gate) Resting() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return time.Now().Before(g.rest)
+}
+
 // answersSoFar counts the answers other than throttles.
 func (g *Gate) answersSoFar() int64 {
 	g.mu.Lock()
@@ -193,11 +203,7 @@ func (g *Gate) answersSoFar() int64 {
 // isUnreachable tells whether no connection came about, for a reason that may pass.
 func isUnreachable(err error) bool {
 	var broken *connError
-	if !errors.As(err, &broken) || !broken.unmade || errors.Is(err, ErrAddress) || isCertificate(err) {
-		return false
-	}
-	var proxy *proxyError
-	return !errors.As(err, &proxy) || proxy.status >= http.StatusInternalServerError
+	return errors.As(err, &broken) && broken.unmade && MayPass(err)
 }
 
 // lossReason says what cannot be reached and why, without addresses of proxies, which may hold a password.
@@ -221,11 +227,6 @@ func lossReason(host string, err error) string {
 	}
 	return host + " cannot be reached"
 }
-
-// proxyError is the answer of a proxy that did not connect.
-type proxyError struct{ status int }
-
-func (e *proxyError) Error() string { return fmt.Sprintf("the proxy answered %d", e.status) }
 
 // sleep waits, or ends with the context.
 func sleep(ctx context.Context, d time.Duration) error {

@@ -72,7 +72,7 @@ func all[T any](ctx context.Context, c *Client, op, path string, units int, read
 				empty = 0
 			}
 			var err error
-			if k.url, err = c.policy.api(string(next)); err == nil && (empty > maxEmptyPages || seen[maphash.String(seed, k.url.Opaque+"?"+k.url.RawQuery)]) {
+			if k.url, err = c.policy.api(absolute(k.url, string(next))); err == nil && (empty > maxEmptyPages || seen[maphash.String(seed, k.url.Opaque+"?"+k.url.RawQuery)]) {
 				err = ErrLoop
 			}
 			if err != nil {

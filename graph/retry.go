@@ -152,18 +152,14 @@ func isTransient(err error) bool {
 	if errors.As(err, &p) {
 		return p.transient
 	}
-	if errors.Is(err, ErrGaveUp) || errors.Is(err, ErrAddress) || errors.Is(err, ErrToken) || errors.Is(err, ErrTooLarge) {
+	if errors.Is(err, ErrGaveUp) || errors.Is(err, ErrToken) || errors.Is(err, ErrTooLarge) {
 		return false
 	}
 	if errors.Is(err, errCallTimeout) || errors.Is(err, ErrStalled) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
 		return true
 	}
-	if isCertificate(err) {
+	if !MayPass(err) {
 		return false
-	}
-	var proxy *proxyError
-	if errors.As(err, &proxy) {
-		return proxy.status >= http.StatusInternalServerError
 	}
 	var broken *connError
 	var network net.Error

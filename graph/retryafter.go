@@ -14,9 +14,9 @@ const (
 	endless = 100 * 365 * 24 * time.Hour
 )
 
-// pauseAsked reads how long an answer asks to wait: the larger of Retry-After and RateLimit-Reset, over all headers of
+// RetryAfter reads how long an answer asks to wait: the larger of Retry-After and RateLimit-Reset, over all headers of
 // these names (T6, I-53). It tells whether any of them said something usable.
-func pauseAsked(h http.Header, now time.Time) (time.Duration, bool) {
+func RetryAfter(h http.Header, now time.Time) (time.Duration, bool) {
 	if date, err := http.ParseTime(h.Get("Date")); err == nil {
 		now = date // an HTTP date is measured against the clock that wrote it
 	}

@@ -43,7 +43,7 @@ const timeOfSubscription = "2006-01-02T15:04:05Z"
 // listen there already (W5). The call is not repeated when its outcome is unknown: a second subscription would be left
 // over; list them instead.
 func (c *Client) Subscribe(ctx context.Context, n NewSubscription) (Subscription, error) {
-	return c.changeSubscription(ctx, "subscribe", "/subscriptions", write{method: http.MethodPost, success: http.StatusCreated, once: true}, map[string]string{
+	return c.changeSubscription(ctx, "subscribe", "/subscriptions", write{method: http.MethodPost, once: true}, map[string]string{
 		"changeType":               "updated", // the only one that drives know (W3)
 		"resource":                 "drives/" + string(n.Drive) + "/root",
 		"notificationUrl":          n.Address,
@@ -55,14 +55,14 @@ func (c *Client) Subscribe(ctx context.Context, n NewSubscription) (Subscription
 
 // RenewSubscription prolongs a subscription, which also authorizes it anew (W13).
 func (c *Client) RenewSubscription(ctx context.Context, id SubscriptionID, until time.Time) (Subscription, error) {
-	return c.changeSubscription(ctx, "renew subscription", subscriptionPath(id), write{method: http.MethodPatch, success: http.StatusOK},
+	return c.changeSubscription(ctx, "renew subscription", subscriptionPath(id), write{method: http.MethodPatch},
 		map[string]string{"expirationDateTime": until.UTC().Format(timeOfSubscription)})
 }
 
 // Unsubscribe ends a subscription. One that is gone already is no error.
 func (c *Client) Unsubscribe(ctx context.Context, id SubscriptionID) error {
 	k := c.path("unsubscribe", subscriptionPath(id), unitsSubscription, nil)
-	k.write = &write{method: http.MethodDelete, success: http.StatusNoContent}
+	k.write = &write{method: http.MethodDelete}
 	err := c.do(ctx, k)
 	if e, ok := AsError(err); ok && e.IsNotFound() {
 		return nil

@@ -97,12 +97,12 @@ func TestSubscriptionsAreRenewedListedAndEnded(t *testing.T) {
 			asked = append(asked, req.Method+" "+strings.TrimPrefix(req.URL.Opaque, "/v1.0"))
 			switch req.Method {
 			case http.MethodPatch:
-				return jsonAnswer(200, subscriptionBody), nil
+				return jsonAnswer(202, subscriptionBody), nil
 			case http.MethodDelete:
 				if len(asked) > 3 {
 					return jsonAnswer(404, `{"error":{"code":"ResourceNotFound"}}`), nil
 				}
-				return response(204, ""), nil
+				return response(200, ""), nil
 			}
 			return jsonAnswer(200, `{"value":[`+subscriptionBody+`,{"id":"s2","resource":"me/messages","notificationUrl":"https://o.example/"}]}`), nil
 		})

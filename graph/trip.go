@@ -35,23 +35,44 @@ func (t *trip) asksForPause(resp *http.Response) bool {
 	if t.fragile && resp.StatusCode == http.StatusServiceUnavailable && resp.Header.Get("Retry-After") == "" {
 		return false
 	}
-	if t.content && isThrottlePage(resp) {
-		return true
-	}
-	return isThrottle(resp.StatusCode)
+	return isThrottle(statusOf(resp))
 }
 
-// isThrottlePage recognises the redirect by which SharePoint shows a throttled caller a page (Q58).
-func isThrottlePage(resp *http.Response) bool {
-	if !isRedirect(resp.StatusCode) {
-		return false
+// statusOf is the status of an answer, or 429 for the redirect by which SharePoint shows a throttled caller a page (Q58).
+func statusOf(resp *http.Response) int {
+	if to, redirect := target(resp); redirect && hasSuffixFold(to.Path, "/throttle.htm") {
+		return http.StatusTooManyRequests
 	}
-	u, err := url.Parse(resp.Header.Get("Location"))
-	return err == nil && hasSuffixFold(u.Path, "/throttle.htm")
+	return resp.StatusCode
+}
+
+// contentStatus is the status of a content host's answer. It sees no login: a redirect to a page where people sign in
+// says that it does not take the address any more (C6).
+func contentStatus(resp *http.Response) int {
+	to, redirect := target(resp)
+	signIn := redirect && (hasSuffixFold(to.Path, "/authenticate.aspx") || hasSuffixFold(to.Path, "/_forms/default.aspx") ||
+		hasSuffixFold(to.Path, "/accessdenied.aspx") || hasPrefixFold(to.Host, "login."))
+	if signIn {
+		return http.StatusUnauthorized
+	}
+	return statusOf(resp)
+}
+
+// target is where a redirect leads, as far as that can be read.
+func target(resp *http.Response) (*url.URL, bool) {
+	if !isRedirect(resp.StatusCode) {
+		return nil, false
+	}
+	to, err := url.Parse(resp.Header.Get("Location"))
+	return to, err == nil
 }
 
 func hasSuffixFold(s, suffix string) bool {
 	return len(s) >= len(suffix) && strings.EqualFold(s[len(s)-len(suffix):], suffix)
+}
+
+func hasPrefixFold(s, prefix string) bool {
+	return len(s) >= len(prefix) && strings.EqualFold(s[:len(prefix)], prefix)
 }
 
 func isRedirect(status int) bool {

@@ -5,6 +5,8 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptrace"
 	"sync/atomic"
@@ -19,8 +21,16 @@ type connError struct {
 	unmade bool // no connection came about
 }
 
-func (e *connError) Error() string { return e.cause.Error() }
-func (e *connError) Unwrap() error { return e.cause }
+// Error says of a connection that ended what net/http says with "EOF".
+func (e *connError) Error() string {
+	if errors.Is(e.cause, io.EOF) || errors.Is(e.cause, io.ErrUnexpectedEOF) {
+		return fmt.Sprintf("the connection was cut (%v)", e.cause)
+	}
+	return e.cause.Error()
+}
+
+func (e *connError) Is(target error) bool { return target == ErrNetwork }
+func (e *connError) Unwrap() error        { return e.cause }
 
 // RoundTrip implements http.RoundTripper.
 func (w *wire) RoundTrip(req *http.Request) (*http.Response, error) {
@@ -34,6 +44,16 @@ func (w *wire) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, cause
 	}
 	return nil, &connError{cause: err, unmade: !made.Load()}
+}
+
+// MayPass tells whether a connection that failed may come about later without anyone changing anything. It will not if the
+// host cannot prove who it is, the proxy refuses, or the address is one that nothing is sent to.
+func MayPass(err error) bool {
+	if errors.Is(err, ErrAddress) || isCertificate(err) {
+		return false
+	}
+	var proxy *proxyError
+	return !errors.As(err, &proxy) || proxy.status >= http.StatusInternalServerError
 }
 
 // isCertificate tells whether the host could not prove who it is. That does not go away by trying again (N07).

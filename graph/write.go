@@ -9,10 +9,9 @@ import (
 // write makes a call one that changes something. What spmirror changes at a tenant are its own subscriptions, nothing
 // else.
 type write struct {
-	method  string
-	body    []byte
-	success int  // the status that means it was done
-	once    bool // not to be repeated when its outcome is unknown
+	method string
+	body   []byte
+	once   bool // not to be repeated when its outcome is unknown
 }
 
 // put completes a request. The body can be had again, for a second attempt with another token.
@@ -26,10 +25,11 @@ func (w *write) put(req *http.Request) {
 	req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(w.body)), nil }
 }
 
-// succeeded is the status of a call that went well.
-func (k *call) succeeded() int {
+// succeeded tells whether a status means that a call went well. What a change is answered with differs: done, made, or
+// nothing to say.
+func (k *call) succeeded(status int) bool {
 	if k.write == nil {
-		return http.StatusOK
+		return status == http.StatusOK
 	}
-	return k.write.success
+	return status >= http.StatusOK && status < http.StatusMultipleChoices
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
 	"crypto/x509"
 	"fmt"
 	"log/slog"
@@ -99,11 +98,11 @@ func gateConfig(t *config.Tenant, with connecting) (graph.GateConfig, error) {
 // signIn fills the options for a real tenant, or one on a custom endpoint.
 func signIn(t *config.Tenant, o *graph.Options) error {
 	o.Cloud, o.AllowLoopback = cloudOf(t), t.Environment == "custom"
-	a, pool, err := authConfig(t)
+	a, err := authConfig(t)
 	if err != nil {
 		return err
 	}
-	o.RootCAs = pool
+	o.RootCAs = a.RootCAs
 	tokens, err := auth.New(a)
 	if err != nil {
 		return err
@@ -120,9 +119,8 @@ func cloudOf(t *config.Tenant) graph.Cloud {
 	return cloud
 }
 
-// authConfig says how to sign in to a tenant. The pool is nil unless the endpoints have an
-// authority of their own.
-func authConfig(t *config.Tenant) (auth.Config, *x509.CertPool, error) {
+// authConfig says how to sign in to a tenant.
+func authConfig(t *config.Tenant) (auth.Config, error) {
 	cloud := cloudOf(t)
 	a := auth.Config{
 		Method: auth.Method(t.Auth.Method), TenantID: t.TenantID, Login: cloud.Login, Graph: cloud.Graph,
@@ -140,22 +138,16 @@ func authConfig(t *config.Tenant) (auth.Config, *x509.CertPool, error) {
 	if a.ClientID == "" && t.Auth.ClientIDFile != "" {
 		id, err := auth.SecretFile(t.Auth.ClientIDFile)()
 		if err != nil {
-			return a, nil, fmt.Errorf("read client_id_file_path: %w", err)
+			return a, fmt.Errorf("read client_id_file_path: %w", err)
 		}
 		a.ClientID = strings.TrimSpace(id)
 	}
 	if t.Endpoints.CAFile == "" {
-		return a, nil, nil
+		return a, nil
 	}
-	pool, err := readCA(t.Endpoints.CAFile)
-	if err != nil {
-		return a, nil, err
-	}
-	a.HTTPClient = &http.Client{Transport: &http.Transport{
-		Proxy:           http.ProxyFromEnvironment,
-		TLSClientConfig: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12},
-	}}
-	return a, pool, nil
+	var err error
+	a.RootCAs, err = readCA(t.Endpoints.CAFile)
+	return a, err
 }
 
 // secretFunc hands a secret on without a copy of it lying about; nil if it is not set.

@@ -83,7 +83,26 @@ func explained(err error) *problem {
 	if e, ok := graph.AsError(err); ok {
 		return &problem{code: codeRefusedByGraph, summary: "Microsoft Graph refused a request", err: e, detail: "Nothing was changed."}
 	}
+	if p := exchangeProblem(err); p != nil {
+		return p
+	}
 	return &problem{code: codeUnexpected, summary: err.Error()}
+}
+
+// exchangeProblem explains an exchange with the service that came to no answer, or to none that can be used; nil if it is
+// something else.
+func exchangeProblem(err error) *problem {
+	switch {
+	case errors.Is(err, graph.ErrNetwork):
+		return &problem{code: apply.CodeNetwork, summary: "The network failed", err: err,
+			detail: "Nothing was changed. Check network, proxy (HTTPS_PROXY, NO_PROXY) and name resolution; `spmirror doctor` tries them.\nA proxy that opens TLS needs its authority in the system's store. Then run again."}
+	case errors.Is(err, graph.ErrLoop):
+		return sourceProblem(&crawl.ErrSource{Code: crawl.CodeSourceLoop, Err: err})
+	case errors.Is(err, graph.ErrProtocol), errors.Is(err, graph.ErrTooLarge):
+		return &problem{code: "SPM0608", summary: "An answer of the service cannot be understood", err: err,
+			detail: "Nothing was changed. A proxy or a sign-in page of the network may have answered in its place: `spmirror doctor`\nshows what answers. If it is Microsoft Graph itself, give the request id of the message to its support."}
+	}
+	return nil
 }
 
 // hopeless names what keeps a whole tenant from being read, "" if it is something else.

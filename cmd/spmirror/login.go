@@ -81,7 +81,7 @@ func eachDevice(env *environment, c *cli.Command, do func(*config.Tenant, *auth.
 			continue
 		}
 		found++
-		a, _, err := authConfig(t)
+		a, err := authConfig(t)
 		if err != nil {
 			return fmt.Errorf("%s: %w", t.Address, err)
 		}

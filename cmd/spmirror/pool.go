@@ -48,10 +48,10 @@ func (p *pool) gate(e graph.GateEvent) {
 	}
 }
 
-// lend gives the pool to a session. A gate that has given up would turn it away at once, so its
-// connection is made anew.
+// lend gives the pool to a session. A gate that has given up turns it away at once, which is right
+// until the pause that the service asked for is over; then the connection is made anew.
 func (p *pool) lend() *pool {
-	p.close(func(c *client) bool { return c.Gate().Stopped() != nil })
+	p.close(func(c *client) bool { return c.Gate().Stopped() != nil && !c.Gate().Resting() })
 	p.lent = true
 	p.before = p.traffic()
 	return p

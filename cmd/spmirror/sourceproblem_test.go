@@ -5,8 +5,23 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/spmirror/spmirror/apply"
 	"github.com/spmirror/spmirror/crawl"
+	"github.com/spmirror/spmirror/graph"
 )
+
+func TestAnExchangeThatComesToNothingHasItsOwnCodeAndAdvice(t *testing.T) {
+	for code, kind := range map[string]error{
+		apply.CodeNetwork: graph.ErrNetwork, crawl.CodeSourceLoop: graph.ErrLoop, "SPM0608": graph.ErrProtocol, apply.CodeSignIn: graph.ErrToken,
+	} {
+		if p := explained(fmt.Errorf("crawl drive x: read delta page: %w", kind)); p.code != code || p.detail == "" || p.err == nil {
+			t.Errorf("%v is explained as %+v", kind, p)
+		}
+	}
+	if p := explained(fmt.Errorf("list users: %w", graph.ErrTooLarge)); p.code != "SPM0608" {
+		t.Errorf("explained as %+v", p)
+	}
+}
 
 func TestADriveThatCannotBeReadHasItsOwnCodeAndAdvice(t *testing.T) {
 	for _, code := range []string{crawl.CodeDriveGone, crawl.CodeDriveDenied, crawl.CodeDriveLocked, crawl.CodeSourceLoop,

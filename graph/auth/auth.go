@@ -110,5 +110,5 @@ func (c Config) httpClient() *http.Client {
 	if c.HTTPClient != nil {
 		return c.HTTPClient
 	}
-	return defaultHTTPClient()
+	return &http.Client{Transport: graph.SignInTransport(c.RootCAs)}
 }

@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"crypto/x509"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -46,7 +47,8 @@ type Config struct {
 
 	TokenCachePath string         // device_code: file that keeps the login between runs; "": one in the user's configuration directory
 	Prompt         func(UserCode) // device_code: shows the code during Login
-	HTTPClient     *http.Client   // nil: system roots, TLS 1.2, proxy from the environment
+	RootCAs        *x509.CertPool // authorities of the login; nil: those of the system
+	HTTPClient     *http.Client   // in place of everything below MSAL; nil: RootCAs, TLS 1.2, proxy from the environment
 }
 
 // Certificate is the credential of client_certificate: a certificate with its RSA key, as

@@ -12,6 +12,8 @@ import (
 	"unicode/utf8"
 
 	msal "github.com/AzureAD/microsoft-authentication-library-for-go/apps/errors"
+
+	"github.com/spmirror/spmirror/graph"
 )
 
 // maxMessage bounds foreign text in an error.
@@ -60,6 +62,10 @@ func (e *Error) Unwrap() error { return e.cause }
 // network or the login was not available.
 func (e *Error) Transient() bool { return e.transient }
 
+// Answered returns the status with which the login refused, 0 if it did not answer, and the pause that it asked for, 0
+// for none.
+func (e *Error) Answered() (status int, pause time.Duration) { return e.Status, e.RetryAfter }
+
 // toError turns whatever a sign-in returned into an *Error, or into the context's error.
 func toError(method Method, err error, secret string) error {
 	var own *Error
@@ -77,7 +83,7 @@ func toError(method Method, err error, secret string) error {
 		return fromAnswer(method, call, secret)
 	}
 	if host, cause, ok := networkCause(err); ok {
-		return &Error{Method: method, Message: fmt.Sprintf("no answer from %s: %s", clean(host), strike(clean(cause.Error()), secret)), cause: cause, transient: true,
+		return &Error{Method: method, Message: fmt.Sprintf("no answer from %s: %s", clean(host), strike(clean(cause.Error()), secret)), cause: cause, transient: graph.MayPass(cause),
 			Advice: "Check network, proxy (HTTPS_PROXY), name resolution and, for a custom endpoint, its ca_file."}
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
@@ -99,7 +105,7 @@ func fromAnswer(method Method, call msal.CallErr, secret string) *Error {
 		return e
 	}
 	e.Status = call.Resp.StatusCode
-	e.RetryAfter = retryAfter(call.Resp.Header, time.Now())
+	e.RetryAfter, _ = graph.RetryAfter(call.Resp.Header, time.Now())
 	var answer struct {
 		Error         string `json:"error"`
 		Description   string `json:"error_description"`

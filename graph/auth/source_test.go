@@ -277,6 +277,8 @@ func TestTransientAnswersAreRepeatedWithinBounds(t *testing.T) {
 		"for ever":              {99, 502, "", 3, 3 * time.Second, false},
 		"throttled":             {1, 429, "7", 2, 7 * time.Second, true},
 		"throttled for long":    {99, 429, "120", 1, 0, false},
+		"for ever and a day":    {99, 429, "99999999999", 1, 0, false},
+		"throttled by decimals": {1, 429, "1.5", 2, 1500 * time.Millisecond, true},
 		"refused is no failure": {99, 400, "", 1, 0, false},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -301,8 +303,8 @@ func TestTransientAnswersAreRepeatedWithinBounds(t *testing.T) {
 				if err != nil {
 					if e := asError(t, err); e.Transient() != (test.status != 400) || e.Status != test.status {
 						t.Errorf("error = %+v", e)
-					} else if test.retryAfter != "" && e.RetryAfter != 2*time.Minute {
-						t.Errorf("RetryAfter = %v", e.RetryAfter)
+					} else if status, pause := e.Answered(); status != test.status || test.retryAfter == "120" && pause != 2*time.Minute || test.retryAfter == "" && pause != 0 {
+						t.Errorf("answered %d, pause %v", status, pause)
 					}
 				}
 				for _, form := range login.seen() {

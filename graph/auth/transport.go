@@ -3,15 +3,15 @@ package auth
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
+
+	"github.com/spmirror/spmirror/graph"
 )
 
 const (
@@ -77,18 +77,6 @@ func newLoginDoer(c Config) *doer {
 	return newDoer(c, u.Host)
 }
 
-func defaultHTTPClient() *http.Client {
-	return &http.Client{Transport: &http.Transport{
-		Proxy:                 http.ProxyFromEnvironment,
-		TLSClientConfig:       &tls.Config{MinVersion: tls.VersionTLS12},
-		ForceAttemptHTTP2:     true,
-		TLSHandshakeTimeout:   15 * time.Second,
-		ResponseHeaderTimeout: attemptLimit,
-		IdleConnTimeout:       30 * time.Second,
-		MaxIdleConns:          4,
-	}}
-}
-
 // CloseIdleConnections is asked for by MSAL.
 func (d *doer) CloseIdleConnections() { d.client.CloseIdleConnections() }
 
@@ -103,8 +91,8 @@ func (d *doer) Do(req *http.Request) (*http.Response, error) {
 		if err != nil || !transientStatus(resp.StatusCode) || attempt == attempts {
 			return resp, err
 		}
-		pause := retryAfter(resp.Header, time.Now())
-		if pause == 0 {
+		pause, told := graph.RetryAfter(resp.Header, time.Now())
+		if !told {
 			pause = firstPause << (attempt - 1)
 		}
 		if pause > longestPause {
@@ -162,18 +150,6 @@ func transientStatus(status int) bool {
 		return true
 	}
 	return false
-}
-
-// retryAfter reads the header in both of its forms. It returns 0 when there is none to be used.
-func retryAfter(h http.Header, now time.Time) time.Duration {
-	value := strings.TrimSpace(h.Get("Retry-After"))
-	if seconds, err := strconv.ParseInt(value, 10, 32); err == nil {
-		return max(0, time.Duration(seconds)*time.Second)
-	}
-	if at, err := http.ParseTime(value); err == nil {
-		return max(0, at.Sub(now))
-	}
-	return 0
 }
 
 // networkCause returns the cause of a request that got no answer, without its address.
