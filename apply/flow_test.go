@@ -12,6 +12,7 @@ import (
 	"github.com/spmirror/spmirror/graph"
 	"github.com/spmirror/spmirror/plan"
 	"github.com/spmirror/spmirror/state"
+	"github.com/spmirror/spmirror/target"
 )
 
 func TestEditsOfTheSourceArriveAsThePlanSays(t *testing.T) {
@@ -182,6 +183,39 @@ func TestAFileThatWaitsForItsDeleteInTheParkIsDeletedLater(t *testing.T) {
 	slices.Sort(originals)
 	if want := []string{"bad", "folder/x", "place"}; !slices.Equal(originals, want) {
 		t.Errorf("the trash knows %q, want %q", originals, want)
+	}
+}
+
+// A file that nobody finds gives its place up like any other, and only its row steps
+// aside. A run that ends there leaves a row without a file.
+func TestARowThatSteppedAsideWithoutItsFileIsMadeGoodLater(t *testing.T) {
+	for _, kind := range []string{"missing", "changed"} {
+		t.Run(kind, func(t *testing.T) {
+			w := newWorld(t)
+			w.tenant.put("place", "text of place")
+			w.tenant.put("mover", "text of mover")
+			w.sync()
+			w.check(os.Remove(filepath.Join(w.root(), "place")))
+			w.tenant.move(w.tenant.find("place"), "elsewhere")
+			w.tenant.move(w.tenant.find("mover"), "place")
+			w.tenant.onOpen = func(n *node, _ graph.ContentRequest, _ int) (*graph.Content, error, bool) {
+				return nil, &graph.Error{Op: "open content", Status: 423, Code: "resourceLocked"}, n.name == "elsewhere"
+			}
+			wantProblems(t, w.run(), map[string]string{"elsewhere": CodeLocked})
+			w.equal(map[string]string{"place": "text of mover"})
+			w.tenant.onOpen = nil
+			w.reopen()
+			if kind == "changed" { // whoever did it
+				name := filepath.Join(w.root(), string(target.ParkName(w.tenant.find("elsewhere").id)))
+				w.check(os.MkdirAll(filepath.Dir(name), 0o700))
+				w.check(os.WriteFile(name, []byte("a person's"), 0o600))
+			}
+			w.sync()
+			w.same()
+			if got := w.trashed(); kind == "changed" && !slices.Equal(got, []string{"a person's"}) {
+				t.Errorf("the trash holds %q", got)
+			}
+		})
 	}
 }
 

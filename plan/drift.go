@@ -107,11 +107,10 @@ func (p *planner) dirChecks(ctx context.Context, yield func(dirCheck) error) err
 		}
 		parent := group[0].Parent
 		seen[parent] = true
-		if parent == ParkedParent {
-			group = nil
-			return nil
-		}
 		path, err := p.applied.dir(ctx, parent)
+		if parent == ParkedParent {
+			path = parkedDir
+		}
 		if err != nil {
 			return err
 		}
@@ -162,9 +161,13 @@ func (p *planner) compareDir(ctx context.Context, d dirCheck) (map[ItemID]driftF
 	}
 	for i := range d.entries {
 		e := &d.entries[i]
-		f := byName[e.Name]
-		delete(byName, e.Name)
-		fact, drifted, err := p.compareFile(ctx, d.path, e, f)
+		name := e.Name
+		if e.Parent == ParkedParent { // its name is its whole path
+			name = strings.TrimPrefix(name, parkedPrefix)
+		}
+		f := byName[name]
+		delete(byName, name)
+		fact, drifted, err := p.compareFile(ctx, joinLocal(d.path, name), e, f)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -174,7 +177,7 @@ func (p *planner) compareDir(ctx context.Context, d dirCheck) (map[ItemID]driftF
 	}
 	var strangers []Drift
 	for name, f := range byName {
-		if d.path == "" && name == reservedDir {
+		if d.path == parkedDir || d.path == "" && name == reservedDir {
 			continue
 		}
 		strangers = append(strangers, Drift{
@@ -185,8 +188,8 @@ func (p *planner) compareDir(ctx context.Context, d dirCheck) (map[ItemID]driftF
 	return facts, strangers, nil
 }
 
-// compareFile compares one entry with what was found under its name.
-func (p *planner) compareFile(ctx context.Context, dir RelPath, e *Entry, f *Found) (driftFact, bool, error) {
+// compareFile compares one entry with what was found at its path.
+func (p *planner) compareFile(ctx context.Context, path RelPath, e *Entry, f *Found) (driftFact, bool, error) {
 	switch {
 	case f == nil:
 		return driftFact{kind: DriftMissing}, true, nil
@@ -204,9 +207,9 @@ func (p *planner) compareFile(ctx context.Context, dir RelPath, e *Entry, f *Fou
 		return driftFact{kind: DriftChanged, found: now}, true, nil
 	}
 	// Equal size and another time: the bytes tell whether anything is lost.
-	_, quickXor, sha, err := p.req.Disk.Hash(ctx, joinLocal(dir, e.Name))
+	_, quickXor, sha, err := p.req.Disk.Hash(ctx, path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return driftFact{}, false, fmt.Errorf("hash %q: %w", joinLocal(dir, e.Name), err)
+		return driftFact{}, false, fmt.Errorf("hash %q: %w", path, err)
 	}
 	now.SHA256 = sha
 	same, known := e.sameBytes(quickXor, sha)

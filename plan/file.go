@@ -425,8 +425,11 @@ func (c *Change) check() error {
 	return nil
 }
 
-// parkedPrefix begins the path of an item that stepped aside.
-const parkedPrefix = reservedDir + "/park/"
+// parkedDir holds items that stepped aside; parkedPrefix begins their paths.
+const (
+	parkedDir    = reservedDir + "/park"
+	parkedPrefix = parkedDir + "/"
+)
 
 // local reports whether every segment of a path is a plain name.
 func (p RelPath) local() bool {
