@@ -104,7 +104,7 @@ var ownCodes = []explanation{
 	{"SPM0612", "The drive is not accessible", "The application may not read this drive any more. Nothing is deleted."},
 	{"SPM0613", "The site is locked", "An administrator locked or archived the site. Nothing is deleted."},
 	{"SPM0614", "The listing does not end", "The service sent the same page again and again. Nothing is deleted; run again later."},
-	{"SPM0615", "The listing is broken", "A page of the listing cannot be understood, also after trying again. Nothing is deleted."},
+	{"SPM0615", "The listing is broken", "A page of the listing cannot be understood, also after trying again. A proxy or the sign-in page of a network may have answered in place of the service. Nothing is deleted."},
 	{"SPM0616", "The listing is empty", "A drive that held items answers with none. Nothing is deleted."},
 	{"SPM0617", "Items without a usable description", "The service described some items in a way that breaks its own protocol, for example without a name. They keep what was known of them, nothing of them is deleted, and every plan asks for them again and names them until they are read. Rename or save them again in SharePoint, or give the request to its support."},
 	{"SPM0701", "The state is locked", "Another run holds the lock of the state. Wait for it, or use -lock-timeout. The lock is the kernel's and ends with the process that holds it; `spmirror force-unlock` only clears a text record that a dead process left."},

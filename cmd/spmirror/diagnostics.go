@@ -71,8 +71,8 @@ func explained(err error) *problem {
 	}
 	if code, summary := hopeless(err); code != "" {
 		p := &problem{code: code, summary: summary, err: err, detail: "What was done until then is kept. Run again."}
-		if refused := (*auth.Error)(nil); errors.As(err, &refused) && refused.Advice != "" {
-			p.detail = refused.Advice + "\n" + p.detail
+		if advice := signInAdvice(err); advice != "" {
+			p.detail = advice + "\n" + p.detail
 		}
 		return p
 	}
@@ -87,6 +87,17 @@ func explained(err error) *problem {
 		return p
 	}
 	return &problem{code: codeUnexpected, summary: err.Error()}
+}
+
+// signInAdvice says what to do about a sign-in that was refused, or a token that was.
+func signInAdvice(err error) string {
+	if refused := (*auth.Error)(nil); errors.As(err, &refused) {
+		return refused.Advice
+	}
+	if e, ok := graph.AsError(err); ok && e.IsAuth() {
+		return "Microsoft Graph refuses the access token, also after it was renewed. Check that tenant_id, client_id and environment belong\ntogether, for tokens are per cloud; `spmirror doctor` shows what the token permits."
+	}
+	return ""
 }
 
 // exchangeProblem explains an exchange with the service that came to no answer, or to none that can be used; nil if it is

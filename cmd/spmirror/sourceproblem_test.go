@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/spmirror/spmirror/apply"
@@ -17,6 +18,10 @@ func TestAnExchangeThatComesToNothingHasItsOwnCodeAndAdvice(t *testing.T) {
 		if p := explained(fmt.Errorf("crawl drive x: read delta page: %w", kind)); p.code != code || p.detail == "" || p.err == nil {
 			t.Errorf("%v is explained as %+v", kind, p)
 		}
+	}
+	refused := fmt.Errorf("crawl drive x: %w: %w", graph.ErrToken, &graph.Error{Op: "read delta page", Status: 401})
+	if p := explained(refused); p.code != apply.CodeSignIn || !strings.Contains(p.detail, "refuses the access token") {
+		t.Errorf("a refused token is explained as %+v", p)
 	}
 	if p := explained(fmt.Errorf("list users: %w", graph.ErrTooLarge)); p.code != "SPM0608" {
 		t.Errorf("explained as %+v", p)
