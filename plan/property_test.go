@@ -129,6 +129,26 @@ func someEdit(t *rapid.T, w *world, next *int) {
 	}
 }
 
+// someEdits changes it between two plans.
+func someEdits(t *rapid.T, w *world, next *int) {
+	for range rapid.IntRange(0, 6).Draw(t, "edits") {
+		someEdit(t, w, next)
+	}
+}
+
+// someWorld is a drive with some items, of which all or one folder is mirrored.
+func someWorld(t *rapid.T, next *int) *world {
+	w := newWorld()
+	if rapid.Bool().Draw(t, "mirror of a folder") {
+		w.put(Item{ID: "f", Parent: "root", Name: "f", Class: ClassFolder, Size: -1})
+		w.root = "f"
+	}
+	for range rapid.IntRange(0, 15).Draw(t, "items at first") {
+		someEdit(t, w, next)
+	}
+	return w
+}
+
 func someSelect(t *rapid.T) Select {
 	small := int64(4)
 	return rapid.SampledFrom([]Select{
@@ -193,34 +213,30 @@ func TestPlanningWhatChangedGivesThePlanOfEverything(t *testing.T) {
 }
 
 func planningProperty(t *rapid.T) {
-	w, next := newWorld(), 0
-	sel, policy := someSelect(t), somePolicy(t)
-	if rapid.Bool().Draw(t, "mirror of a folder") {
-		w.put(Item{ID: "f", Parent: "root", Name: "f", Class: ClassFolder, Size: -1})
-		w.root = "f"
-	}
-	for range rapid.IntRange(0, 15).Draw(t, "items at first") {
-		someEdit(t, w, &next)
-	}
+	next := 0
+	w, sel, policy := someWorld(t, &next), someSelect(t), somePolicy(t)
 	for range rapid.IntRange(1, 5).Draw(t, "plans") {
-		full := w.plan(t, sel, policy, true)
+		full := w.planBothWays(t, sel, policy)
 		full.conserved(t, w)
-		some := w.plan(t, sel, policy, false)
-		some.addsUp(t)
-		if d := difference(full.lines, some.lines); d != "" {
-			t.Fatalf("the incremental plan differs from the full one:\n%s\nall of it:\n%s\nentries %+v\nitems %+v", d, strings.Join(full.lines, "\n"), w.entries, w.items)
-		}
 		if again := w.plan(t, sel, policy, true); !slices.Equal(full.lines, again.lines) {
 			t.Fatalf("two plans of the same differ:\n%s", difference(full.lines, again.lines))
 		}
 		if err := w.apply(full.changes); err != nil {
 			t.Fatalf("after applying %s: %v", strings.Join(full.lines, "\n"), err)
 		}
-		for range rapid.IntRange(0, 6).Draw(t, "edits") {
-			someEdit(t, w, &next)
-		}
+		someEdits(t, w, &next)
 	}
 	w.settles(t, sel, policy)
+}
+
+// planBothWays plans everything and what has changed only, which comes to the same.
+func (w *world) planBothWays(t *rapid.T, sel Select, policy Policy) planned {
+	full, some := w.plan(t, sel, policy, true), w.plan(t, sel, policy, false)
+	some.addsUp(t)
+	if d := difference(full.lines, some.lines); d != "" {
+		t.Fatalf("the incremental plan differs from the full one:\n%s\nall of it:\n%s\nentries %+v\nitems %+v", d, strings.Join(full.lines, "\n"), w.entries, w.items)
+	}
+	return full
 }
 
 // settles applies plan after plan until one has nothing to do: what could not come

@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"fmt"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -12,46 +10,6 @@ import (
 	"github.com/spmirror/spmirror/sandbox"
 	"github.com/spmirror/spmirror/view"
 )
-
-// tenantWorld is a world over any tenant, with its own configuration below the tenant block.
-func tenantWorld(t *testing.T, o sandbox.Options, configuration string) *world {
-	t.Helper()
-	tenant, err := sandbox.New(o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { tenant.Close() })
-	w := &world{t: t, tenant: tenant, dir: t.TempDir()}
-	if w.server, err = tenant.Start(context.Background(), sandbox.ServeOptions{TLS: true}); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { w.server.Close() })
-	w.write("ca.pem", string(w.server.CAPEM()))
-	w.write("main.hcl", fmt.Sprintf(`
-tenant "emulated" {
-  tenant_id   = %q
-  environment = "custom"
-
-  endpoints {
-    graph   = %q
-    login   = %q
-    ca_file = "ca.pem"
-  }
-
-  auth "client_secret" {
-    client_id     = %q
-    client_secret = var.secret
-  }
-}
-
-variable "secret" {
-  type      = string
-  sensitive = true
-}
-`, tenant.TenantID(), w.server.GraphURL, w.server.LoginURL, sandbox.DemoClientID)+configuration)
-	w.env = append(os.Environ(), "SPMIRROR_VAR_secret="+sandbox.DemoSecret)
-	return w
-}
 
 // withRoles is the demonstration tenant with an application that has these permissions.
 func withRoles(roles ...string) sandbox.Options {

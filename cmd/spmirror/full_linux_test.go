@@ -1,13 +1,10 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -19,9 +16,7 @@ import (
 // little room is an error or a block, never a wrong file, and more room is all that
 // is needed to go on (F01, F02, S05, I-22).
 func TestADiskThatIsFullAnywhereLosesNothing(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("mounting a file system needs root")
-	}
+	needsRoot(t)
 	steps := 6
 	if long() {
 		steps = 60
@@ -42,7 +37,7 @@ func TestADiskThatIsFullAnywhereLosesNothing(t *testing.T) {
 			for i := range steps {
 				room := fmt.Sprintf(test.option, test.least+(test.most-test.least)*i/(steps-1))
 				w := newFullWorld(t, room, test.apart)
-				code := w.try("apply", "-auto-approve")
+				code, _, _ := w.try("apply", "-auto-approve")
 				codes[code]++
 				if code == exitOK {
 					w.matchesTenant()
@@ -102,11 +97,8 @@ func newFullWorld(t *testing.T, room string, apart bool) *fullWorld {
 
 func (w *fullWorld) mount(dir, room string) {
 	w.t.Helper()
-	if err := unix.Mount("none", dir, "tmpfs", 0, room); err != nil {
-		w.t.Skipf("no file system can be mounted here: %v", err)
-	}
+	mountMemory(w.t, dir, room)
 	w.disks = append(w.disks, dir)
-	w.t.Cleanup(func() { _ = unix.Unmount(dir, unix.MNT_DETACH) })
 }
 
 // remount gives the disk room.
@@ -121,27 +113,6 @@ func (w *fullWorld) close() {
 	for i := len(w.disks) - 1; i >= 0; i-- {
 		_ = unix.Unmount(w.disks[i], unix.MNT_DETACH)
 	}
-}
-
-// try runs a command whatever it ends with.
-func (w *fullWorld) try(args ...string) int {
-	w.t.Helper()
-	out, err := os.Create(filepath.Join(w.t.TempDir(), "out"))
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	defer out.Close()
-	env := &environment{environ: w.env, now: time.Now, stdin: strings.NewReader(""), stdout: out, stderr: out}
-	here, err := os.Getwd()
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	defer func() {
-		if err := os.Chdir(here); err != nil {
-			w.t.Fatal(err)
-		}
-	}()
-	return run(context.Background(), append([]string{"spmirror", "-chdir=" + w.dir}, args...), env)
 }
 
 // nothingWrong wants every file that is visible to be whole.

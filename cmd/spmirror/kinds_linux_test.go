@@ -14,14 +14,12 @@ import (
 // file system without renames that refuse or exchange, and onto one in memory, with
 // edits of the source and damage on the disk (F16).
 func TestAMirrorLivesOnFileSystemsOfOtherKinds(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("mounting a file system needs root")
-	}
+	needsRoot(t)
 	rounds := 2
 	if long() {
 		rounds = 6
 	}
-	for name, mount := range map[string]func(t *testing.T, dir string){"ntfs-3g": mountNTFS, "tmpfs": mountMemory} {
+	for name, mount := range map[string]func(t *testing.T, dir string){"ntfs-3g": mountNTFS, "tmpfs": func(t *testing.T, dir string) { mountMemory(t, dir, "size=64m") }} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
 			plant(t, dir)
@@ -49,9 +47,18 @@ func TestAMirrorLivesOnFileSystemsOfOtherKinds(t *testing.T) {
 	}
 }
 
-func mountMemory(t *testing.T, dir string) {
+// needsRoot skips a test that mounts a file system where that is not allowed.
+func needsRoot(t *testing.T) {
 	t.Helper()
-	if err := unix.Mount("none", dir, "tmpfs", 0, "size=64m"); err != nil {
+	if os.Geteuid() != 0 {
+		t.Skip("mounting a file system needs root")
+	}
+}
+
+// mountMemory mounts a file system in memory until the test ends.
+func mountMemory(t *testing.T, dir, options string) {
+	t.Helper()
+	if err := unix.Mount("none", dir, "tmpfs", 0, options); err != nil {
 		t.Skipf("no file system can be mounted here: %v", err)
 	}
 	t.Cleanup(func() { _ = unix.Unmount(dir, unix.MNT_DETACH) })

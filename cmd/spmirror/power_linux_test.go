@@ -27,9 +27,7 @@ func TestAPowerCutLosesNothingAndConverges(t *testing.T) {
 	if long() {
 		cuts = 50
 	}
-	if os.Geteuid() != 0 {
-		t.Skip("mounting a file system needs root")
-	}
+	needsRoot(t)
 	bin := buildBinary(t)
 	for _, kind := range []string{"ext4", "xfs"} {
 		t.Run(kind, func(t *testing.T) {

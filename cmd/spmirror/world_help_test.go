@@ -24,6 +24,7 @@ type world struct {
 	tenant *sandbox.Tenant
 	server *sandbox.Server
 	dir    string
+	prints string // directory for what a command prints
 	env    []string
 	folder string // of the mirror: "" or "/names"
 }
@@ -43,12 +44,35 @@ func newWorldOf(t *testing.T, library sandbox.DriveSpec, folder string, change .
 	for _, f := range change {
 		f(&o)
 	}
+	w := tenantWorld(t, o, fmt.Sprintf(`
+mirror "docs" {
+  site   = "https://contoso.sharepoint.com/sites/people"
+  folder = %q
+  target = "mirror"
+
+  guard {
+    max_delete_count          = 1000000
+    max_delete_percent        = 100
+    max_folder_delete_percent = 100
+    max_change_percent        = 100
+    min_free_space            = "1MiB"
+  }
+}
+`, folder+"/"))
+	w.folder = folder
+	return w
+}
+
+// tenantWorld is a world over any tenant, with its own configuration below the tenant block.
+func tenantWorld(t *testing.T, o sandbox.Options, configuration string) *world {
+	t.Helper()
 	tenant, err := sandbox.New(o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { tenant.Close() })
-	w := &world{t: t, tenant: tenant, dir: t.TempDir(), folder: folder}
+	w := &world{t: t, tenant: tenant, dir: t.TempDir()}
+	w.prints = w.dir
 	if w.server, err = tenant.Start(context.Background(), sandbox.ServeOptions{TLS: true}); err != nil {
 		t.Fatal(err)
 	}
@@ -75,21 +99,7 @@ variable "secret" {
   type      = string
   sensitive = true
 }
-
-mirror "docs" {
-  site   = "https://contoso.sharepoint.com/sites/people"
-  folder = %q
-  target = "mirror"
-
-  guard {
-    max_delete_count          = 1000000
-    max_delete_percent        = 100
-    max_folder_delete_percent = 100
-    max_change_percent        = 100
-    min_free_space            = "1MiB"
-  }
-}
-`, tenant.TenantID(), w.server.GraphURL, w.server.LoginURL, sandbox.DemoClientID, folder+"/"))
+`, tenant.TenantID(), w.server.GraphURL, w.server.LoginURL, sandbox.DemoClientID)+configuration)
 	w.env = append(os.Environ(), "SPMIRROR_VAR_secret="+sandbox.DemoSecret)
 	return w
 }
@@ -103,8 +113,18 @@ func (w *world) write(name, text string) {
 
 func (w *world) path(name string) string { return filepath.Join(w.dir, name) }
 
-// run runs a command of the program in this process and returns what it printed.
+// run runs a command of the program that must end with a code, and returns what it printed.
 func (w *world) run(want int, args ...string) string {
+	w.t.Helper()
+	code, out, said := w.try(args...)
+	if code != want {
+		w.t.Fatalf("spmirror %s ended with %d, want %d\n%s\n%s", strings.Join(args, " "), code, want, out, said)
+	}
+	return out
+}
+
+// try runs a command of the program in this process, whatever it ends with.
+func (w *world) try(args ...string) (code int, out, said string) {
 	w.t.Helper()
 	env := &environment{environ: w.env, now: time.Now, stdin: strings.NewReader("")}
 	env.stdout, env.stderr = w.file("stdout"), w.file("stderr")
@@ -117,17 +137,13 @@ func (w *world) run(want int, args ...string) string {
 			w.t.Fatal(err)
 		}
 	}()
-	code := run(context.Background(), append([]string{"spmirror", "-chdir=" + w.dir}, args...), env)
-	out, said := w.text(env.stdout), w.text(env.stderr)
-	if code != want {
-		w.t.Fatalf("spmirror %s ended with %d, want %d\n%s\n%s", strings.Join(args, " "), code, want, out, said)
-	}
-	return out
+	code = run(context.Background(), append([]string{"spmirror", "-chdir=" + w.dir}, args...), env)
+	return code, w.text(env.stdout), w.text(env.stderr)
 }
 
 func (w *world) file(name string) *os.File {
 	w.t.Helper()
-	f, err := os.Create(w.path(name + ".txt"))
+	f, err := os.Create(filepath.Join(w.prints, name+".txt"))
 	if err != nil {
 		w.t.Fatal(err)
 	}
