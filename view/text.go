@@ -191,7 +191,10 @@ func (x *planText) stateText() string {
 	if s.Path != "" {
 		text = Name(filepath.Base(s.Path)) + "  " + text
 	}
-	if s.LastRun.IsZero() {
+	switch {
+	case x.h.Speculative:
+		return text + ", as an inventory has it"
+	case s.LastRun.IsZero():
 		return text + ", no run yet"
 	}
 	return text + ", last run " + stamp(s.LastRun) + " (" + age(x.h.Created.Sub(s.LastRun)) + ")"

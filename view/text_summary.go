@@ -12,10 +12,11 @@ import (
 // driftSamples is how many differences of a mirror's disk are named.
 const driftSamples = 10
 
-// drift writes what differs on disk from what was applied.
+// drift writes what differs on disk from what was applied. Files that are not tracked concern no change
+// of the plan: they are told only where all is wanted (UX row 143), and counted by status.
 func (x *planText) drift() error {
-	limit := driftSamples
-	if x.opt.Verbose || x.h.Mode == plan.ModeRefreshOnly {
+	all, limit := x.opt.Verbose || x.h.Mode == plan.ModeRefreshOnly, driftSamples
+	if all {
 		limit = x.opt.limit()
 	}
 	kinds := map[plan.DriftKind]int64{}
@@ -38,6 +39,9 @@ func (x *planText) drift() error {
 		if err != nil {
 			return err
 		}
+		if d.Kind == plan.DriftUntracked && !all {
+			continue
+		}
 		if d.Mirror != at {
 			finish()
 			if at == "" {
@@ -49,7 +53,7 @@ func (x *planText) drift() error {
 			x.line("  ", Name(at))
 		}
 		kinds[d.Kind]++
-		if listed < limit && (d.Kind != plan.DriftUntracked || x.opt.Verbose) && x.names != NamesFolders {
+		if listed < limit && x.names != NamesFolders {
 			listed++
 			x.driftLine(x.names.drift(d))
 		}
