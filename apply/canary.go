@@ -106,7 +106,7 @@ func (m *mirrorRun) unreadable(ctx context.Context) (string, error) {
 		}
 	}
 	if found == 0 {
-		return fmt.Sprintf("of %d items that ought to be there the source finds none", len(ids)), nil
+		return fmt.Sprintf("the source finds none of the items that ought to be there (%d were asked for)", len(ids)), nil
 	}
 	return "", nil
 }

@@ -20,7 +20,7 @@ func (m *mirrorRun) remove(ctx context.Context) error {
 		return nil
 	}
 	if n := m.failures(); n > 0 {
-		return m.postpone(CodePostponed, fmt.Sprintf("postponed: %d items of this mirror failed or changed meanwhile", n))
+		return m.postpone(CodePostponed, fmt.Sprintf("postponed: other items of this mirror failed or changed meanwhile (%d)", n))
 	}
 	why, err := m.suspicion(ctx)
 	if err != nil {

@@ -43,6 +43,7 @@ type Item struct {
 	Name        string // exactly as received, even where it looks encoded (N8, quirk Q41)
 	HasName     bool   // tombstones have none (D27)
 	Size        int64  // SizeUnknown if not told
+	Children    int64  // of a folder, those directly in it
 
 	ETag, CTag   string    // quotes included (D35)
 	QuickXorHash string    // base64; "" if absent (quirk Q37), never set on a tombstone (D28)
@@ -207,7 +208,13 @@ func (s *scanner) itemFacet(r *itemReader, key []byte) {
 	case "file":
 		s.facet(it, File, func(key []byte) { s.fileMember(r, key) })
 	case "folder":
-		s.facet(it, Folder, nil)
+		s.facet(it, Folder, func(key []byte) {
+			if string(key) != "childCount" {
+				s.skip()
+			} else if n, err := s.size(); err == nil {
+				it.Children = n
+			}
+		})
 	case "root":
 		s.facet(it, Root, nil)
 	case "bundle":

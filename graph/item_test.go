@@ -47,9 +47,9 @@ func TestItemsOfTheExamplesAreRead(t *testing.T) {
 			Size: SizeUnknown, Facets: Deleted, DeletedState: "deleted",
 		},
 		"delta-deleted-item-observed-business-2017.json": {ID: "01FLIMP2OEMFKZQUIL5NHL7OOZ6SOG6CPF", Size: SizeUnknown, Facets: Deleted},
-		"driveitem-package-observed.json":                {ID: "p", Name: "Notizbuch", HasName: true, Size: SizeUnknown, Facets: Package | Folder, PackageType: "oneNote"},
+		"driveitem-package-observed.json":                {ID: "p", Name: "Notizbuch", HasName: true, Size: SizeUnknown, Children: 3, Facets: Package | Folder, PackageType: "oneNote"},
 		"driveitem-root-business.json": {
-			ID: "01NKDM7HMOJTVYMDOSXFDK2QJDXCDI3WUK", Name: "OneDrive", HasName: true, Size: 157286400,
+			ID: "01NKDM7HMOJTVYMDOSXFDK2QJDXCDI3WUK", Name: "OneDrive", HasName: true, Size: 157286400, Children: 120,
 			ETag: `"{86EB4C8E-D20D-46B9-AD41-23B8868DDA8A},1"`, CTag: `"c:{86EB4C8E-D20D-46B9-AD41-23B8868DDA8A},0"`,
 			Created: at("2016-03-21T20:01:37Z"), Modified: at("2016-03-21T20:01:37Z"), ModifiedBy: "Ryan Gregg",
 			WebURL: "https://contoso-my.sharepoint.com/personal/rgregg_contoso_com/Documents", Facets: Folder | Root,

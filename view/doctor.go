@@ -37,7 +37,7 @@ type DoctorCounts struct {
 
 // DoctorCheck is one thing that was looked at.
 type DoctorCheck struct {
-	// Area is configuration, tenant, state, source, target or names.
+	// Area is config, tenant, state, source, target or names.
 	Area string `json:"area"`
 	// Subject is the address or file that was looked at.
 	Subject string `json:"subject"`
@@ -85,7 +85,7 @@ func (o Output) Doctor(r DoctorReport) error {
 		}
 	}
 	p.gap()
-	p.line(fmt.Sprintf("%d ok, %d warnings, %d failed, %d not looked at.", r.Counts.OK, r.Counts.Warn, r.Counts.Fail, r.Counts.Skip))
+	p.line(fmt.Sprintf("%d ok, %s, %d failed, %d not looked at.", r.Counts.OK, plainCount(int64(r.Counts.Warn), "warning"), r.Counts.Fail, r.Counts.Skip))
 	return p.close()
 }
 

@@ -144,7 +144,7 @@ func (e *Events) CrawlProgress(Crawl) {}
 // CrawlDone writes refresh_complete or refresh_errored.
 func (e *Events) CrawlDone(c Crawl) {
 	ev := event{Type: "refresh_complete",
-		Message: fmt.Sprintf("%s: Source read (%d items, %d pages)", c.Mirror, c.Items, c.Pages),
+		Message: fmt.Sprintf("%s: Source read (%s, %s)", c.Mirror, plainCount(c.Items, "item"), plainCount(c.Pages, "page")),
 		Hook: crawlHook{Mirror: refOf(c.Mirror), Drive: c.Drive, Mode: c.Mode,
 			Items: &c.Items, Pages: &c.Pages, Complete: &c.Complete, Problem: c.Problem}}
 	if c.Problem != "" {

@@ -71,7 +71,7 @@ func (e *Events) Progress(p apply.Progress) {
 	case now.Sub(e.shown[p.Mirror]) >= progressEvery:
 		e.shown[p.Mirror] = now
 		e.emitLocked(event{Type: "apply_progress", Hook: hook,
-			Message: fmt.Sprintf("%s: %d/%d items, %s", p.Mirror, p.ItemsDone, p.ItemsTotal, size(p.BytesDone))})
+			Message: fmt.Sprintf("%s: %d/%s, %s", p.Mirror, p.ItemsDone, plainCount(p.ItemsTotal, "item"), size(p.BytesDone))})
 	}
 }
 

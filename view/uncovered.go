@@ -41,7 +41,7 @@ func UncoveredSummary(reviewed *plan.Header, c *plan.Coverage) string {
 		parts = append(parts, plainCount(c.Count, "thing")+" not in it")
 	}
 	if c.Items.Exceeded {
-		parts = append(parts, fmt.Sprintf("%d items to transfer instead of %d", c.Items.Now, c.Items.Reviewed))
+		parts = append(parts, fmt.Sprintf("%s to transfer instead of %d", plainCount(c.Items.Now, "item"), c.Items.Reviewed))
 	}
 	if c.Bytes.Exceeded {
 		parts = append(parts, size(c.Bytes.Now)+" to download instead of "+size(c.Bytes.Reviewed))

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -78,13 +79,19 @@ func newApp(env *environment) *cli.Command {
 		ErrWriter:             env.stderr,
 		HideVersion:           true,
 		EnableShellCompletion: true,
+		HideHelpCommand:       true, // there is one of our own
+		CommandNotFound:       helpBesideArguments,
 		ConfigureShellCompletionCommand: func(c *cli.Command) {
-			c.Hidden = false
+			c.Hidden, c.Usage = false, "print the completion script for a shell"
+			for _, shell := range c.Commands {
+				shell.Usage = "print the completion script for " + shell.Name
+			}
 			strict([]*cli.Command{c})
 		},
 		DisableSliceFlagSeparator: true,
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "chdir", Usage: "work in `DIR`"},
+			&cli.BoolFlag{Name: versionFlag, Local: true, HideDefault: true, Usage: "print the version"},
 		},
 		Before: func(ctx context.Context, c *cli.Command) (context.Context, error) {
 			if dir := c.String("chdir"); dir != "" {
@@ -130,8 +137,12 @@ func commands(env *environment) []*cli.Command {
 		sandboxCommand(env),
 		manCommand(env),
 		versionCommand(env),
+		helpCommand(),
 	}
 }
+
+// versionFlag, before any command, stands for the command of that name.
+const versionFlag = "version"
 
 // arguments adds SPMIRROR_CLI_ARGS and SPMIRROR_CLI_ARGS_<command>, and gives a
 // value to flags that may stand without one.
@@ -139,34 +150,33 @@ func arguments(args []string, env *environment) []string {
 	if len(args) == 0 {
 		return args
 	}
-	if len(args) == 2 && (args[1] == "-version" || args[1] == "--version") {
-		return []string{args[0], "version"}
-	}
-	out := []string{args[0]}
-	rest := args[1:]
+	name, rest := args[0], args[1:]
 	for i, a := range rest {
-		out = append(out, bareFlag(a))
-		if strings.HasPrefix(a, "-") {
-			continue
+		if a == "-"+versionFlag || a == "--"+versionFlag {
+			return []string{name, "version"}
 		}
 		// The first word that is no flag and no value of -chdir is the command.
-		if i > 0 && (rest[i-1] == "-chdir" || rest[i-1] == "--chdir") {
+		if strings.HasPrefix(a, "-") || i > 0 && (rest[i-1] == "-chdir" || rest[i-1] == "--chdir") {
 			continue
 		}
-		out = append(out, strings.Fields(env.get("SPMIRROR_CLI_ARGS"))...)
-		out = append(out, strings.Fields(env.get("SPMIRROR_CLI_ARGS_"+a))...)
-		for _, b := range rest[i+1:] {
-			out = append(out, bareFlag(b))
-		}
-		return out
+		added := strings.Fields(env.get("SPMIRROR_CLI_ARGS") + " " + env.get("SPMIRROR_CLI_ARGS_"+a))
+		rest = slices.Insert(slices.Clone(rest), i+1, added...)
+		break
+	}
+	out := []string{name}
+	for _, a := range rest {
+		out = append(out, bareFlag(a))
 	}
 	return out
 }
 
+// bareApproval is the value of -auto-approve without one: any plan, within guards.
+const bareApproval = "true"
+
 // bareFlag spells out the value of -auto-approve without one.
 func bareFlag(arg string) string {
 	if arg == "-auto-approve" || arg == "--auto-approve" {
-		return "-auto-approve=all"
+		return "-auto-approve=" + bareApproval
 	}
 	return arg
 }

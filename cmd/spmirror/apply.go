@@ -17,7 +17,7 @@ import (
 // applyFlags are the flags of apply and destroy.
 func applyFlags() []cli.Flag {
 	return slices.Concat(planFlags(), configFlags(), outputFlags(), withinFlags(), []cli.Flag{
-		&cli.StringFlag{Name: "auto-approve", Usage: "do not ask; `GRADE` may be no-delete or add-only"},
+		&cli.StringFlag{Name: "auto-approve", Usage: "do not ask; with `=GRADE`, no-delete or add-only, refuse a plan that does more"},
 		&cli.BoolFlag{Name: "input", Value: true, Usage: "ask for approval; -input=false never asks"},
 		&cli.IntFlag{Name: "parallelism", Value: apply.DefaultWorkers, Usage: "download `N` files at a time; if given, also read N drives at a time"},
 		&cli.BoolFlag{Name: "fail-fast", Usage: "stop at the first item that fails"},
@@ -106,7 +106,7 @@ const maxParallelism = 1024
 // checkApproval finds out before any work whether anybody can approve.
 func checkApproval(env *environment, c *cli.Command) error {
 	grade := c.String("auto-approve")
-	if !slices.Contains([]string{"", "all", "true", "false", "no-delete", "add-only"}, grade) {
+	if !slices.Contains([]string{"", bareApproval, "false", "no-delete", "add-only"}, grade) {
 		return &problem{code: "SPM0002", summary: fmt.Sprintf("Invalid -auto-approve=%s", grade), detail: "Allowed are no value, no-delete and add-only."}
 	}
 	if reviewedBefore(c) || approves(grade) {

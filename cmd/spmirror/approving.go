@@ -85,11 +85,11 @@ func (s *session) approvalRule(c *cli.Command, h *plan.Header) error {
 	case s.cfg.Approval == "always":
 		return refuse(`approval = "always" does not take -auto-approve.`)
 	case s.cfg.Approval == "on_delete" && deletes > 0:
-		return refuse(fmt.Sprintf(`The plan deletes %s, and approval is "on_delete".`, itemCount(int(deletes))))
+		return refuse(fmt.Sprintf(`The plan deletes %s, and approval is "on_delete".`, plural(deletes, "item")))
 	case overridden && s.cfg.Approval != "never":
 		return refuse(fmt.Sprintf("A guard is overridden, and approval is %q.", s.cfg.Approval))
 	case grade == "no-delete" && deletes > 0:
-		return refuse(fmt.Sprintf("The plan deletes %s, and -auto-approve=no-delete was given.", itemCount(int(deletes))))
+		return refuse(fmt.Sprintf("The plan deletes %s, and -auto-approve=no-delete was given.", plural(deletes, "item")))
 	case grade == "add-only" && h.Totals.Changes() != h.Totals.Count(plan.Add)+h.Totals.Count(plan.Adopt):
 		return refuse("The plan does more than add, and -auto-approve=add-only was given.")
 	}

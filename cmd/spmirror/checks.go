@@ -90,16 +90,3 @@ func actionFacts(sums map[plan.Action]plan.Sum) map[string]any {
 	facts["download_human"] = bytesText(bytes)
 	return facts
 }
-
-// bytesText prints a size for people, with the units that the configuration uses.
-func bytesText(n int64) string {
-	const units = "KMGTPE"
-	if n < 1024 {
-		return fmt.Sprintf("%d bytes", n)
-	}
-	size, unit := float64(n)/1024, 0
-	for size >= 1024 && unit < len(units)-1 {
-		size, unit = size/1024, unit+1
-	}
-	return fmt.Sprintf("%.1f %ciB", size, units[unit])
-}

@@ -68,12 +68,11 @@ func connect(t *config.Tenant, with connecting) (*client, error) {
 	}
 	c := &client{tenant: t}
 	if t.Sandbox != nil {
-		err = embed(c, &o, with)
-	} else {
-		err = signIn(t, &o)
-	}
-	if err != nil {
-		return nil, err
+		if err := embed(c, &o, with); err != nil {
+			return nil, &problem{code: "SPM0901", summary: "The sandbox of " + t.Address + " cannot be served", err: err}
+		}
+	} else if err := signIn(t, &o); err != nil {
+		return nil, loginProblem(t, apply.CodeSignIn, err)
 	}
 	c.tokens = o.Tokens
 	if c.Client, err = graph.New(o); err != nil {
@@ -184,12 +183,12 @@ func embed(c *client, o *graph.Options, with connecting) error {
 	opts.Log = with.log
 	tenant, err := sandbox.New(opts)
 	if err != nil {
-		return fmt.Errorf("sandbox: %w", err)
+		return err
 	}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		tenant.Close()
-		return fmt.Errorf("sandbox: %w", err)
+		return err
 	}
 	server := &http.Server{Handler: tenant.Handler(), ReadHeaderTimeout: 10 * time.Second}
 	done := make(chan struct{})

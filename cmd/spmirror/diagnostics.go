@@ -1,9 +1,11 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
@@ -47,27 +49,12 @@ func explained(err error) *problem {
 	if errors.As(err, &p) {
 		return p
 	}
-	var locked *state.LockedError
-	switch {
-	case errors.As(err, &locked):
+	if locked := (*state.LockedError)(nil); errors.As(err, &locked) {
 		return lockedProblem(locked)
-	case errors.Is(err, state.ErrNewer):
-		return &problem{code: "SPM0702", summary: "The state was written by a newer spmirror", err: err, detail: "Nothing was changed. Use that version or a later one."}
-	case errors.Is(err, state.ErrDamaged), errors.Is(err, state.ErrNotState):
-		return &problem{code: "SPM0703", summary: "The state cannot be used", err: err,
-			detail: "Nothing was changed. Restore a backup from beside the state file, or run `spmirror state rebuild`:\nit keeps the file and makes a new state from the targets, without downloading what is there."}
-	case errors.Is(err, view.ErrTooSmall):
-		return &problem{code: "SPM0031", summary: "The plan does not fit into -max-bytes", err: err,
-			detail: "Nothing was written. Give it more bytes: what is left out shrinks by levels, and the totals and the\nsums of deletes are never left out. `show -html` and `show -csv` have no limit."}
-	case errors.Is(err, view.ErrDisagrees):
-		return &problem{code: "SPM0404", summary: "The plan is refused", err: err, exit: exitRefused,
-			detail: "Its header says something else than its items: it was altered. Make a new plan with `spmirror plan -out=FILE`."}
-	case errors.Is(err, target.ErrForeignMarker):
-		return &problem{code: "SPM0802", summary: "The target belongs to another mirror or another state", err: err,
-			detail: "Nothing was changed. Check the target path and the state path of the configuration."}
-	case errors.Is(err, target.ErrNotMounted), errors.Is(err, target.ErrNoMarker):
-		return &problem{code: "SPM0801", summary: "The target has lost its marker", err: err,
-			detail: "Nothing was changed. Is the disk mounted? If the directory was emptied on purpose, forget the mirror with\n`spmirror state rm ADDR`: the next plan takes over what is there and downloads the rest."}
+	}
+	if known := ofKind(err); known != nil {
+		known.err = err
+		return known
 	}
 	if code, summary := hopeless(err); code != "" {
 		p := &problem{code: code, summary: summary, err: err, detail: "What was done until then is kept. Run again."}
@@ -91,14 +78,20 @@ func explained(err error) *problem {
 
 // signInAdvice says what to do about a sign-in that was refused, or a token that was.
 func signInAdvice(err error) string {
-	if refused := (*auth.Error)(nil); errors.As(err, &refused) {
+	if refused := (*auth.Error)(nil); errors.As(err, &refused) && refused.Advice != "" {
 		return refused.Advice
 	}
 	if e, ok := graph.AsError(err); ok && e.IsAuth() {
 		return "Microsoft Graph refuses the access token, also after it was renewed. Check that tenant_id, client_id and environment belong\ntogether, for tokens are per cloud; `spmirror doctor` shows what the token permits."
 	}
+	if errors.Is(err, graph.ErrToken) {
+		return checkSignIn
+	}
 	return ""
 }
+
+// checkSignIn is what to look at when nobody is signed in.
+const checkSignIn = "Check tenant_id, the credential and the network to the login."
 
 // exchangeProblem explains an exchange with the service that came to no answer, or to none that can be used; nil if it is
 // something else.
@@ -114,6 +107,54 @@ func exchangeProblem(err error) *problem {
 			detail: "Nothing was changed. A proxy or a sign-in page of the network may have answered in its place: `spmirror doctor`\nshows what answers. If it is Microsoft Graph itself, give the request id of the message to its support."}
 	}
 	return nil
+}
+
+// ofKind is what is said of errors that the rooms tell apart by their kind, nil if it is none of them.
+func ofKind(err error) *problem {
+	for _, known := range []struct {
+		problem
+		kinds []error
+	}{
+		{problem{code: "SPM0702", summary: "The state was written by a newer spmirror", detail: "Nothing was changed. Use that version or a later one."},
+			[]error{state.ErrNewer}},
+		{problem{code: "SPM0703", summary: "The state cannot be used",
+			detail: "Nothing was changed. Restore a backup from beside the state file, or run `spmirror state rebuild`:\nit keeps the file and makes a new state from the targets, without downloading what is there."},
+			[]error{state.ErrDamaged, state.ErrNotState}},
+		{problem{code: codeState, summary: "The state cannot be read or written", detail: "What was committed is kept. " + stateAdvice},
+			[]error{state.ErrFull, state.ErrBusy, state.ErrReadOnly, state.ErrNetwork}},
+		{problem{code: "SPM0031", summary: "The plan does not fit into -max-bytes",
+			detail: "Nothing was written. Give it more bytes: what is left out shrinks by levels, and the totals and the\nsums of deletes are never left out. `show -html` and `show -csv` have no limit."},
+			[]error{view.ErrTooSmall}},
+		{problem{code: "SPM0404", summary: "The plan is refused", exit: exitRefused,
+			detail: "Its header says something else than its items: it was altered. Make a new plan with `spmirror plan -out=FILE`."},
+			[]error{view.ErrDisagrees}},
+		{problem{code: "SPM0802", summary: "The target belongs to another mirror or another state",
+			detail: "Nothing was changed. Check the target path and the state path of the configuration."},
+			[]error{target.ErrForeignMarker}},
+		{problem{code: "SPM0801", summary: "The target has lost its marker",
+			detail: "Nothing was changed. Is the disk mounted? If the directory was emptied on purpose, forget the mirror with\n`spmirror state rm ADDR`: the next plan takes over what is there and downloads the rest."},
+			[]error{target.ErrNotMounted, target.ErrNoMarker}},
+	} {
+		if slices.ContainsFunc(known.kinds, func(kind error) bool { return errors.Is(err, kind) }) {
+			return &known.problem
+		}
+	}
+	if disk := (*target.Error)(nil); errors.As(err, &disk) || errors.Is(err, target.ErrBadMarker) || errors.Is(err, target.ErrNotDirectory) || errors.Is(err, target.ErrDangerous) {
+		return &problem{code: codeTarget, summary: "The target cannot be used",
+			detail: "Is it a directory that this user may read and write, on a disk with free space that is not mounted\nread-only? `spmirror doctor` tries it."}
+	}
+	return nil
+}
+
+// stateAdvice is what to look at when the state cannot be opened or written.
+const stateAdvice = "The state and its directory must be readable and writable for this\nuser, on a local disk with free space, and no other program may hold the file. `spmirror doctor` looks at it."
+
+// noAccess is the error of a state that cannot be opened, for a reason that is not one of the state's own.
+func noAccess(err error) error {
+	if errors.Is(err, context.Canceled) || explained(err).code != codeUnexpected {
+		return err
+	}
+	return &problem{code: codeState, summary: "The state cannot be read or written", err: err, detail: "Nothing was changed. " + stateAdvice}
 }
 
 // hopeless names what keeps a whole tenant from being read, "" if it is something else.
@@ -134,6 +175,12 @@ func hopeless(err error) (code, summary string) {
 const (
 	codeUnexpected     = "SPM0000"
 	codeRefusedByGraph = "SPM0601"
+)
+
+// Codes of a state and of a target that cannot be reached at all.
+const (
+	codeState  = "SPM0712"
+	codeTarget = "SPM0805"
 )
 
 // sourceProblem says what keeps a drive from being read, in the words of the registry

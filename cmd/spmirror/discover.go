@@ -25,8 +25,9 @@ func discoverCommand(env *environment) *cli.Command {
 				"Lists the libraries of the named sites, or of all sites. SITE is an address or an id. A site that\n"+
 					"cannot be read is named, and the exit code is 4.",
 				findDrives, searchFlag(), &cli.BoolFlag{Name: "hidden", Usage: "list libraries that the service hides, too"}),
-			discoverSub(env, "folders", "list the folders of a library with their sizes", "SITE or DRIVE_ID",
-				"Lists the folders directly below the root of a library, or below -folder.",
+			discoverSub(env, "folders", "list the folders of a library with their sizes and counts", "SITE or DRIVE_ID",
+				"Lists the folders directly below the root of a library, or below -folder, with the size of all that\n"+
+					"is in each and the number of items directly in it.",
 				findFolders, &cli.StringFlag{Name: "drive", Usage: "the library with this `NAME` instead of the default one"},
 				&cli.StringFlag{Name: "folder", Usage: "list the folders below `PATH`"}),
 			discoverSub(env, "users", "list users and the sizes of their OneDrives", "",
@@ -62,6 +63,12 @@ func discoverSub(env *environment, name, usage, arguments, description string, f
 }
 
 func runDiscover(ctx context.Context, env *environment, c *cli.Command, find finder) error {
+	if err := goesWith(c, "target-dir", "generate-config-out"); err != nil {
+		return err
+	}
+	if n := c.Int("max-results"); n < 0 || n == 0 && c.IsSet("max-results") {
+		return &problem{code: "SPM0002", summary: fmt.Sprintf("Invalid -max-results=%d", n), detail: "It is 1 or more; without the flag there is no limit."}
+	}
 	cfg, err := loadOffline(env, c)
 	if err != nil {
 		return err
@@ -75,7 +82,7 @@ func runDiscover(ctx context.Context, env *environment, c *cli.Command, find fin
 	}
 	log, done, err := env.logger()
 	if err != nil {
-		return &problem{code: "SPM0004", summary: "Cannot open the log file of SPMIRROR_LOG_PATH", err: err}
+		return err
 	}
 	defer done()
 	d := &discovering{env: env, cfg: cfg, json: c.Bool("json"), most: int64(c.Int("max-results"))}

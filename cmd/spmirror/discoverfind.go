@@ -17,9 +17,6 @@ import (
 
 // findSites lists the sites of the tenant.
 func findSites(ctx context.Context, d *discovering, c *cli.Command) error {
-	if c.Args().Len() > 0 {
-		return &problem{code: "SPM0002", summary: "discover sites takes no arguments"}
-	}
 	return d.eachSite(ctx, c.String("search"), c.Bool("personal"), func(s graph.Site) error {
 		if s.Problem != "" {
 			return d.refuse(source{Name: s.DisplayName, URL: s.WebURL, SiteID: string(s.ID)}, siteProblem(s))
@@ -80,6 +77,9 @@ const sitesAtOnce = 8
 // findDrives lists the libraries of the named sites or of all.
 func findDrives(ctx context.Context, d *discovering, c *cli.Command) error {
 	if named := c.Args().Slice(); len(named) > 0 {
+		if c.IsSet("search") {
+			return &problem{code: "SPM0002", summary: "-search does not go with named sites", detail: "Name the sites, or search for them."}
+		}
 		return d.drivesOfNamed(ctx, named, c.Bool("hidden"))
 	}
 	var batch []graph.Site
@@ -250,7 +250,7 @@ func findFolders(ctx context.Context, d *discovering, c *cli.Command) error {
 	for _, item := range list {
 		at := "/" + strings.TrimPrefix(strings.Trim(c.String("folder"), "/")+"/"+item.Name, "/")
 		err := d.show(source{
-			Type: "folder", Name: drive.Name, Path: at, URL: item.WebURL, DriveID: string(drive.ID), ItemID: string(item.ID), Bytes: sized(item.Size),
+			Type: "folder", Name: drive.Name, Path: at, URL: item.WebURL, DriveID: string(drive.ID), ItemID: string(item.ID), Bytes: sized(item.Size), Items: &item.Children,
 		}, &config.NewMirror{About: about(drive.Name+" / "+at, item.Size), Kind: "folder", Name: item.Name, Ways: ways(at)})
 		if err != nil {
 			return err
@@ -279,9 +279,6 @@ func (d *discovering) library(ctx context.Context, named, drive string) (graph.D
 
 // findUsers lists users and their OneDrives.
 func findUsers(ctx context.Context, d *discovering, c *cli.Command) error {
-	if c.Args().Len() > 0 {
-		return &problem{code: "SPM0002", summary: "discover users takes no arguments"}
-	}
 	search := strings.ToLower(c.String("search"))
 	var batch []graph.User
 	flush := func() error {

@@ -48,6 +48,7 @@ type source struct {
 	User      string `json:"user,omitempty"`
 	UserID    string `json:"user_id,omitempty"`
 	Bytes     *int64 `json:"bytes,omitempty"` // where the service tells it
+	Items     *int64 `json:"items,omitempty"` // directly in a folder
 	Archive   string `json:"archive,omitempty"`
 	Code      string `json:"code,omitempty"` // of what is unreadable
 	Message   string `json:"message,omitempty"`
@@ -68,6 +69,9 @@ func (d *discovering) show(s source, mirror *config.NewMirror) error {
 		return &problem{code: "SPM0619", summary: fmt.Sprintf("More than %d were found", d.most), detail: "Nothing was written. Raise -max-results, or narrow the search."}
 	}
 	text := s.line() + "\n"
+	if s.Items != nil {
+		text = fmt.Sprintf("%10s  %s", plural(*s.Items, "item"), text)
+	}
 	if s.Type != "site" { // the service tells no size of a site
 		text = fmt.Sprintf("%10s  %s", sizeOf(s), text)
 	}
@@ -183,7 +187,7 @@ func (d *discovering) say(sum discoverySummary) error {
 	}
 	text := fmt.Sprintf("%d found, %d not readable.\n", sum.Found, sum.Unreadable)
 	if sum.File != "" {
-		text += fmt.Sprintf("Wrote %s with %d mirrors. Review it, then run `spmirror plan`.\n", view.Name(sum.File), sum.Mirrors)
+		text += fmt.Sprintf("Wrote %s with %s. Review it, then run `spmirror plan`.\n", view.Name(sum.File), plural(sum.Mirrors, "mirror"))
 	}
 	_, err := fmt.Fprint(d.env.stdout, text)
 	return err

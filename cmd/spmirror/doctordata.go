@@ -17,7 +17,7 @@ func (d *doctor) readData(ctx context.Context, c *cli.Command) {
 	}
 	check := looked("config", d.cfg.Deferred[0], "data")
 	if len(d.failed) > 0 {
-		d.skip(check, "%d blocks depend on data that cannot be read before the tenants answer", len(d.cfg.Deferred))
+		d.skip(check, "%s on data that cannot be read before the tenants answer", agree(len(d.cfg.Deferred), "block depends", "blocks depend"))
 		return
 	}
 	data := newDiscovery(ctx, d.log)

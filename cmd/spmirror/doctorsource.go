@@ -70,7 +70,7 @@ func (d *doctor) reads(ctx context.Context, c *client, m *config.Mirror, drive g
 		d.fail(check, err, d.grantFor(m, stepRead, err))
 		return
 	}
-	d.ok(check, "a page with %s was read", itemCount(len(page.Items)))
+	d.ok(check, "a page with %s was read", plural(len(page.Items), "item"))
 	check.Check = "content"
 	for _, item := range page.Items {
 		if item.Class() == graph.ClassFile && item.Size > 0 && !item.Facets.Has(graph.Malware) {

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 
 	"github.com/spmirror/spmirror/state"
@@ -72,19 +71,4 @@ func (d *doctor) stateLock(shown, path string) {
 		d.warn(check, "The kernel has released the lock already; `spmirror force-unlock` clears the text.",
 			"a text names %s, process %d on %s, which is gone", who.Operation, who.PID, who.Host)
 	}
-}
-
-// pendingText says how much an earlier run left undone.
-func (d *doctor) pending(ctx context.Context, row state.Mirror) (string, error) {
-	n := 0
-	for _, err := range d.store.PendingItems(ctx, row.Key) {
-		if err != nil {
-			return "", err
-		}
-		n++
-	}
-	if n == 0 {
-		return "", nil
-	}
-	return fmt.Sprintf("%d items are pending", n), nil
 }

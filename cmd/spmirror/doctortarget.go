@@ -30,11 +30,11 @@ func (d *doctor) target(ctx context.Context, m *config.Mirror) {
 	d.space(m, probed)
 	if known {
 		check := looked("target", m.Address, "pending")
-		switch text, err := d.pending(ctx, row); {
+		switch n, err := d.countPending(ctx, row); {
 		case err != nil:
 			d.fail(check, err, "")
-		case text != "":
-			d.warn(check, "The next apply tries them again; `spmirror runs show` says why they failed.", "%s", text)
+		case n > 0:
+			d.warn(check, "The next apply tries again; `spmirror runs show` says why.", "%s", agree(n, "item is pending", "items are pending"))
 		}
 	}
 }

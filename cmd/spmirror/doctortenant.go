@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -12,7 +13,6 @@ import (
 
 	"github.com/spmirror/spmirror/config"
 	"github.com/spmirror/spmirror/graph"
-	"github.com/spmirror/spmirror/graph/auth"
 )
 
 // tenants signs in to each tenant and asks it how it answers.
@@ -42,12 +42,7 @@ func (d *doctor) signsIn(ctx context.Context, t *config.Tenant) bool {
 	}
 	token, err := c.tokens.Token(ctx, graph.TokenRequest{})
 	if err != nil {
-		advice := "Check tenant_id, the credential and the network to the login."
-		var e *auth.Error
-		if errors.As(err, &e) && e.Advice != "" {
-			advice = e.Advice
-		}
-		d.fail(check, err, advice)
+		d.fail(check, err, cmp.Or(signInAdvice(err), checkSignIn))
 		return false
 	}
 	method := t.Auth.Method

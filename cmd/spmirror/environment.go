@@ -83,7 +83,7 @@ func (e *environment) logger() (*slog.Logger, func(), error) {
 	if path != "" {
 		f, err := openLog(path, maxLog)
 		if err != nil {
-			return nil, nil, err
+			return nil, nil, &problem{code: "SPM0004", summary: "Cannot open the log file of SPMIRROR_LOG_PATH", err: err}
 		}
 		w, done = f, func() { f.Close() }
 	}

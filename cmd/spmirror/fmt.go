@@ -43,7 +43,10 @@ type formatter struct {
 
 func runFmt(env *environment, c *cli.Command) error {
 	f := &formatter{env: env, check: c.Bool("check"), diff: c.Bool("diff"), write: c.Bool("write") && !c.Bool("check")}
-	if c.Args().First() == "-" {
+	if slices.Contains(c.Args().Slice(), "-") {
+		if c.Args().Len() > 1 || c.IsSet("write") || c.Bool("recursive") {
+			return &problem{code: "SPM0002", summary: "fmt - takes no files, and neither -write nor -recursive"}
+		}
 		if err := f.stream(); err != nil {
 			return err
 		}
@@ -89,10 +92,12 @@ func (f *formatter) stream() error {
 		return nil
 	}
 	f.changed = !bytes.Equal(src, out)
-	if f.check {
-		return nil
+	switch {
+	case f.diff && f.changed:
+		_, err = io.WriteString(f.env.stdout, unifiedDiff("<stdin>", string(src), string(out)))
+	case !f.diff && !f.check:
+		_, err = f.env.stdout.Write(out)
 	}
-	_, err = f.env.stdout.Write(out)
 	return err
 }
 
@@ -118,7 +123,10 @@ func (f *formatter) file(name string) error {
 	if !f.write {
 		return nil
 	}
-	return replaceFile(name, out)
+	if err := replaceFile(name, out); err != nil {
+		return &problem{code: "SPM0010", summary: "Cannot write " + name, err: err}
+	}
+	return nil
 }
 
 // replaceFile writes a file all or nothing, with the mode it had.

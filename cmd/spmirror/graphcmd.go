@@ -78,19 +78,16 @@ func graphOfConfig(env *environment, c *cli.Command) error {
 // instances says how many mirrors or tenants a block with for_each declares, if that is known offline.
 func instances(cfg *config.Config, d config.Declared) string {
 	n := 0
-	switch d.Kind {
-	case "mirror":
-		for _, m := range cfg.Mirrors {
-			if strings.HasPrefix(m.Address, d.Address+"[") {
-				n++
-			}
+	count := func(address string) {
+		if strings.HasPrefix(address, d.Address+"[") {
+			n++
 		}
-	case "tenant":
-		for _, t := range cfg.Tenants {
-			if strings.HasPrefix(t.Address, d.Address+"[") {
-				n++
-			}
-		}
+	}
+	for _, m := range cfg.Mirrors {
+		count(m.Address)
+	}
+	for _, t := range cfg.Tenants {
+		count(t.Address)
 	}
 	if n == 0 {
 		return ""

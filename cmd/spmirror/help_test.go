@@ -19,7 +19,7 @@ func TestTheHelpOfEveryCommandIsComplete(t *testing.T) {
 		if !sentence.MatchString(c.Usage) || len(c.Usage) > 90 {
 			t.Errorf("%s is used to %q", name, c.Usage)
 		}
-		leaf := len(shownCommands(c)) == 0
+		leaf := len(c.VisibleCommands()) == 0
 		if leaf && (len(c.Description) < 40 || !strings.HasSuffix(c.Description, ".") && !strings.Contains(c.Description, "\n\n")) {
 			t.Errorf("%s is hardly described: %q", name, c.Description)
 		}
@@ -33,8 +33,8 @@ func TestTheHelpOfEveryCommandIsComplete(t *testing.T) {
 			if !ok || !sentence.MatchString(doc.GetUsage()) && len(doc.GetUsage()) < 10 {
 				t.Errorf("%s does not explain -%s: %q", name, f.Names()[0], doc.GetUsage())
 			}
-			if doc.TakesValue() && strings.Count(doc.GetUsage(), "`")%2 != 0 {
-				t.Errorf("%s has an odd backquote in the usage of -%s", name, f.Names()[0])
+			if doc.TakesValue() && strings.Count(doc.GetUsage(), "`") != 2 {
+				t.Errorf("%s does not name the value of -%s in its usage: %q", name, f.Names()[0], doc.GetUsage())
 			}
 		}
 		if strings.Contains(c.Description, "TODO") || strings.Contains(c.Usage, "TODO") {

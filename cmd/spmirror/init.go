@@ -13,6 +13,7 @@ import (
 	"github.com/spmirror/spmirror/config"
 	"github.com/spmirror/spmirror/state"
 	"github.com/spmirror/spmirror/target"
+	"github.com/spmirror/spmirror/view"
 )
 
 func initCommand(env *environment) *cli.Command {
@@ -72,7 +73,7 @@ func (s *session) initTarget(ctx context.Context, m *config.Mirror) error {
 	case known && !marked:
 		return s.remark(m, row)
 	case marked:
-		fmt.Fprintf(s.env.stdout, "%s  ->  %s (has its marker)\n", m.Address, path)
+		fmt.Fprintf(s.env.stdout, "%s  ->  %s (has its marker)\n", view.Name(m.Address), view.Name(path))
 	default:
 		return s.mark(m, path)
 	}
@@ -91,7 +92,7 @@ func (s *session) mark(m *config.Mirror, path string) error {
 	case err != nil:
 		return err
 	}
-	_, err = fmt.Fprintf(s.env.stdout, "%s  ->  %s (%s)\n", m.Address, path, note)
+	_, err = fmt.Fprintf(s.env.stdout, "%s  ->  %s (%s)\n", view.Name(m.Address), view.Name(path), note)
 	return err
 }
 

@@ -55,7 +55,7 @@ func loadOptions(env *environment, c *cli.Command) config.Options {
 func load(ctx context.Context, env *environment, c *cli.Command) (*config.Config, error) {
 	log, done, err := env.logger()
 	if err != nil {
-		return nil, &problem{code: "SPM0004", summary: "Cannot open the log file of SPMIRROR_LOG_PATH", err: err}
+		return nil, err
 	}
 	defer done()
 	data := newDiscovery(ctx, log)

@@ -1,8 +1,8 @@
 package main
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 
@@ -19,8 +19,8 @@ func loginCommand(env *environment) *cli.Command {
 		Usage:     "sign in as a person, with a code",
 		ArgsUsage: "[TENANT]",
 		Description: "For tenants with auth \"device_code\": shows a code to be entered in a browser and keeps the login\n" +
-			"in the token cache, a file of mode 0600. TENANT is an address such as tenant.contoso; without it all\n" +
-			"such tenants are signed in to, one after another.",
+			"in the token cache, a file of mode 0600. TENANT is a name, or an address such as tenant.contoso; without\n" +
+			"it all such tenants are signed in to, one after another.",
 		Flags: slices.Concat(configFlags(), outputFlags()),
 		Action: func(ctx context.Context, c *cli.Command) error {
 			return eachDevice(env, c, func(t *config.Tenant, source *auth.Source) error {
@@ -28,7 +28,7 @@ func loginCommand(env *environment) *cli.Command {
 					if ctx.Err() != nil {
 						return err
 					}
-					return loginProblem(t, err)
+					return loginProblem(t, codeLogin, err)
 				}
 				_, err := fmt.Fprintf(env.stdout, "Signed in to %s.\n", view.Name(t.Address))
 				return err
@@ -47,7 +47,7 @@ func logoutCommand(env *environment) *cli.Command {
 		Action: func(_ context.Context, c *cli.Command) error {
 			return eachDevice(env, c, func(t *config.Tenant, source *auth.Source) error {
 				if err := source.Logout(); err != nil {
-					return err
+					return loginProblem(t, codeLogin, err)
 				}
 				_, err := fmt.Fprintf(env.stdout, "Signed out of %s.\n", view.Name(t.Address))
 				return err
@@ -56,13 +56,12 @@ func logoutCommand(env *environment) *cli.Command {
 	}
 }
 
-func loginProblem(t *config.Tenant, err error) error {
-	p := &problem{code: "SPM0017", summary: fmt.Sprintf("Cannot sign in to %s", t.Address), err: err}
-	var refused *auth.Error
-	if errors.As(err, &refused) {
-		p.detail = refused.Advice
-	}
-	return p
+// codeLogin is the code of a login of a person that failed.
+const codeLogin = "SPM0017"
+
+// loginProblem says why nobody is signed in to a tenant, and what to do.
+func loginProblem(t *config.Tenant, code string, err error) error {
+	return &problem{code: code, summary: fmt.Sprintf("Cannot sign in to %s", t.Address), err: err, detail: cmp.Or(signInAdvice(err), checkSignIn)}
 }
 
 // eachDevice does something for every tenant, or the named one, that a person signs in to.
@@ -74,25 +73,31 @@ func eachDevice(env *environment, c *cli.Command, do func(*config.Tenant, *auth.
 	if err != nil {
 		return err
 	}
+	named := c.Args().First()
 	found := 0
 	for i := range cfg.Tenants {
 		t := &cfg.Tenants[i]
-		if t.Auth.Method != string(auth.DeviceCode) || !addressed(t.Address, c.Args().Slice(), true) {
+		if t.Auth.Method != string(auth.DeviceCode) || !addressed(t.Address, c.Args().Slice(), true) && t.Address != "tenant."+named {
 			continue
 		}
 		found++
 		a, err := authConfig(t)
 		if err != nil {
-			return fmt.Errorf("%s: %w", t.Address, err)
+			return loginProblem(t, codeLogin, err)
 		}
 		a.Prompt = func(code auth.UserCode) {
 			fmt.Fprintf(env.stderr, "%s: open %s in a browser and enter the code %s\n", view.Name(t.Address), view.Message(code.URL), view.Message(code.Code))
 		}
 		source, err := auth.New(a)
 		if err != nil {
-			return loginProblem(t, err)
+			return loginProblem(t, codeLogin, err)
 		}
 		if err := do(t, source); err != nil {
+			return err
+		}
+	}
+	if found == 0 && named != "" {
+		if _, err := chosenTenant(cfg, named); err != nil {
 			return err
 		}
 	}

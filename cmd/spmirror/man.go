@@ -52,7 +52,7 @@ func writeManPages(env *environment, dir string, pages []manPage) error {
 			return &problem{code: "SPM0019", summary: "The manual pages were not written", err: err}
 		}
 	}
-	_, err := fmt.Fprintf(env.stdout, "Wrote %d pages to %s.\n", len(pages), dir)
+	_, err := fmt.Fprintf(env.stdout, "Wrote %s to %s.\n", plural(len(pages), "page"), dir)
 	return err
 }
 
@@ -69,23 +69,12 @@ func manPages(app *cli.Command) []manPage {
 	add = func(c *cli.Command, parents []string) {
 		path := append(append([]string{}, parents...), c.Name)
 		pages = append(pages, manPage{strings.Join(path, "-"), manText(c, path)})
-		for _, sub := range shownCommands(c) {
+		for _, sub := range c.VisibleCommands() {
 			add(sub, path)
 		}
 	}
 	add(app, nil)
 	return pages
-}
-
-// shownCommands are the commands of a command, without the one that shows help.
-func shownCommands(c *cli.Command) []*cli.Command {
-	var list []*cli.Command
-	for _, sub := range c.VisibleCommands() {
-		if sub.Name != "help" {
-			list = append(list, sub)
-		}
-	}
-	return list
 }
 
 func manText(c *cli.Command, path []string) []byte {
@@ -102,7 +91,7 @@ func manText(c *cli.Command, path []string) []byte {
 		description = strings.ToUpper(c.Usage[:1]) + c.Usage[1:] + "."
 	}
 	b.paragraphs(description)
-	if list := shownCommands(c); len(list) > 0 {
+	if list := c.VisibleCommands(); len(list) > 0 {
 		b.macro("SH", "COMMANDS")
 		for _, sub := range list {
 			b.item(`\fB`+roffText(name+"-"+sub.Name)+`\fR(1)`, sub.Usage)
@@ -131,7 +120,7 @@ func (b *roff) synopsis(c *cli.Command, path []string) {
 		line += ` [\fIflags\fR]`
 	}
 	switch {
-	case len(shownCommands(c)) > 0:
+	case len(c.VisibleCommands()) > 0:
 		line += ` \fIcommand\fR`
 	case c.ArgsUsage != "":
 		line += ` \fI` + roffText(c.ArgsUsage) + `\fR`
@@ -159,8 +148,6 @@ func (b *roff) flags(c *cli.Command) {
 				placeholder = "value"
 			}
 			usage = before + word + after
-		} else if doc.TakesValue() && f.Names()[0] != "auto-approve" { // which may stand without one
-			placeholder = "value"
 		}
 		var names []string
 		for _, name := range f.Names() {
@@ -199,9 +186,11 @@ func environmentVariables() [][2]string {
 		{"SPMIRROR_IN_AUTOMATION", "no hints for people; CI=true does the same"},
 		{"SPMIRROR_LOG", "info, debug or json: a log on stderr"},
 		{"SPMIRROR_LOG_PATH", "write the log, as JSON, to this file"},
+		{"SPMIRROR_NETWORK_WAIT", "how long a run waits for a network that is gone, such as 90s; 15 minutes without it"},
 		{"SPMIRROR_ALLOW_CUSTOM_LOGIN", "host of a custom login that may have the credentials of this machine"},
+		{"OTEL_*, TRACEPARENT", "send an OpenTelemetry trace of the run"},
 		{"NO_COLOR", "no colour"},
-		{"ARM_CLIENT_ID, ARM_CLIENT_SECRET and others", "credentials"},
+		{"ARM_* and others", "credentials, named as by the azuread provider of Terraform"},
 	}
 }
 

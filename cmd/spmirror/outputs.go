@@ -24,8 +24,11 @@ func outputCommand(env *environment) *cli.Command {
 			"-raw prints one value without quotes, for scripts. Sensitive outputs are never shown.",
 		Flags: readFlags(&cli.BoolFlag{Name: "raw", Usage: "print one text, number or bool without quotes"}),
 		Action: func(ctx context.Context, c *cli.Command) error {
-			if c.Args().Len() > 1 || c.Bool("raw") && (c.Args().Len() != 1 || c.Bool("json")) {
-				return &problem{code: "SPM0002", summary: "output takes one name, which -raw needs, and either -json or -raw"}
+			if n := c.Args().Len(); n > 1 || n == 0 && c.Bool("raw") {
+				return &problem{code: "SPM0002", summary: "output takes one name, and -raw needs it"}
+			}
+			if err := oneOf(c, "json", "raw"); err != nil {
+				return err
 			}
 			s, err := openRecorded(ctx, env, c)
 			if err != nil {
@@ -45,28 +48,16 @@ type outputRecord struct {
 
 func (s *session) printOutputs(ctx context.Context, c *cli.Command) error {
 	name := c.Args().First()
-	facts, err := s.mirrorFacts(ctx)
+	records, diags, err := s.evaluate(ctx, name)
 	if err != nil {
 		return err
 	}
-	var diags hcl.Diagnostics
-	records := map[string]outputRecord{}
+	if err := diagnostics(s.env, s.cfg, diags); err != nil {
+		return err
+	}
 	var names []string
 	for _, o := range s.cfg.Outputs {
 		names = append(names, o.Name)
-		if name != "" && o.Name != name {
-			continue
-		}
-		value, problems := o.Evaluate(facts)
-		diags = append(diags, problems...)
-		text, err := json.Marshal(value)
-		if err != nil {
-			return fmt.Errorf("output %s: %w", o.Name, err)
-		}
-		records[o.Name] = outputRecord{o.Sensitive, text}
-	}
-	if err := diagnostics(s.env, s.cfg, diags); err != nil {
-		return err
 	}
 	one, known := records[name]
 	switch {
@@ -82,6 +73,31 @@ func (s *session) printOutputs(ctx context.Context, c *cli.Command) error {
 		return printValue(s.env.stdout, "", one)
 	}
 	return printAll(s.env.stdout, s.cfg.Outputs, records)
+}
+
+// evaluate computes the output with a name, or all, as far as they can be computed.
+func (s *session) evaluate(ctx context.Context, name string) (map[string]outputRecord, hcl.Diagnostics, error) {
+	facts, err := s.mirrorFacts(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	var diags hcl.Diagnostics
+	records := map[string]outputRecord{}
+	for _, o := range s.cfg.Outputs {
+		if name != "" && o.Name != name {
+			continue
+		}
+		value, problems := o.Evaluate(facts)
+		if diags = append(diags, problems...); problems.HasErrors() {
+			continue
+		}
+		text, err := json.Marshal(value)
+		if err != nil {
+			return nil, nil, fmt.Errorf("output %s: %w", o.Name, err)
+		}
+		records[o.Name] = outputRecord{o.Sensitive, text}
+	}
+	return records, diags, nil
 }
 
 func printAll(w io.Writer, outputs []config.Output, records map[string]outputRecord) error {
@@ -154,22 +170,11 @@ func (s *session) showOutputs(ctx context.Context) error {
 	if len(s.cfg.Outputs) == 0 {
 		return nil
 	}
-	facts, err := s.mirrorFacts(ctx)
+	records, diags, err := s.evaluate(ctx, "")
 	if err != nil {
 		return err
 	}
-	records := map[string]outputRecord{}
-	for _, o := range s.cfg.Outputs {
-		value, diags := o.Evaluate(facts)
-		if err := diagnostics(s.env, s.cfg, diags); err != nil {
-			continue // told; what was applied stays applied
-		}
-		text, err := json.Marshal(value)
-		if err != nil {
-			return fmt.Errorf("output %s: %w", o.Name, err)
-		}
-		records[o.Name] = outputRecord{o.Sensitive, text}
-	}
+	_ = diagnostics(s.env, s.cfg, diags) // what was applied stays applied
 	if _, err := fmt.Fprint(s.env.stdout, "\nOutputs:\n\n"); err != nil {
 		return err
 	}

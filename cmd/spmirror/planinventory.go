@@ -109,15 +109,11 @@ func (s *session) notInventory(ctx context.Context) error {
 // exportInventory writes an inventory to w.
 func (s *session) exportInventory(ctx context.Context, c *cli.Command, w io.Writer) error {
 	hide := state.Hide{}
-	switch names := c.String("names"); names {
-	case "", view.NamesFull:
-	case view.NamesHashed:
+	if c.String("names") == view.NamesHashed {
 		var err error
 		if hide, err = s.hideNames(ctx); err != nil {
 			return err
 		}
-	default:
-		return fmt.Errorf("-names=%s: allowed are full and hashed", names)
 	}
 	made, err := s.store.Inventory(ctx, hide)
 	if err != nil {

@@ -31,7 +31,7 @@ func stateRebuildCommand(env *environment) *cli.Command {
 			"Exit codes: 0 done, 1 error, 4 some mirrors could not be rebuilt, 6 locked, 7 declined.",
 		Flags: slices.Concat(configFlags(), outputFlags(), []cli.Flag{
 			jsonFlag(), lockFlag(),
-			&cli.StringFlag{Name: "auto-approve", Usage: "do not ask"},
+			&cli.BoolFlag{Name: "auto-approve", Usage: "do not ask"},
 			&cli.StringSliceFlag{Name: "adopt", Usage: "take over targets of the state with this `LINEAGE`; may be repeated"},
 		}),
 		Action: func(ctx context.Context, c *cli.Command) error { return runStateRebuild(ctx, env, c) },
@@ -39,11 +39,8 @@ func stateRebuildCommand(env *environment) *cli.Command {
 }
 
 func runStateRebuild(ctx context.Context, env *environment, c *cli.Command) error {
-	grade := c.String("auto-approve")
-	if grade != "" && grade != "all" {
-		return &problem{code: "SPM0002", summary: "Invalid -auto-approve=" + grade, detail: "state rebuild knows it without a value only."}
-	}
-	if c.Bool("json") && grade == "" {
+	approved := c.Bool("auto-approve")
+	if c.Bool("json") && !approved {
 		return &problem{code: "SPM0008", summary: "-auto-approve required", detail: "With -json nobody can be asked."}
 	}
 	cfg, err := load(ctx, env, c)
@@ -63,7 +60,7 @@ func runStateRebuild(ctx context.Context, env *environment, c *cli.Command) erro
 	if err := r.prepare(ctx, c.Args().Slice()); err != nil {
 		return err
 	}
-	if grade == "" {
+	if !approved {
 		if err := s.confirm(r.question(), "Rebuild cancelled."); err != nil {
 			return err
 		}
@@ -294,8 +291,9 @@ func (r *rebuild) report(sum rebuildSummary) error {
 			fmt.Fprintf(&b, "%s: not rebuilt [%s]\n", view.Name(m.Address), m.Problem)
 			continue
 		}
-		fmt.Fprintf(&b, "%s: %s (%s) and %s match the source, %d differ, %d are missing, %d are held back.\n",
-			view.Name(m.Address), plural(int(m.Files), "file"), bytesText(m.Bytes), plural(int(m.Folders), "folder"), m.Differ, m.Missing, m.Blocked)
+		fmt.Fprintf(&b, "%s: %s (%s) and %s match the source, %s, %s, %s.\n",
+			view.Name(m.Address), plural(m.Files, "file"), bytesText(m.Bytes), plural(m.Folders, "folder"),
+			agree(m.Differ, "differs", "differ"), agree(m.Missing, "is missing", "are missing"), agree(m.Blocked, "is held back", "are held back"))
 	}
 	if sum.Kept != "" {
 		fmt.Fprintf(&b, "The old state is kept as %s.\n", view.Name(sum.Kept))

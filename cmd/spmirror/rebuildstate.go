@@ -35,7 +35,7 @@ func (r *rebuild) openOld(ctx context.Context) error {
 		}
 		return nil
 	}
-	return fmt.Errorf("open state %q: %w", path, err)
+	return noAccess(err)
 }
 
 // secure keeps what there is of the old state and opens the one to write to. It returns where the
@@ -52,7 +52,7 @@ func (r *rebuild) secure(ctx context.Context) (kept string, err error) {
 	}
 	if r.lost != nil {
 		if r.store, err = state.Create(ctx, path, state.Options{Now: r.env.now}); err != nil {
-			return "", fmt.Errorf("create state %q: %w", path, err)
+			return "", noAccess(err)
 		}
 	}
 	return kept, nil

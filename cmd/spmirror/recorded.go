@@ -115,25 +115,12 @@ func editing(env *environment, operation string, t takes, do work) cli.ActionFun
 	}
 }
 
-// eachMirror does something for each mirror of the state that the first argument names, or all.
-func eachMirror(do func(ctx context.Context, s *session, c *cli.Command, row state.Mirror) error) work {
-	return func(ctx context.Context, s *session, c *cli.Command) error {
-		rows, err := s.recordedMirrors(ctx, c.Args().First())
-		for _, row := range rows {
-			if err == nil {
-				err = do(ctx, s, c, row)
-			}
-		}
-		return err
-	}
-}
-
 func noState(cfg *config.Config, err error) error {
 	if errors.Is(err, state.ErrMissing) || errors.Is(err, state.ErrEmpty) {
 		return &problem{code: "SPM0706", summary: fmt.Sprintf("There is no state at %s", relative(cfg.Dir, cfg.Backend.Path)),
 			detail: "`spmirror init` or the first plan creates it."}
 	}
-	return err
+	return noAccess(err)
 }
 
 // recordedMirror finds a mirror of the state by its address.

@@ -7,6 +7,7 @@ import (
 	"iter"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v3"
@@ -21,7 +22,7 @@ import (
 // nothing was changed, need not be true.
 func stopped(err error, r *apply.Report) error {
 	p := *explained(err)
-	if p.code == codeUnexpected || p.code == codeRefusedByGraph { // apply knows more of it
+	if slices.Contains([]string{codeUnexpected, codeRefusedByGraph, codeTarget}, p.code) { // apply knows more of it
 		p.summary, p.err = "The apply was stopped by an error", err
 		for _, m := range r.Mirrors {
 			p.code = cmp.Or(m.Code, p.code)

@@ -34,7 +34,7 @@ func runsListCommand(env *environment) *cli.Command {
 		Description: "Lists saved plans, applies, and edits of the state, with how they ended. A plan that was not saved\n" +
 			"is not recorded: nothing can refer to it.",
 		Flags: readFlags(&cli.IntFlag{Name: "limit", Value: 50, Usage: "list at most `N` runs; 0 lists all"}),
-		Action: looking(env, takes{sentence: "runs list takes no arguments"}, func(ctx context.Context, s *session, c *cli.Command) error {
+		Action: looking(env, takes{}, func(ctx context.Context, s *session, c *cli.Command) error {
 			runs, err := s.store.Runs(ctx, int(c.Int("limit")))
 			if err != nil {
 				return err
@@ -174,8 +174,8 @@ func runsShowCommand(env *environment) *cli.Command {
 			"list: for each item from where it came, which version, its hashes, verdict and time, plan and commit.",
 		Flags: readFlags(&cli.BoolFlag{Name: "csv", Usage: "print the items as CSV"}),
 		Action: looking(env, takes{1, 1, "runs show takes the number of one run"}, func(ctx context.Context, s *session, c *cli.Command) error {
-			if c.Bool("csv") && c.Bool("json") {
-				return &problem{code: "SPM0002", summary: "runs show prints -json or -csv, not both"}
+			if err := oneOf(c, "json", "csv"); err != nil {
+				return err
 			}
 			run, err := s.run(ctx, c.Args().First())
 			switch {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -40,6 +41,9 @@ func sandboxCommand(env *environment) *cli.Command {
 }
 
 func runSandbox(ctx context.Context, env *environment, c *cli.Command) error {
+	if err := cmp.Or(apart(c, "directory", "files", "size"), goesWith(c, "size", "files"), apart(c, "plain", "ca-out")); err != nil {
+		return err
+	}
 	spec := &config.Sandbox{Seed: int64(c.Int("seed")), Directory: c.String("directory"), Files: int(c.Int("files")), Script: c.String("script")}
 	if text := c.String("size"); text != "" {
 		size, err := config.ParseSize(text)
@@ -48,14 +52,17 @@ func runSandbox(ctx context.Context, env *environment, c *cli.Command) error {
 		}
 		spec.Size = size
 	}
+	unserved := func(err error) error {
+		return &problem{code: "SPM0901", summary: "The sandbox cannot be served", err: err}
+	}
 	opts, err := sandboxOptions(&config.Tenant{Name: "sandbox", Sandbox: spec}, "")
 	if err != nil {
-		return err
+		return unserved(err)
 	}
 	opts.StateFile = c.String("state-file")
 	tenant, err := sandbox.New(opts)
 	if err != nil {
-		return err
+		return unserved(err)
 	}
 	defer tenant.Close()
 	server, err := tenant.Start(ctx, sandbox.ServeOptions{
@@ -63,12 +70,12 @@ func runSandbox(ctx context.Context, env *environment, c *cli.Command) error {
 		PublicGraph: c.String("public-graph"), PublicContent: c.String("public-content"),
 	})
 	if err != nil {
-		return &problem{code: "SPM0901", summary: "The sandbox cannot be served", err: err}
+		return unserved(err)
 	}
 	defer server.Close()
 	if path := c.String("ca-out"); path != "" {
 		if err := os.WriteFile(path, server.CAPEM(), 0o644); err != nil {
-			return err
+			return unserved(err)
 		}
 	}
 	fmt.Fprintf(env.stdout, "Graph    %s/v1.0\nLogin    %s/%s\nContent  %s\nClient   %s, secret %q\n",

@@ -94,7 +94,7 @@ func openSession(ctx context.Context, env *environment, cfg *config.Config, o se
 func newSession(env *environment, cfg *config.Config, color string) (*session, error) {
 	log, done, err := env.logger()
 	if err != nil {
-		return nil, &problem{code: "SPM0004", summary: "Cannot open the log file of SPMIRROR_LOG_PATH", err: err}
+		return nil, err
 	}
 	s := &session{env: env, cfg: cfg, pool: newPool(), out: env.output(color), log: log, closers: []func(){done}}
 	s.out.Names = cfg.Names
@@ -139,7 +139,7 @@ func (s *session) open(ctx context.Context, o sessionOptions) error {
 		s.store, err = state.Create(ctx, path, state.Options{Now: s.env.now})
 	}
 	if err != nil {
-		return fmt.Errorf("open state %q: %w", path, err)
+		return noAccess(err)
 	}
 	return s.notInventory(ctx)
 }
@@ -148,14 +148,16 @@ func (s *session) open(ctx context.Context, o sessionOptions) error {
 func (s *session) acquire(ctx context.Context, o sessionOptions) error {
 	path := s.cfg.Backend.Path
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return fmt.Errorf("directory of the state: %w", err)
+		return noAccess(err)
 	}
 	who := state.Owner{PID: os.Getpid(), Operation: o.operation, Since: s.env.now().UTC(), Version: version}
 	lock, err := state.Acquire(ctx, path, who, o.lockTimeout, func(state.Owner) {
 		s.notice.line("Acquiring state lock. This may take a few moments...")
 	})
-	s.lock = lock
-	return err
+	if s.lock = lock; err != nil {
+		return noAccess(err)
+	}
+	return nil
 }
 
 // stateMayBeMade refuses to start with an empty state beside targets that belong

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -72,6 +73,9 @@ func runShow(ctx context.Context, env *environment, c *cli.Command) error {
 	if err != nil {
 		return err
 	}
+	if err := checkForms(c); err != nil {
+		return err
+	}
 	if c.Args().Len() > 0 {
 		return runShowPlan(env, c, o)
 	}
@@ -112,6 +116,18 @@ func runShowPlan(env *environment, c *cli.Command, o showOptions) error {
 	out := env.output(colorOf(c))
 	out.Names = o.names
 	return out.PlanText(file.Header, file, o.text)
+}
+
+// checkForms refuses flags that the chosen form would not heed.
+func checkForms(c *cli.Command) error {
+	errs := []error{oneOf(c, "json", "jsonl", "csv", "md", "html"), goesWith(c, "marker", "md"), goesWith(c, "max-bytes", "md"), apart(c, "path", "md")}
+	if c.Args().Len() > 0 { // of a plan these forms have everything
+		errs = append(errs, apart(c, "action", "json", "md", "html"), apart(c, "path", "json", "html"))
+	}
+	for _, text := range []string{"compact", "verbose", "list-limit"} {
+		errs = append(errs, apart(c, text, "json", "jsonl", "csv", "md", "html"))
+	}
+	return cmp.Or(errs...)
 }
 
 // keep selects the changes that -action and -path name; nil for all.

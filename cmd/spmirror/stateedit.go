@@ -65,7 +65,7 @@ func runStateRm(ctx context.Context, s *session, c *cli.Command) error {
 			return err
 		}
 		addresses = append(addresses, row.Address)
-		lines = append(lines, fmt.Sprintf("%s %s from the state (%s, %s, stay in %s).\n", verb, view.Name(row.Address), plural(int(files), "file"), bytesText(bytes), view.Name(row.Target)))
+		lines = append(lines, fmt.Sprintf("%s %s from the state (%s, %s, stay in %s).\n", verb, view.Name(row.Address), plural(files, "file"), bytesText(bytes), view.Name(row.Target)))
 	}
 	if c.Bool("dry-run") {
 		_, err := io.WriteString(s.env.stdout, strings.Join(lines, ""))
@@ -172,8 +172,11 @@ func runStateExport(ctx context.Context, env *environment, c *cli.Command) (err 
 	if name == "" {
 		return &problem{code: "SPM0002", summary: "state export needs -out=FILE"}
 	}
-	if c.String("names") != "" && !c.Bool("inventory") {
-		return &problem{code: "SPM0002", summary: "-names needs -inventory"}
+	if err := goesWith(c, "names", "inventory"); err != nil {
+		return err
+	}
+	if names := c.String("names"); !slices.Contains([]string{"", view.NamesFull, view.NamesHashed}, names) {
+		return &problem{code: "SPM0002", summary: "Invalid -names=" + names, detail: "Allowed are full and hashed."}
 	}
 	s, err := openEditing(ctx, env, c, "state export")
 	if err != nil {

@@ -69,11 +69,8 @@ func (s *session) mirrorRecord(ctx context.Context, row state.Mirror) (view.Stat
 	if r.Files, r.Folders, r.Bytes, err = s.store.EntryCount(ctx, row.Key); err != nil {
 		return r, err
 	}
-	for _, err := range s.store.PendingItems(ctx, row.Key) {
-		if err != nil {
-			return r, err
-		}
-		r.Pending++
+	if r.Pending, err = s.countPending(ctx, row); err != nil {
+		return r, err
 	}
 	d, err := s.driveOf(ctx, row)
 	r.Drive, r.DriveID, r.Tenant = d.Name, string(d.ID), d.Tenant
@@ -81,6 +78,17 @@ func (s *session) mirrorRecord(ctx context.Context, row state.Mirror) (view.Stat
 		r.Crawled = d.CrawledAt.UTC()
 	}
 	return r, err
+}
+
+// countPending counts what earlier runs left undone.
+func (s *session) countPending(ctx context.Context, row state.Mirror) (n int64, err error) {
+	for _, err := range s.store.PendingItems(ctx, row.Key) {
+		if err != nil {
+			return 0, err
+		}
+		n++
+	}
+	return n, nil
 }
 
 func (s *session) driveOf(ctx context.Context, row state.Mirror) (state.Drive, error) {
@@ -217,7 +225,7 @@ func stateShowCommand(env *environment) *cli.Command {
 func (s *session) showMirror(r view.StateMirror) error {
 	return s.showRows([][2]string{
 		{"Address", r.Address}, {"Source", fmt.Sprintf("%s, folder %s", r.Drive, r.Folder)}, {"", "drive " + r.DriveID}, {"", "folder " + r.FolderID},
-		{"Target", r.Target}, {"", "marker " + r.Marker}, {"Tracked", fmt.Sprintf("%s, %s, %s", plural(int(r.Files), "file"), plural(int(r.Folders), "folder"), bytesText(r.Bytes))},
+		{"Target", r.Target}, {"", "marker " + r.Marker}, {"Tracked", fmt.Sprintf("%s, %s, %s", plural(r.Files, "file"), plural(r.Folders, "folder"), bytesText(r.Bytes))},
 		{"Pending", fmt.Sprint(r.Pending)}, {"Generation", fmt.Sprint(r.Generation)}, {"Created", timeText(r.Created)}, {"Crawled", crawledText(r.Crawled)},
 	})
 }

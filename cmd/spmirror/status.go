@@ -158,7 +158,7 @@ func hasFailed(p state.Pending) bool {
 func (s *session) countDisk(ctx context.Context, row state.Mirror, m *mirrorStatus) error {
 	dir, err := s.openTarget(row, target.WithReadOnly())
 	if err != nil {
-		m.Problem = explained(err).summary
+		m.Problem = explained(err).Error()
 		return nil
 	}
 	defer dir.Close()
@@ -206,7 +206,7 @@ func (s *session) showStatus(m mirrorStatus, gap bool) error {
 		pending += fmt.Sprintf(", %d of them failed", m.Failed)
 	}
 	return s.showRows([][2]string{
-		{"  Tracked", fmt.Sprintf("%s, %s", plural(int(m.Tracked), "file"), bytesText(m.TrackedBytes))},
+		{"  Tracked", fmt.Sprintf("%s, %s", plural(m.Tracked, "file"), bytesText(m.TrackedBytes))},
 		{"  Verdict", fmt.Sprintf("%d verified, %d size only, %d served", m.Verified, m.SizeOnly, m.Served)},
 		{"  Disk", disk}, {"  Pending", pending}, {"  Coverage", fmt.Sprintf("%.1f %%", m.Coverage)}, {"  Crawled", crawled},
 	})

@@ -33,6 +33,25 @@ type trashRecord struct {
 	At       time.Time `json:"at,omitzero"`
 	Run      int64     `json:"run,omitempty"`
 	Reason   string    `json:"reason,omitempty"`
+
+	in state.Mirror
+}
+
+func forgottenFlag() cli.Flag {
+	return &cli.StringFlag{Name: "forgotten", Usage: "look in `DIR`, the target of a mirror that was forgotten or removed"}
+}
+
+// trashOf are the mirrors whose trash is meant: those that an address names, all, or one that was forgotten.
+func (s *session) trashOf(ctx context.Context, c *cli.Command, address string) ([]state.Mirror, error) {
+	dir := c.String("forgotten")
+	switch {
+	case dir == "":
+		return s.recordedMirrors(ctx, address)
+	case address != "":
+		return nil, &problem{code: "SPM0002", summary: "-forgotten does not go with an address", detail: "A mirror that was forgotten is named by its directory alone."}
+	}
+	row, err := s.forgotten(ctx, dir)
+	return []state.Mirror{row}, err
 }
 
 // openTarget opens the target of a mirror of the state.
@@ -61,7 +80,7 @@ func (s *session) trashed(ctx context.Context, row state.Mirror, dir *target.Dir
 		if t.Kind != target.KindFile {
 			continue
 		}
-		r := trashRecord{Mirror: row.Address, Path: string(t.Path), Original: string(t.Original), Size: t.Size, At: t.At.UTC()}
+		r := trashRecord{Mirror: row.Address, Path: string(t.Path), Original: string(t.Original), Size: t.Size, At: t.At.UTC(), in: row}
 		if w, known := why[r.Path]; known {
 			r.Original, r.Run, r.Reason = w.Original, int64(w.Run), w.Reason
 		}
@@ -77,9 +96,9 @@ func trashListCommand(env *environment) *cli.Command {
 		Usage:       "list what is in the trash",
 		ArgsUsage:   "[ADDR]",
 		Description: "Lists replaced and deleted files, oldest first, with why they went there.",
-		Flags:       readFlags(),
+		Flags:       readFlags(forgottenFlag()),
 		Action: looking(env, takes{0, 1, "trash list takes one address"}, func(ctx context.Context, s *session, c *cli.Command) error {
-			list, err := s.allTrash(ctx, c.Args().First())
+			list, err := s.allTrash(ctx, c, c.Args().First())
 			if err != nil {
 				return err
 			}
@@ -100,8 +119,8 @@ func trashListCommand(env *environment) *cli.Command {
 	}
 }
 
-func (s *session) allTrash(ctx context.Context, address string) ([]trashRecord, error) {
-	rows, err := s.recordedMirrors(ctx, address)
+func (s *session) allTrash(ctx context.Context, c *cli.Command, address string) ([]trashRecord, error) {
+	rows, err := s.trashOf(ctx, c, address)
 	if err != nil {
 		return nil, err
 	}
@@ -128,9 +147,10 @@ func trashRestoreCommand(env *environment) *cli.Command {
 		ArgsUsage: "PATH",
 		Description: "PATH is where the file was, or its place in the trash as `trash list` prints it. The file goes back\n" +
 			"to where it was, or to -to=PATH below the target. Nothing is overwritten. The next plan sees a\n" +
-			"file that it does not know, and lifecycle.on_untracked says what becomes of it.",
+			"file that it does not know, and lifecycle.on_untracked says what becomes of it. What a mirror left\n" +
+			"that was forgotten since is found with -forgotten=DIR.",
 		Flags: slices.Concat(configFlags(), outputFlags(), []cli.Flag{
-			lockFlag(), &cli.StringFlag{Name: "mirror", Usage: "look only in the trash of `ADDR`"},
+			lockFlag(), forgottenFlag(), &cli.StringFlag{Name: "mirror", Usage: "look only in the trash of `ADDR`"},
 			&cli.StringFlag{Name: "to", Usage: "restore to `PATH` below the target"},
 		}),
 		Action: editing(env, "trash restore", takes{1, 1, "trash restore takes one path"}, runTrashRestore),
@@ -138,7 +158,7 @@ func trashRestoreCommand(env *environment) *cli.Command {
 }
 
 func runTrashRestore(ctx context.Context, s *session, c *cli.Command) error {
-	list, err := s.allTrash(ctx, c.String("mirror"))
+	list, err := s.allTrash(ctx, c, c.String("mirror"))
 	if err != nil {
 		return err
 	}
@@ -146,12 +166,8 @@ func runTrashRestore(ctx context.Context, s *session, c *cli.Command) error {
 	if err != nil {
 		return err
 	}
-	row, err := s.recordedMirror(ctx, found.Mirror)
-	if err != nil {
-		return err
-	}
 	to := strings.Trim(orText(c.String("to"), found.Original), "/")
-	err = s.inTarget(ctx, row, func(dir *target.Dir) error {
+	err = s.inTarget(ctx, found.in, func(dir *target.Dir) error {
 		err := dir.TrashDir().Restore(target.RelPath(found.Path), target.RelPath(to))
 		if errors.Is(err, target.ErrOccupied) {
 			return &problem{code: "SPM0803", summary: fmt.Sprintf("There is a file at /%s already", to), detail: "Nothing was changed. Restore to another place with -to=PATH."}
@@ -162,7 +178,7 @@ func runTrashRestore(ctx context.Context, s *session, c *cli.Command) error {
 		return err
 	}
 	err = s.logged(ctx, "trash restore", map[string]any{"mirror": found.Mirror, "from": found.Path, "to": to}, func(tx *state.Tx) error {
-		return tx.DeleteTrash(row.Key, []string{found.Path})
+		return tx.DeleteTrash(found.in.Key, []string{found.Path})
 	})
 	if err != nil {
 		return err
@@ -234,7 +250,7 @@ func trashEmptyCommand(env *environment) *cli.Command {
 		ArgsUsage: "[ADDR]",
 		Description: "Deletes what is in the trash for longer than the mirror's trash.retention, or than -older-than;\n" +
 			"-older-than=0s empties it. This cannot be undone.",
-		Flags:  editFlags(&cli.StringFlag{Name: "older-than", Usage: "delete what is there for longer than `DURATION`, such as 7d"}),
+		Flags:  editFlags(forgottenFlag(), &cli.StringFlag{Name: "older-than", Usage: "delete what is there for longer than `DURATION`, such as 7d"}),
 		Action: editing(env, "trash empty", takes{0, 1, "trash empty takes one address"}, runTrashEmpty),
 	}
 }
@@ -250,9 +266,16 @@ func runTrashEmpty(ctx context.Context, s *session, c *cli.Command) error {
 			return &problem{code: "SPM0002", summary: fmt.Sprintf("Invalid -older-than=%s", text), err: err}
 		}
 	}
-	return eachMirror(func(ctx context.Context, s *session, c *cli.Command, row state.Mirror) error {
-		return s.emptyTrash(ctx, row, age, c.Bool("dry-run"))
-	})(ctx, s, c)
+	rows, err := s.trashOf(ctx, c, c.Args().First())
+	if err != nil {
+		return err
+	}
+	for _, row := range rows {
+		if err := s.emptyTrash(ctx, row, age, c.Bool("dry-run")); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // emptyTrash purges one trash; a negative age means the mirror's retention.
@@ -293,6 +316,6 @@ func (s *session) emptyTrash(ctx context.Context, row state.Mirror, age time.Dur
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(s.env.stdout, "%s %s (%s) from the trash of %s, older than %s.\n", verb, plural(int(files), "file"), bytesText(bytes), view.Name(row.Address), config.FormatDuration(age))
+	_, err = fmt.Fprintf(s.env.stdout, "%s %s (%s) from the trash of %s, older than %s.\n", verb, plural(files, "file"), bytesText(bytes), view.Name(row.Address), config.FormatDuration(age))
 	return err
 }

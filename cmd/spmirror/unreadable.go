@@ -37,15 +37,8 @@ func warnUnreadable(address string, list []state.Unread) plan.Diagnostic {
 	}
 	return plan.Diagnostic{
 		Severity: "warning", Code: "SPM0617", Address: address,
-		Summary: "The service gave no usable description of " + itemCount(len(list)),
+		Summary: "The service gave no usable description of " + plural(len(list), "item"),
 		Detail: strings.Join(lines, "\n") +
 			"\nThey keep what was known of them; new ones are not in this plan. Every plan asks the source for them again.",
 	}
-}
-
-func itemCount(n int) string {
-	if n == 1 {
-		return "1 item"
-	}
-	return fmt.Sprintf("%d items", n)
 }

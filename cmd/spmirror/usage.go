@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"regexp"
+	"slices"
+	"strings"
 
 	"github.com/agext/levenshtein"
 	"github.com/urfave/cli/v3"
@@ -14,7 +16,7 @@ import (
 // typed is carried out or refused, never ignored.
 func strict(list []*cli.Command) []*cli.Command {
 	for _, c := range list {
-		c.OnUsageError = usageError
+		c.OnUsageError, c.CommandNotFound = usageError, helpBesideArguments
 		c.DisableSliceFlagSeparator = true // -var='x=["a", "b"]' is one value
 		switch {
 		case len(c.Commands) > 0:
@@ -28,34 +30,92 @@ func strict(list []*cli.Command) []*cli.Command {
 }
 
 // groupAction is what a command that only holds others does by itself.
-func groupAction(_ context.Context, c *cli.Command) error {
+func groupAction(ctx context.Context, c *cli.Command) error {
 	if name := c.Args().First(); name != "" {
-		var names []string
-		for _, sub := range c.VisibleCommands() {
-			names = append(names, sub.Name)
-		}
-		return &problem{
-			code: "SPM0003", summary: fmt.Sprintf("%s has no command named %q.%s", c.FullName(), name, didYouMean(name, "", names)),
-			detail: "All commands: " + c.FullName() + " -help",
-		}
+		return unknownCommand(c, name)
 	}
-	show := cli.ShowSubcommandHelp
-	if c.Root() == c {
-		show = cli.ShowRootCommandHelp
-	}
-	if err := show(c); err != nil {
+	if err := showHelp(ctx, c); err != nil {
 		return err
 	}
 	return exitStatus(exitError)
 }
 
+func unknownCommand(c *cli.Command, name string) error {
+	var names []string
+	for _, sub := range c.VisibleCommands() {
+		names = append(names, sub.Name)
+	}
+	return &problem{
+		code: "SPM0003", summary: fmt.Sprintf("%s has no command named %q.%s", c.FullName(), name, didYouMean(name, "", names)),
+		detail: "All commands: " + c.FullName() + " -help",
+	}
+}
+
+func helpCommand() *cli.Command {
+	return &cli.Command{
+		Name:        "help",
+		Usage:       "explain the program or a command",
+		ArgsUsage:   "[COMMAND...]",
+		Description: "Prints what -help behind the command prints, as in `spmirror help state mv`.",
+		Action: func(ctx context.Context, c *cli.Command) error {
+			about := c.Root()
+			for _, word := range c.Args().Slice() {
+				sub := about.Command(word)
+				if sub == nil {
+					return unknownCommand(about, word)
+				}
+				about = sub
+			}
+			return showHelp(ctx, about)
+		},
+	}
+}
+
+// showHelp prints the help of a command.
+func showHelp(ctx context.Context, c *cli.Command) error {
+	if c.Root() == c {
+		return cli.ShowRootCommandHelp(c)
+	}
+	return cli.ShowCommandHelp(ctx, c.Lineage()[1], c.Name)
+}
+
+// helpBesideArguments answers -help beside arguments, which the library takes for names of commands.
+func helpBesideArguments(ctx context.Context, c *cli.Command, _ string) { _ = showHelp(ctx, c) }
+
 func withoutArguments(action cli.ActionFunc) cli.ActionFunc {
 	return func(ctx context.Context, c *cli.Command) error {
 		if c.Args().Len() > 0 {
-			return &problem{code: "SPM0002", summary: fmt.Sprintf("%s takes no arguments, but %q was given", c.Name, c.Args().First())}
+			return &problem{code: "SPM0002", summary: fmt.Sprintf("%s takes no arguments, but %q was given", c.FullName(), c.Args().First())}
 		}
 		return action(ctx, c)
 	}
+}
+
+// oneOf refuses flags of which only one can be carried out.
+func oneOf(c *cli.Command, names ...string) error {
+	given := slices.DeleteFunc(names, func(name string) bool { return !c.IsSet(name) })
+	if len(given) < 2 {
+		return nil
+	}
+	return &problem{code: "SPM0002", summary: fmt.Sprintf("%s takes one of -%s", c.FullName(), strings.Join(given, " and -"))}
+}
+
+// goesWith refuses a flag that means nothing because none of others is given.
+func goesWith(c *cli.Command, name string, others ...string) error {
+	if !c.IsSet(name) || slices.ContainsFunc(others, c.IsSet) {
+		return nil
+	}
+	return &problem{code: "SPM0002", summary: fmt.Sprintf("-%s goes with -%s", name, strings.Join(others, " or -"))}
+}
+
+// apart refuses a flag beside others that do not heed it.
+func apart(c *cli.Command, name string, others ...string) error {
+	for _, other := range others {
+		if c.IsSet(name) && c.IsSet(other) {
+			return &problem{code: "SPM0002", summary: fmt.Sprintf("-%s does not go with -%s", name, other)}
+		}
+	}
+	return nil
 }
 
 var unknownFlag = regexp.MustCompile(`^flag provided but not defined: -+(.+)$`)

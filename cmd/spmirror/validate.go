@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 
 	"github.com/urfave/cli/v3"
@@ -16,13 +15,11 @@ func validateCommand(env *environment) *cli.Command {
 		Usage: "check the configuration, offline",
 		Description: "Reads the configuration and reports every mistake at once. It needs no credentials,\n" +
 			"no state and no network. Exit code 0 if it is valid, else 1.",
-		Flags: append(append(configFlags(), outputFlags()...), &cli.BoolFlag{Name: "json", Usage: "print the result as JSON"}),
+		Flags: readFlags(),
 		Action: func(_ context.Context, c *cli.Command) error {
 			cfg, diags := config.Load(loadOptions(env, c))
 			if c.Bool("json") {
-				enc := json.NewEncoder(env.stdout)
-				enc.SetIndent("", "  ")
-				if err := enc.Encode(config.DiagnosticsJSON(diags, cfg.Sources)); err != nil {
+				if err := writeJSON(env.stdout, config.DiagnosticsJSON(diags, cfg.Sources)); err != nil {
 					return err
 				}
 				if diags.HasErrors() {

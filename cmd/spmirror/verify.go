@@ -27,17 +27,21 @@ func verifyCommand(env *environment) *cli.Command {
 }
 
 func runVerify(ctx context.Context, s *session, c *cli.Command) error {
-	var sum verified
-	err := eachMirror(func(ctx context.Context, s *session, c *cli.Command, row state.Mirror) error {
-		return s.verify(ctx, row, c.Bool("json"), &sum)
-	})(ctx, s, c)
-	switch {
-	case err != nil:
+	rows, err := s.recordedMirrors(ctx, c.Args().First())
+	if err != nil {
 		return err
+	}
+	var sum verified
+	for _, row := range rows {
+		if err := s.verify(ctx, row, c.Bool("json"), &sum); err != nil {
+			return err
+		}
+	}
+	switch {
 	case c.Bool("json"):
 		err = json.NewEncoder(s.env.stdout).Encode(map[string]any{"type": "summary", "format_version": "1.0", "files": sum.files, "bytes": sum.bytes, "differ": sum.differ})
 	default:
-		_, err = fmt.Fprintf(s.env.stdout, "%d files (%s) are as they were left, %d differ.\n", sum.files, bytesText(sum.bytes), sum.differ)
+		_, err = fmt.Fprintln(s.env.stdout, sum)
 	}
 	if err == nil && sum.differ > 0 {
 		return exitStatus(exitIncomplete)
@@ -47,6 +51,15 @@ func runVerify(ctx context.Context, s *session, c *cli.Command) error {
 
 // verified counts what was compared.
 type verified struct{ files, bytes, differ int64 }
+
+// String says it in a sentence.
+func (v verified) String() string {
+	left := "are as they were left"
+	if v.files == 1 {
+		left = "is as it was left"
+	}
+	return fmt.Sprintf("%s (%s) %s, %s.", plural(v.files, "file"), bytesText(v.bytes), left, agree(v.differ, "differs", "differ"))
+}
 
 func (s *session) verify(ctx context.Context, row state.Mirror, asJSON bool, sum *verified) error {
 	dir, err := s.openTarget(row, target.WithReadOnly())

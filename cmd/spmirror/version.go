@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"runtime"
 
@@ -17,15 +16,13 @@ func versionCommand(env *environment) *cli.Command {
 		Usage: "print the version",
 		Description: "Prints the version with the platform and the Go it was built with, with -json also those of the\n" +
 			"plan file and of the events.",
-		Flags: []cli.Flag{&cli.BoolFlag{Name: "json", Usage: "print it as JSON"}},
+		Flags: []cli.Flag{jsonFlag()},
 		Action: func(_ context.Context, c *cli.Command) error {
 			if !c.Bool("json") {
 				fmt.Fprintf(env.stdout, "spmirror %s\non %s_%s, %s\n", version, runtime.GOOS, runtime.GOARCH, runtime.Version())
 				return nil
 			}
-			enc := json.NewEncoder(env.stdout)
-			enc.SetIndent("", "  ")
-			return enc.Encode(map[string]string{
+			return writeJSON(env.stdout, map[string]string{
 				"spmirror_version": version, "platform": runtime.GOOS + "_" + runtime.GOARCH, "go_version": runtime.Version(),
 				"plan_format_version": plan.FormatVersion, "ui_version": "1.0", "format_version": "1.0",
 			})

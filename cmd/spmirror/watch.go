@@ -29,7 +29,7 @@ const (
 func watchFlags() []cli.Flag {
 	return slices.Concat([]cli.Flag{
 		&cli.BoolFlag{Name: "apply", Usage: "apply what was planned, as far as guards and approval allow"},
-		&cli.StringFlag{Name: "auto-approve", Value: "all", Usage: "with -apply: `GRADE` may be no-delete or add-only"},
+		&cli.StringFlag{Name: "auto-approve", Value: bareApproval, HideDefault: true, Usage: "with -apply and `=GRADE`, no-delete or add-only: leave a plan that does more to a person"},
 		&cli.DurationFlag{Name: "interval", Value: defaultInterval, Usage: "ask every `DURATION` what changed, where no notifications come"},
 		&cli.DurationFlag{Name: "debounce", Value: defaultDebounce, Usage: "after a notification, wait for `DURATION` of quiet"},
 		&cli.StringFlag{Name: "listen", Usage: "receive notifications on `ADDRESS`, as 127.0.0.1:8080"},
@@ -67,9 +67,6 @@ func watchCommand(env *environment) *cli.Command {
 }
 
 func runWatch(ctx context.Context, env *environment, c *cli.Command) (err error) {
-	if c.Args().Len() > 0 {
-		return &problem{code: "SPM0002", summary: "watch takes no arguments"}
-	}
 	if err := checkWatch(c); err != nil {
 		return err
 	}
@@ -102,7 +99,7 @@ func checkWatch(c *cli.Command) error {
 		return bad("Invalid -debounce=%s: allowed are %s to %s", debounce, minDebounce, maxDebounce)
 	case c.IsSet("auto-approve") && !c.Bool("apply"):
 		return bad("-auto-approve goes with -apply")
-	case !slices.Contains([]string{"all", "true", "no-delete", "add-only"}, grade):
+	case !slices.Contains([]string{bareApproval, "no-delete", "add-only"}, grade):
 		return bad("Invalid -auto-approve=%s: allowed are no value, no-delete and add-only", grade)
 	case !slices.Contains([]string{plan.VerifyStat, plan.VerifyHash, plan.VerifyNone}, c.String("verify")):
 		return bad("Invalid -verify=%s: allowed are stat, hash and none", c.String("verify"))

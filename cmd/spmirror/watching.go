@@ -53,7 +53,7 @@ func newWatcher(env *environment, c *cli.Command, cfg *config.Config) (*watcher,
 	var err error
 	if w.log, w.done, err = env.logger(); err != nil {
 		w.closeListener()
-		return nil, &problem{code: "SPM0004", summary: "Cannot open the log file of SPMIRROR_LOG_PATH", err: err}
+		return nil, err
 	}
 	if c.Bool("json") {
 		w.events = view.NewEvents(env.stdout, env.now)

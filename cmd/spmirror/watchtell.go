@@ -92,13 +92,6 @@ func (t *teller) started(mirrors, drives int, c *cli.Command) {
 	t.line(text)
 }
 
-func plural(n int, word string) string {
-	if n == 1 {
-		return "1 " + word
-	}
-	return fmt.Sprintf("%d %ss", n, word)
-}
-
 // looking says what is planned, and why.
 func (t *teller) looking(task watch.Task, mirrors []string) {
 	t.line(fmt.Sprintf("Planned %s (%s).", strings.Join(mirrors, ", "), strings.Join(reasons(task), ", ")))

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -23,8 +22,7 @@ func whyCommand(env *environment) *cli.Command {
 			"what is on disk, and what the next plan would do. PATH is relative to the mirror's folder.\n" +
 			"It reads recorded data and the disk, not the source.",
 		Flags: slices.Concat(configFlags(), outputFlags(), []cli.Flag{
-			&cli.BoolFlag{Name: "json", Usage: "print it as JSON"},
-			&cli.DurationFlag{Name: "lock-timeout", Usage: "wait up to `DURATION` for the state lock"},
+			jsonFlag(), lockFlag(),
 		}),
 		Action: func(ctx context.Context, c *cli.Command) error { return runWhy(ctx, env, c) },
 	}
@@ -49,9 +47,7 @@ func runWhy(ctx context.Context, env *environment, c *cli.Command) error {
 		return err
 	}
 	if c.Bool("json") {
-		enc := json.NewEncoder(env.stdout)
-		enc.SetIndent("", "  ")
-		return enc.Encode(x)
+		return writeJSON(env.stdout, x)
 	}
 	s.notice.close()
 	_, err = fmt.Fprint(env.stdout, whyText(x))
@@ -66,7 +62,7 @@ func (s *session) why(ctx context.Context, address, path string) (plan.Explanati
 	}
 	mirrors := s.selected(o)
 	if len(mirrors) != 1 {
-		return plan.Explanation{}, &problem{code: "SPM0012", summary: fmt.Sprintf("%s names %d mirrors, not one", address, len(mirrors))}
+		return plan.Explanation{}, &problem{code: "SPM0012", summary: fmt.Sprintf("%s names %s, not one", address, plural(len(mirrors), "mirror"))}
 	}
 	if err := s.refresh(ctx, mirrors, o); err != nil {
 		return plan.Explanation{}, err
@@ -130,13 +126,6 @@ func whyText(x plan.Explanation) string {
 		row("Next plan", "nothing")
 	}
 	return b.String()
-}
-
-func sizeText(n int64) string {
-	if n < 0 {
-		return "size unknown"
-	}
-	return fmt.Sprintf("%d bytes", n)
 }
 
 func timeText(t time.Time) string {
