@@ -478,7 +478,7 @@ func (p *planner) replaces(path RelPath) bool {
 
 // coveredBy reports whether a glob names the path or a folder above it.
 func coveredBy(globs []glob, path string, folder bool) bool {
-	lower := strings.ToLower(path)
+	lower := folded(path)
 	for {
 		if _, ok := matchAny(globs, lower, folder); ok {
 			return true

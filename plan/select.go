@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/bmatcuk/doublestar/v4"
+	"golang.org/x/text/unicode/norm"
 )
 
 // Select is the selection of a mirror as configured. The zero value selects
@@ -31,15 +32,19 @@ type Selector struct {
 	noExtensions     map[string]bool
 }
 
-// glob is one pattern, lower-cased because SharePoint does not tell case apart
-// (N7). A pattern without an inner slash is matched on the name at any depth,
-// one with a slash on the path below the mirror's folder.
+// glob is one pattern, folded. A pattern without an inner slash is matched on the
+// name at any depth, one with a slash on the path below the mirror's folder.
 type glob struct {
-	text       string // as configured, for explanations
-	pattern    string
-	anyDepth   bool
-	folderOnly bool
+	text        string // as configured, for explanations
+	pattern     string
+	filePattern string // the same for files: what ends in /** names what lies below, never a file of that name itself
+	anyDepth    bool
+	folderOnly  bool
 }
+
+// folded makes equal what is compared as one: SharePoint does not tell case apart
+// (N7), and HCL composes every pattern while names come as somebody made them (N8).
+func folded(text string) string { return strings.ToLower(norm.NFC.String(text)) }
 
 // Compile checks the patterns of a selection and makes it ready to match.
 func (s Select) Compile() (*Selector, error) {
@@ -63,18 +68,23 @@ func (s Select) Compile() (*Selector, error) {
 func compileGlobs(patterns []string) ([]glob, error) {
 	globs := make([]glob, 0, len(patterns))
 	for _, text := range patterns {
-		pattern := strings.ToLower(strings.TrimPrefix(text, "/"))
+		pattern := folded(strings.TrimPrefix(text, "/"))
 		folderOnly := strings.HasSuffix(pattern, "/")
 		pattern = strings.TrimSuffix(pattern, "/")
 		if pattern == "" || !doublestar.ValidatePattern(pattern) {
 			return nil, fmt.Errorf("bad pattern %q", text)
 		}
-		globs = append(globs, glob{
-			text:       text,
-			pattern:    pattern,
-			anyDepth:   !strings.Contains(pattern, "/") && !strings.HasPrefix(text, "/"),
-			folderOnly: folderOnly,
-		})
+		g := glob{
+			text:        text,
+			pattern:     pattern,
+			filePattern: pattern,
+			anyDepth:    !strings.Contains(pattern, "/") && !strings.HasPrefix(text, "/"),
+			folderOnly:  folderOnly,
+		}
+		if strings.HasSuffix(pattern, "/**") {
+			g.filePattern = pattern + "/*"
+		}
+		globs = append(globs, g)
 	}
 	return globs, nil
 }
@@ -82,27 +92,31 @@ func compileGlobs(patterns []string) ([]glob, error) {
 func extensionSet(list []string) map[string]bool {
 	set := make(map[string]bool, len(list))
 	for _, e := range list {
-		set[strings.ToLower(strings.TrimPrefix(e, "."))] = true
+		set[folded(strings.TrimPrefix(e, "."))] = true
 	}
 	return set
 }
 
 // match reports whether the pattern names this path. A pattern that names a
 // folder names all that is below it as well; callers ask for each ancestor.
-func (g glob) match(lower string, folder bool) bool {
+func (g glob) match(at string, folder bool) bool {
 	if g.folderOnly && !folder {
 		return false
 	}
 	if g.anyDepth {
-		lower = path.Base(lower)
+		at = path.Base(at)
 	}
-	ok, _ := doublestar.Match(g.pattern, lower)
+	pattern := g.pattern
+	if !folder {
+		pattern = g.filePattern
+	}
+	ok, _ := doublestar.Match(pattern, at)
 	return ok
 }
 
-func matchAny(globs []glob, lower string, folder bool) (string, bool) {
+func matchAny(globs []glob, at string, folder bool) (string, bool) {
 	for _, g := range globs {
-		if g.match(lower, folder) {
+		if g.match(at, folder) {
 			return g.text, true
 		}
 	}
@@ -144,20 +158,20 @@ func (s *Selector) explicitFolder(remote RemotePath, parentIncluded bool) bool {
 
 // includes reports whether an include pattern names the path itself.
 func (s *Selector) includes(remote RemotePath, folder bool) bool {
-	_, ok := matchAny(s.include, strings.ToLower(string(remote)), folder)
+	_, ok := matchAny(s.include, folded(string(remote)), folder)
 	return ok
 }
 
 // excludes reports whether an exclude pattern names the path itself.
 func (s *Selector) excludes(remote RemotePath, folder bool) (string, bool) {
-	return matchAny(s.exclude, strings.ToLower(string(remote)), folder)
+	return matchAny(s.exclude, folded(string(remote)), folder)
 }
 
 // File judges a file by its path, size and time. parentIncluded says that an
 // include pattern names a folder above it; a folder above it that is excluded
 // is the caller's to know.
 func (s *Selector) File(remote RemotePath, size int64, modified time.Time, parentIncluded bool) Verdict {
-	lower := strings.ToLower(string(remote))
+	lower := folded(string(remote))
 	if rule, ok := matchAny(s.exclude, lower, false); ok {
 		return Verdict{Rule: fmt.Sprintf("select.exclude %q", rule)}
 	}

@@ -239,7 +239,7 @@ func (s *session) mirrorFolder(ctx context.Context, w *wanted) (state.ItemID, er
 		if err != nil {
 			return "", err
 		}
-		if strings.EqualFold(at, w.cfg.Source.Folder) {
+		if sameName(at, w.cfg.Source.Folder) {
 			return w.row.Folder, nil
 		}
 	}

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 
+	"golang.org/x/text/unicode/norm"
+
 	"github.com/spmirror/spmirror/config"
 	"github.com/spmirror/spmirror/crawl"
 	"github.com/spmirror/spmirror/graph"
@@ -214,7 +216,7 @@ func libraryCalled(drives []graph.Drive, name string) (graph.Drive, bool) {
 		func(d graph.Drive) string { return d.Name },
 		func(d graph.Drive) string { return lastSegment(d.WebURL) },
 	} {
-		at := slices.IndexFunc(drives, func(d graph.Drive) bool { return strings.EqualFold(told(d), name) })
+		at := slices.IndexFunc(drives, func(d graph.Drive) bool { return sameName(told(d), name) })
 		if at >= 0 {
 			return drives[at], true
 		}
@@ -253,19 +255,25 @@ func (s *session) resolveFolder(ctx context.Context, drive state.Drive, from sta
 	return at, nil
 }
 
-// childFolder finds a folder by name without regard to case, as the service does
-// (N7).
-func (s *session) childFolder(ctx context.Context, drive state.DriveKey, parent state.ItemID, name string) (state.ItemID, error) {
+// childFolder finds a folder by name. One that is written exactly so goes before others of the same name.
+func (s *session) childFolder(ctx context.Context, drive state.DriveKey, parent state.ItemID, name string) (like state.ItemID, err error) {
 	for item, err := range s.store.Children(ctx, drive, parent) {
-		if err != nil {
+		switch {
+		case err != nil:
 			return "", err
-		}
-		if item.Class.IsFolder() && strings.EqualFold(item.Name, name) {
+		case !item.Class.IsFolder():
+		case item.Name == name:
 			return item.ID, nil
+		case like == "" && sameName(item.Name, name):
+			like = item.ID
 		}
 	}
-	return "", nil
+	return like, nil
 }
+
+// sameName compares names and paths of the source with those of the configuration: without regard to case, as the service does (N7), and
+// composed, because HCL composes every text while names come as somebody made them (N8).
+func sameName(a, b string) bool { return strings.EqualFold(norm.NFC.String(a), norm.NFC.String(b)) }
 
 // folderPath is where an observed folder is in its drive, "" if it is nowhere.
 func (s *session) folderPath(ctx context.Context, drive state.Drive, id state.ItemID) (string, error) {
