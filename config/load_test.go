@@ -213,6 +213,15 @@ mirror "m" {
 	}
 }
 
+func TestUsersMayHaveTheNamesOfGuestsAndIrishmen(t *testing.T) {
+	for _, name := range []string{"adele_contoso.com#EXT#@fabrikam.onmicrosoft.com", "o'neil@contoso.com", "48d31887-5fad-4d73-a9f5-3c356e68a038"} {
+		cfg := load(t, Options{}, "main.hcl", demo+"mirror \"m\" {\n  user   = \""+name+"\"\n  target = \"./m\"\n}\n")
+		if got := cfg.Mirrors[0].Source.User; got != name {
+			t.Errorf("%q was read as %q", name, got)
+		}
+	}
+}
+
 func TestDynamicBlocksAreExpanded(t *testing.T) {
 	cfg := load(t, Options{}, "main.hcl", `
 locals {

@@ -193,7 +193,8 @@ func (r *reader) word(name string) string {
 	return s
 }
 
-func isWord(s string) bool { return s == strings.TrimSpace(s) && !strings.ContainsAny(s, "/\\?#") }
+// isWord tells whether a text may be an id or the name of a user. That of a guest has # in it.
+func isWord(s string) bool { return s == strings.TrimSpace(s) && !strings.ContainsAny(s, `/\?`) }
 
 func (r *reader) notEmpty(name string) {
 	if v, ok := r.get(name, cty.String); ok && v.AsString() == "" {
