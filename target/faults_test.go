@@ -172,7 +172,7 @@ func finish(t *testing.T, d *Dir, fp, old Fingerprint) {
 	foreign, err := d.Sweep(nil)
 	must(t, err)
 	for _, name := range foreign {
-		if !IsDisplaced(name) {
+		if !isSwap(name) {
 			t.Fatalf("foreign %s", name)
 		}
 	}

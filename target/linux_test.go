@@ -49,7 +49,7 @@ func TestKernelsWithoutTheNewCallsAreConfinedToo(t *testing.T) {
 		t.Error(err)
 	}
 	want := grow(t, d, 3, 20, 100)
-	got := walked(t, d, 2)
+	got := walked(t, d)
 	for rel, kind := range want {
 		if got[rel] != kind {
 			t.Errorf("%s: %v, want %v", rel, got[rel], kind)
@@ -94,7 +94,7 @@ func TestMountsBelowTheRootAreForeign(t *testing.T) {
 		t.Errorf("hash of a mounted file: %v", err)
 	}
 	seen := 0
-	for listing, err := range d.Walk(context.Background(), 2) {
+	for listing, err := range d.Walk(context.Background(), "") {
 		must(t, errors.Join(err, listing.Err))
 		if listing.Path != "" && listing.Path != "inside" {
 			t.Errorf("entered %s", listing.Path)

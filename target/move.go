@@ -141,24 +141,6 @@ func (d *Dir) Park(from RelPath, key string) error {
 	return d.dirtied(dst, src)
 }
 
-// Unpark moves a parked thing to a free name.
-func (d *Dir) Unpark(key string, to RelPath) error {
-	dst, err := d.ownPlace("unpark", to)
-	if err != nil {
-		return err
-	}
-	defer dst.release()
-	src := d.parkPlace(key)
-	if err := d.moveFree(src, dst); err != nil {
-		if errors.Is(err, fs.ErrExist) {
-			return occupied("unpark", dst, err)
-		}
-		return fail("unpark", to, err)
-	}
-	d.parents.drop(src.rel)
-	return d.dirtied(dst, src)
-}
-
 // Rmdir removes an empty directory; one that is not empty stays, with ErrNotEmpty (I-17).
 func (d *Dir) Rmdir(rel RelPath) error {
 	p, err := d.sourcePlace("rmdir", rel)

@@ -18,7 +18,7 @@ func TestTwoNamesAreSwappedThroughAParkedOne(t *testing.T) {
 			t.Fatal(err)
 		}
 		must(t, d.Move("b", "a", nil))
-		must(t, d.Unpark("id-1", "b"))
+		must(t, d.Move(ParkName("id-1"), "b", nil))
 		if read(t, d.abs("a")) != "b" || read(t, d.abs("b/f")) != "in a" {
 			t.Error(texts(t, d.path))
 		}
@@ -41,10 +41,10 @@ func TestMovingNeverReplaces(t *testing.T) {
 		if err := d.Park("b", "k"); !errors.Is(err, ErrOccupied) {
 			t.Errorf("a second thing was parked under one key: %v", err)
 		}
-		if err := d.Unpark("k", "b"); !errors.Is(err, ErrOccupied) {
-			t.Errorf("unpark: %v", err)
+		if err := d.Move(ParkName("k"), "b", nil); !errors.Is(err, ErrOccupied) {
+			t.Errorf("out of the parking place: %v", err)
 		}
-		must(t, d.Unpark("k", "a"))
+		must(t, d.Move(ParkName("k"), "a", nil))
 		got := texts(t, d.path)
 		if got["a"] != "a" || got["b"] != "b" || got["dir/f"] != "f" || got["full/g"] != "g" {
 			t.Error(got)

@@ -369,7 +369,7 @@ func (d *Dir) DiscardStaged(name string) error {
 
 // Sweep removes partial files that nobody knows any more: regular files with our tag that are not in use by
 // this process and that known does not claim. Everything else in the staging directory is left alone and
-// returned, displaced local files ([IsDisplaced]) included (I-11, I-16).
+// returned, displaced local files included (I-11, I-16).
 func (d *Dir) Sweep(known func(name string) bool) (foreign []string, err error) {
 	if err := d.writable("sweep", stagingDir); err != nil {
 		return nil, err
@@ -393,7 +393,3 @@ func (d *Dir) Sweep(known func(name string) bool) (foreign []string, err error) 
 	}
 	return foreign, nil
 }
-
-// IsDisplaced reports whether a name in the staging directory holds displaced local bytes, or a staged file
-// whose publication was interrupted; [Dir.Recover] tells which.
-func IsDisplaced(name string) bool { return isSwap(name) }

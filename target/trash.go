@@ -113,7 +113,7 @@ type Trashed struct {
 // is not ours.
 func (t TrashDir) List(ctx context.Context) iter.Seq2[Trashed, error] {
 	return func(yield func(Trashed, error) bool) {
-		for listing, err := range t.d.walk(ctx, t.d.trash, 1, nil) {
+		for listing, err := range t.d.Walk(ctx, t.d.trash) {
 			if err = errors.Join(err, listing.Err); err != nil {
 				if errors.Is(err, fs.ErrNotExist) && listing.Path == t.d.trash {
 					return // nothing was ever trashed

@@ -129,7 +129,7 @@ func TestTrashIsListedRestoredAndEmptied(t *testing.T) {
 			if read(t, d.abs(recent)) != "recent" || read(t, d.abs(path)+"/by hand/f") != "user's" {
 				t.Error("too much was emptied")
 			}
-			for listing, err := range d.Walk(ctx, 1) {
+			for listing, err := range d.Walk(ctx, "") {
 				must(t, err)
 				for _, e := range listing.Entries {
 					if RelPath(e.Name) == path.Base().asPath() || e.Name == controlDir {

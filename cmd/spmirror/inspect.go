@@ -136,7 +136,7 @@ func (i *inspection) count(ctx context.Context, at string, kind target.Kind) err
 		i.untracked(at)
 		return nil
 	}
-	for listing, err := range i.dir.WalkFrom(ctx, target.RelPath(at), 1, nil) {
+	for listing, err := range i.dir.Walk(ctx, target.RelPath(at)) {
 		if err := errors.Join(err, listing.Err); err != nil {
 			return err
 		}
