@@ -183,10 +183,6 @@ func BenchmarkPairsAllApplied(b *testing.B)     { benchPairs(b, true) }
 func benchPairs(b *testing.B, applied bool) {
 	s, m, items := loaded(b, applied)
 	ctx := context.Background()
-	differing := len(items)
-	if applied {
-		differing = 1 // the root has no entry
-	}
 	expect := func(name string, want int, f func() int) {
 		b.Run(name, func(b *testing.B) {
 			measure(b, nil, func() {
@@ -197,7 +193,6 @@ func benchPairs(b *testing.B, applied bool) {
 		})
 	}
 	expect("all", len(items), func() int { return drain(b, s.PairsAll(ctx, m)) })
-	expect("differing", differing, func() int { return drain(b, s.PairsDiffering(ctx, m)) })
 	expect("folders", -1, func() int { return drain(b, s.Folders(ctx, m.Drive)) })
 	expect("entries by parent", -1, func() int { return drain(b, s.EntriesByParent(ctx, m.Key)) })
 	for i := range 100 {

@@ -42,11 +42,6 @@ func (s *Store) DriveByID(ctx context.Context, tenant string, id DriveID) (Drive
 	return one(ctx, s, scanDrive, driveQuery+` WHERE d.tenant = ? AND d.id = ?`, tenant, id)
 }
 
-// CountItems returns how many items are observed in a drive; it is a maintained counter.
-func (s *Store) CountItems(ctx context.Context, drive DriveKey) (int64, error) {
-	return s.int(ctx, `SELECT items FROM drives WHERE key = ?`, drive)
-}
-
 // PutDrive inserts a drive or updates its name, type, address and site; an empty Root leaves the known root alone. Progress (links,
 // generations, counters) belongs to the rounds and is never touched here.
 func (tx *Tx) PutDrive(d Drive) (DriveKey, error) {

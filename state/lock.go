@@ -23,7 +23,6 @@ const (
 type Owner struct {
 	PID       int       `json:"pid"`
 	Host      string    `json:"host"`
-	Run       string    `json:"run,omitempty"`
 	Operation string    `json:"operation,omitempty"`
 	Since     time.Time `json:"since"`
 	Version   string    `json:"version,omitempty"`
@@ -31,9 +30,8 @@ type Owner struct {
 
 // Lock is a held lock.
 type Lock struct {
-	file  *flock.Flock
-	path  string
-	owner Owner
+	file *flock.Flock
+	path string
 }
 
 // LockedError says that somebody else holds the lock. Errors.Is(err, ErrLocked) holds.
@@ -59,7 +57,7 @@ func (e *LockedError) Is(target error) bool { return target == ErrLocked }
 // locks (I-38, I-39). If it is taken, Acquire tries again for up to wait and calls waiting, if given, once per holder seen. PID, host and
 // time of who are filled in if empty.
 func Acquire(ctx context.Context, path string, who Owner, wait time.Duration, waiting func(Owner)) (*Lock, error) {
-	l := &Lock{path: path + ".lock", owner: who.complete()}
+	l := &Lock{path: path + ".lock"}
 	if fi, err := os.Lstat(l.path); err == nil && !fi.Mode().IsRegular() {
 		return nil, fmt.Errorf("lock %s: it is a %s", l.path, kindOf(fi.Mode()))
 	}
@@ -67,7 +65,7 @@ func Acquire(ctx context.Context, path string, who Owner, wait time.Duration, wa
 	if err := l.take(ctx, wait, waiting); err != nil {
 		return nil, errors.Join(err, l.file.Close())
 	}
-	if err := l.write(); err != nil {
+	if err := l.describe(who.complete()); err != nil {
 		return nil, errors.Join(fmt.Errorf("lock %s: %w", l.path, err), l.Release())
 	}
 	return l, nil
@@ -126,17 +124,9 @@ func (l *Lock) take(ctx context.Context, wait time.Duration, waiting func(Owner)
 // ownerPath is where the text about the holder lies; it is replaced whole, so a reader never sees half of it (K02).
 func (l *Lock) ownerPath() string { return l.path + ".owner" }
 
-// Describe replaces the text about the holder, for example when the run gets its number.
-func (l *Lock) Describe(who Owner) error {
-	l.owner = who.complete()
-	if err := l.write(); err != nil {
-		return fmt.Errorf("lock %s: %w", l.path, err)
-	}
-	return nil
-}
-
-func (l *Lock) write() error {
-	text, err := json.Marshal(l.owner)
+// describe writes who holds the lock.
+func (l *Lock) describe(who Owner) error {
+	text, err := json.Marshal(who)
 	if err != nil {
 		return err
 	}

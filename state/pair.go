@@ -47,53 +47,6 @@ func scanPair(row []driver.Value) (Pair, error) {
 	return p, nil
 }
 
-// PairsDiffering is PairsAll without the pairs that are in step: both sides there, nothing pending, parent and name equal, and for files
-// the modification time and the content: hash and size where both sides have a hash, else the cTag. It errs on the side of yielding:
-// an entry whose local name is written differently from the remote one is yielded although nothing changed. The comparison runs in
-// index entries_facts, so an entry in step costs no visit to its row.
-func (s *Store) PairsDiffering(ctx context.Context, m Mirror) iter.Seq2[Pair, error] {
-	return produce(s, func(c *conn, emit func(Pair) bool) error {
-		folder := m.Folder
-		if folder == "" {
-			root, err := c.first(ctx, `SELECT root FROM drives WHERE key = ?`, m.Drive)
-			if err != nil {
-				return err
-			}
-			if len(root) == 1 {
-				text, _ := root[0].(string)
-				folder = ItemID(text)
-			}
-		}
-		return emitRows(ctx, c, scanPair, emit, differingQuery, m.Drive, m.Key, folder)
-	})
-}
-
-// differing compares the item i with the facts f; ?3 is the folder that is the target itself.
-const differing = `(f.item IS NULL OR p.item IS NOT NULL OR f.name <> i.name
-	OR f.parent <> CASE WHEN i.parent = ?3 THEN '' ELSE i.parent END
-	OR f.folder <> (i.class IN (2, 3, 4))
-	OR (f.folder = 0 AND (f.modified <> i.modified OR CASE WHEN i.hash <> '' AND f.remote_hash <> ''
-		THEN i.hash <> f.remote_hash OR i.size <> f.remote_size
-		ELSE i.ctag <> f.ctag OR i.ctag = '' END)))`
-
-// differingQuery joins items and entries in id order, and then the entries whose items are gone. The order of the joins matters: facts and
-// pending are looked at first, the entry itself only for a pair that differs, by primary key, whose columns are part of entries_facts.
-var differingQuery = `
-		SELECT ` + joined(packedItem) + `, CASE WHEN f.item IS NOT NULL THEN ` + factSides + `, i.id AS id
-		FROM items i LEFT JOIN entries f INDEXED BY entries_facts ON f.mirror = ?2 AND f.item = i.id
-			LEFT JOIN pending p ON p.mirror = ?2 AND p.item = i.id` + factJoin + `
-		WHERE i.drive = ?1 AND ` + differing + `
-		UNION ALL
-		SELECT NULL, CASE WHEN 1 THEN ` + factSides + `, f.item AS id
-		FROM entries f INDEXED BY entries_facts LEFT JOIN pending p ON p.mirror = ?2 AND p.item = f.item` + factJoin + `
-		WHERE f.mirror = ?2 AND NOT EXISTS (SELECT 1 FROM items i WHERE i.drive = ?1 AND i.id = f.item)
-		ORDER BY id`
-
-var factSides = joined(packedEntry) + ` END, CASE WHEN p.item IS NOT NULL THEN ` + joined(packedPending) + ` END`
-
-const factJoin = `
-			LEFT JOIN entries e ON e.mirror = ?2 AND e.parent = f.parent AND e.fold = f.fold`
-
 // PairsSince yields the ids that were logged after a generation, and those pending for the mirror, in id order. If the log does not
 // reach back that far the error is ErrLogTrimmed, and PairsAll is the way. change_log and pending by key.
 func (s *Store) PairsSince(ctx context.Context, m Mirror, since Generation) iter.Seq2[Pair, error] {

@@ -17,7 +17,6 @@ var wide = regexp.MustCompile(`^SCAN (i|items|e|entries|c|children|l|change_log|
 
 // wideByNature are the statements that are about all rows; everything else must go by an index down to the row.
 var wideByNature = []string{
-	"CASE WHEN f.item", // PairsDiffering
 	"FROM items i WHERE i.drive = ? ORDER BY i.id",          // PairsAll
 	"FROM entries e WHERE e.mirror = ? ORDER BY +e.item",    // PairsAll
 	"ORDER BY e.parent, e.fold",                             // EntriesByParent
@@ -48,7 +47,6 @@ func TestStatementsReachTheirRowsByIndex(t *testing.T) {
 		round(t, s, drive, r, rootItem(), a, tombstone("b"), tombstone("c"), unreadItem("u"))
 	}
 	all(t, s.PairsAll(ctx, m))
-	all(t, s.PairsDiffering(ctx, m))
 	all(t, s.PairsSince(ctx, m, 1))
 	all(t, s.PairsOf(ctx, m, slices.Values([]ItemID{"a"})))
 	all(t, s.Subtree(ctx, m, "root"))
