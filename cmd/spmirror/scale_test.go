@@ -42,7 +42,7 @@ func BenchmarkScale(b *testing.B) {
 		b.Run(fmt.Sprintf("no-change-plan/%d", files), func(b *testing.B) { s.measure(b, "plan", "-compact", "-verify=none") })
 		b.Run(fmt.Sprintf("no-change-plan-with-stat/%d", files), func(b *testing.B) { s.measure(b, "plan", "-compact") })
 		b.Run(fmt.Sprintf("compare-all-plan/%d", files), func(b *testing.B) {
-			s.measure(b, "plan", "-compact", "-verify=none", "-refresh=false", "-replace=nothing-is-named-so")
+			s.measure(b, "plan", "-compact", "-verify=none", "-refresh=false", "-replace="+s.file)
 		})
 		s.edit(b, 100)
 		b.Run(fmt.Sprintf("plan-of-100-changes/%d", files), func(b *testing.B) { s.measure(b, "plan", "-compact", "-verify=none") })
@@ -91,6 +91,7 @@ type scale struct {
 	graph    string
 	ca       *http.Client
 	ids      []state.ItemID // a hundred files, to be edited
+	file     string         // the path of the first of them
 }
 
 func newScale(b *testing.B, bin string, files int) *scale {
@@ -278,7 +279,7 @@ func (s *scale) fill(b *testing.B) {
 	if err := f.run(ctx); err != nil {
 		b.Fatal(err)
 	}
-	s.ids = f.sample
+	s.ids, s.file = f.sample, f.first
 }
 
 // filler makes the files and rows of one mirror.
@@ -291,6 +292,7 @@ type filler struct {
 	batch []state.Entry
 
 	sample []state.ItemID // some files
+	first  string         // the path of the first of them
 }
 
 func (f *filler) run(ctx context.Context) error {
@@ -352,6 +354,9 @@ func (f *filler) item(i state.Item) error {
 	}
 	if !e.Folder {
 		e.Size = i.Size
+		if len(f.sample) == 0 {
+			f.first = strings.TrimPrefix(filepath.Join(f.paths[i.Parent], i.Name), f.root+"/")
+		}
 		if len(f.sample) < 100 {
 			f.sample = append(f.sample, i.ID)
 		}
