@@ -4,13 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
-	"slices"
 	"testing"
 	"time"
 
 	"github.com/spmirror/spmirror/graph"
 	"github.com/spmirror/spmirror/plan"
+	"github.com/spmirror/spmirror/recorded"
 	"github.com/spmirror/spmirror/state"
 )
 
@@ -182,7 +181,7 @@ func deletes(t *testing.T, s *state.Store, m state.Mirror) (n int) {
 		Mirror: &plan.Mirror{Address: m.Address, Source: plan.SourceRef{FolderID: plan.ItemID(m.Folder)}, Policy: plan.Policy{
 			OnRemoteDelete: "trash", OnDeselect: "forget", OnLocalChange: "restore", OnUntracked: "adopt", TrashEnabled: true}},
 		Previous: &plan.Select{}, PreviousFolder: plan.ItemID(m.Folder), Full: true,
-		Store: plan.Store{Inventory: inventory{s, m}, Observed: tree{s, m}, Applied: disk{s, m}}, Names: verbatim{}, Verify: plan.VerifyNone,
+		Store: recorded.Store(s, m), Names: verbatim{}, Verify: plan.VerifyNone,
 		Emit: func(c plan.Change) error {
 			if c.Action() == plan.Delete {
 				n++
@@ -197,113 +196,8 @@ func deletes(t *testing.T, s *state.Store, m state.Mirror) (n int) {
 	return n
 }
 
-// The planner's view of the state, as the program has it, without what a plan of
-// everything does not ask for.
-type (
-	inventory struct {
-		s *state.Store
-		m state.Mirror
-	}
-	tree     inventory
-	disk     inventory
-	verbatim struct{}
-)
+// verbatim are names that are on disk what they are at the source.
+type verbatim struct{}
 
 func (verbatim) Local(remote string) (string, error) { return remote, nil }
 func (verbatim) Fold(local string) string            { return local }
-
-func planItem(i *state.Item) *plan.Item {
-	classes := map[state.Class]plan.Class{
-		state.File: plan.ClassFile, state.Folder: plan.ClassFolder, state.Root: plan.ClassRoot, state.Package: plan.ClassPackage,
-	}
-	return &plan.Item{ID: plan.ItemID(i.ID), Parent: plan.ItemID(i.Parent), Name: i.Name, Class: classes[i.Class], Size: i.Size, ETag: i.ETag,
-		CTag: i.CTag, Hash: i.Hash, Note: i.Note}
-}
-
-func planEntry(e *state.Entry) *plan.Entry {
-	return &plan.Entry{Item: plan.ItemID(e.Item), Parent: plan.ItemID(e.Parent), Name: e.Name, Fold: e.Fold, Folder: e.Folder, Size: e.Size,
-		RemoteSize: e.RemoteSize, RemoteHash: e.RemoteHash, ETag: e.ETag, CTag: e.CTag}
-}
-
-func planPair(p state.Pair) plan.Pair {
-	var out plan.Pair
-	if p.Item != nil {
-		out.Item = planItem(p.Item)
-	}
-	if p.Entry != nil {
-		out.Entry = planEntry(p.Entry)
-	}
-	if p.Pending != nil {
-		out.Pending = &plan.Pending{Item: plan.ItemID(p.Pending.Item), Action: p.Pending.Action, Reason: p.Pending.Reason}
-	}
-	return out
-}
-
-func mapped[A, B any](seq iter.Seq2[A, error], f func(A) B) iter.Seq2[B, error] {
-	return func(yield func(B, error) bool) {
-		for a, err := range seq {
-			if !yield(f(a), err) {
-				return
-			}
-		}
-	}
-}
-
-func (i inventory) All(ctx context.Context) iter.Seq2[plan.Pair, error] {
-	return mapped(i.s.PairsAll(ctx, i.m), planPair)
-}
-
-func (i inventory) Since(ctx context.Context, g plan.Generation) iter.Seq2[plan.Pair, error] {
-	return mapped(i.s.PairsSince(ctx, i.m, state.Generation(g)), planPair)
-}
-
-func (i inventory) Of(ctx context.Context, ids []plan.ItemID) iter.Seq2[plan.Pair, error] {
-	var list []state.ItemID
-	for _, id := range ids {
-		list = append(list, state.ItemID(id))
-	}
-	return mapped(i.s.PairsOf(ctx, i.m, slices.Values(list)), planPair)
-}
-
-func (v tree) Item(ctx context.Context, id plan.ItemID) (plan.Item, bool, error) {
-	it, ok, err := v.s.Item(ctx, v.m.Drive, state.ItemID(id))
-	return *planItem(&it), ok, err
-}
-
-func (v tree) Folders(ctx context.Context) iter.Seq2[plan.Item, error] {
-	return mapped(v.s.Folders(ctx, v.m.Drive), func(i state.Item) plan.Item { return *planItem(&i) })
-}
-
-func (v tree) Subtree(ctx context.Context, folder plan.ItemID) iter.Seq2[plan.ItemID, error] {
-	return mapped(v.s.Subtree(ctx, v.m, state.ItemID(folder)), func(p state.Pair) plan.ItemID { return plan.ItemID(p.ID()) })
-}
-
-func (v tree) Children(ctx context.Context, parent plan.ItemID) iter.Seq2[plan.Item, error] {
-	return mapped(v.s.Children(ctx, v.m.Drive, state.ItemID(parent)), func(i state.Item) plan.Item { return *planItem(&i) })
-}
-
-func (v disk) Entry(ctx context.Context, id plan.ItemID) (plan.Entry, bool, error) {
-	e, ok, err := v.s.Entry(ctx, v.m.Key, state.ItemID(id))
-	return *planEntry(&e), ok, err
-}
-
-func (v disk) EntryAt(ctx context.Context, parent plan.ItemID, fold string) (plan.Entry, bool, error) {
-	e, ok, err := v.s.EntryAt(ctx, v.m.Key, state.ItemID(parent), fold)
-	return *planEntry(&e), ok, err
-}
-
-func (v disk) Folders(ctx context.Context) iter.Seq2[plan.Entry, error] {
-	return mapped(v.s.EntryFolders(ctx, v.m.Key), func(e state.Entry) plan.Entry { return *planEntry(&e) })
-}
-
-func (v disk) ByParent(ctx context.Context) iter.Seq2[plan.Entry, error] {
-	return mapped(v.s.EntriesByParent(ctx, v.m.Key), func(e state.Entry) plan.Entry { return *planEntry(&e) })
-}
-
-func (v disk) Below(ctx context.Context, folder plan.ItemID) iter.Seq2[plan.ItemID, error] {
-	return mapped(v.s.EntrySubtree(ctx, v.m, state.ItemID(folder)), func(p state.Pair) plan.ItemID { return plan.ItemID(p.ID()) })
-}
-
-func (v disk) Children(ctx context.Context, folder plan.ItemID) iter.Seq2[plan.Entry, error] {
-	return mapped(v.s.EntryChildren(ctx, v.m.Key, state.ItemID(folder)), func(e state.Entry) plan.Entry { return *planEntry(&e) })
-}

@@ -9,6 +9,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/spmirror/spmirror/plan"
+	"github.com/spmirror/spmirror/recorded"
 	"github.com/spmirror/spmirror/sandbox"
 	"github.com/spmirror/spmirror/state"
 )
@@ -109,7 +110,7 @@ func (w *world) apply(m mirrored, full bool) (changed int, gone bool) {
 	var changes []plan.Change
 	req := plan.Request{
 		Mirror: header, Since: plan.Generation(row.Settled), Full: full || row.Settled < d.LogFloor,
-		Store: plan.Store{Inventory: inventory{s, row}, Observed: tree{s, row}, Applied: disk{s, row}}, Names: verbatim{}, Verify: plan.VerifyNone,
+		Store: recorded.Store(s, row), Names: verbatim{}, Verify: plan.VerifyNone,
 		Emit:  func(c plan.Change) error { changes = append(changes, c); return nil },
 		Drift: func(plan.Drift) error { return nil },
 	}

@@ -225,47 +225,49 @@ func (p *planner) add(ctx context.Context, pair Pair, c Change, at place) error 
 	if c.Replaces != "" {
 		return p.emit(c) // the occupant is one of ours and leaves by its own change
 	}
-	found, ok, err := p.occupant(ctx, at)
-	if err != nil || !ok {
-		return firstError(err, func() error { return p.emit(c) })
-	}
-	return p.untracked(ctx, pair, c, found)
+	return p.addWhere(ctx, pair, c, at)
 }
 
-func firstError(err error, then func() error) error {
-	if err != nil {
+// addWhere plans an add in a place that is none of ours.
+func (p *planner) addWhere(ctx context.Context, pair Pair, c Change, at place) error {
+	stray, err := p.occupant(ctx, at)
+	switch {
+	case err != nil:
 		return err
+	case stray == nil:
+		return p.emitOf(pair.Entry, c)
 	}
-	return then()
+	return p.untracked(ctx, pair, c, stray)
 }
 
 // untracked plans an add where something lies that spmirror did not write: it is
 // taken over if it is equal, and else never overwritten without being asked
 // (I-13).
-func (p *planner) untracked(ctx context.Context, pair Pair, c Change, found Found) error {
+func (p *planner) untracked(ctx context.Context, pair Pair, c Change, found *stray) error {
 	policy := p.req.Mirror.Policy
 	c.Local = &Local{Size: found.Size, MTime: found.MTime, Inode: found.Inode}
 	if found.Kind == FoundFile && policy.OnUntracked == "adopt" {
-		equal, sha, err := p.equalOnDisk(ctx, c.Path, pair.Item, found)
+		equal, sha, err := p.equalOnDisk(ctx, pair.Item, found)
 		if err != nil {
 			return p.block(ctx, pair, blockage{c.Path, Add, BlockedUntracked, "cannot be read: " + err.Error(), c.Local})
 		}
 		if equal {
 			c.Actions, c.Reason, c.Local.SHA256 = []Action{Adopt}, EqualOnDisk, sha
-			return p.emit(c)
+			return p.emitOf(pair.Entry, c)
 		}
 	}
 	if found.Kind == FoundFile && policy.OnUntracked == "rename" {
 		c.Disposal, c.Detail = DisposeRename, "the file in the way gets another name"
-		return p.emit(c)
+		return p.emitOf(pair.Entry, c)
 	}
-	detail := "a file that spmirror did not write is in the way"
-	return p.block(ctx, pair, blockage{c.Path, Add, BlockedUntracked, detail, c.Local})
+	return p.block(ctx, pair, blockage{c.Path, Add, BlockedUntracked, untrackedInWay, c.Local})
 }
+
+const untrackedInWay = "a file that spmirror did not write is in the way"
 
 // equalOnDisk reports whether a local file has the bytes the source announces.
 // Without a hash nothing is taken for equal, unless the import asks for it.
-func (p *planner) equalOnDisk(ctx context.Context, path RelPath, it *Item, found Found) (bool, string, error) {
+func (p *planner) equalOnDisk(ctx context.Context, it *Item, found *stray) (bool, string, error) {
 	if it.Size >= 0 && it.Size != found.Size {
 		return false, "", nil
 	}
@@ -275,7 +277,7 @@ func (p *planner) equalOnDisk(ctx context.Context, path RelPath, it *Item, found
 	if it.Hash == "" {
 		return false, "", nil
 	}
-	n, quickXor, sha, err := p.req.Disk.Hash(ctx, path)
+	n, quickXor, sha, err := p.req.Disk.Hash(ctx, found.path)
 	if err != nil {
 		return false, "", err
 	}
@@ -286,7 +288,17 @@ func (p *planner) equalOnDisk(ctx context.Context, path RelPath, it *Item, found
 func (p *planner) tracked(ctx context.Context, pair Pair, c Change, at place) error {
 	it, e := pair.Item, pair.Entry
 	c.Local = e.local()
+	d, drifted := p.drift[it.ID]
 	if !at.same(e) {
+		if d.kind != DriftMissing {
+			inWay, err := p.inTheWay(ctx, e, at, hold{replaces: c.Replaces})
+			if err != nil {
+				return err
+			}
+			if inWay {
+				return p.block(ctx, pair, blockage{path: at.local, wanted: Move, reason: BlockedUntracked, detail: untrackedInWay})
+			}
+		}
 		previous, err := p.applied.path(ctx, e)
 		if err != nil {
 			return err
@@ -297,12 +309,12 @@ func (p *planner) tracked(ctx context.Context, pair Pair, c Change, at place) er
 		if e.Parent != c.Parent {
 			c.Reason = Moved
 		}
-		if e.Parent != c.Parent && !p.stuckOnDisk(it.ID) {
-			p.leave(e)
-		}
 	}
-	if d, ok := p.drift[it.ID]; ok {
+	switch {
+	case drifted && !d.sameBytes:
 		return p.drifted(ctx, pair, c, at, d)
+	case drifted:
+		c.Local = d.found // its bytes are those that were applied
 	}
 	switch {
 	case !contentSame(it, e):
@@ -311,6 +323,8 @@ func (p *planner) tracked(ctx context.Context, pair Pair, c Change, at place) er
 	case p.replaces(at.local):
 		c.Actions = append(c.Actions, Update)
 		c.Cause, c.Reason = ByConfig, ReplaceRequested
+	case drifted:
+		return p.touched(e, c)
 	case len(c.Actions) > 0 && (!p.req.Mirror.Policy.Times || timeSame(it, e)):
 	case p.req.Mirror.Policy.Times && !timeSame(it, e):
 		c.Actions = append(c.Actions, Metadata)
@@ -321,6 +335,15 @@ func (p *planner) tracked(ctx context.Context, pair Pair, c Change, at place) er
 		return p.unchanged()
 	}
 	p.retried(pair, &c)
+	return p.emitOf(e, c)
+}
+
+// emitOf hands on the change of an item that stays in the mirror. An applied one that goes
+// to another folder leaves the one that it is in.
+func (p *planner) emitOf(e *Entry, c Change) error {
+	if e != nil && e.Parent != c.Parent {
+		p.leave(e)
+	}
 	return p.emit(c)
 }
 
@@ -347,9 +370,6 @@ func (p *planner) drifted(ctx context.Context, pair Pair, c Change, at place, d 
 	}
 	c.Local = d.found
 	sourceSame := contentSame(it, e)
-	if d.kind == DriftChanged && sourceSame && d.sameBytes {
-		return p.touched(c)
-	}
 	switch {
 	case d.kind == DriftReplaced:
 		detail := "something that is not a file lies in its place"
@@ -371,7 +391,7 @@ func (p *planner) drifted(ctx context.Context, pair Pair, c Change, at place, d 
 	if policy.OnLocalChange == "rename" {
 		c.Disposal = DisposeRename
 	}
-	return p.emit(c)
+	return p.emitOf(e, c)
 }
 
 // missing plans an applied file that is not on disk any more. If it belongs elsewhere
@@ -381,22 +401,18 @@ func (p *planner) missing(ctx context.Context, pair Pair, c Change, at place) er
 	c.Actions, c.Local, c.PreviousPath = []Action{Add}, nil, ""
 	c.Cause, c.Reason = ByDrift, MissingOnDisk
 	if !moved || c.Replaces != "" {
-		return p.emit(c)
+		return p.emitOf(pair.Entry, c)
 	}
-	found, ok, err := p.occupant(ctx, at)
-	if err != nil || !ok {
-		return firstError(err, func() error { return p.emit(c) })
-	}
-	return p.untracked(ctx, pair, c, found)
+	return p.addWhere(ctx, pair, c, at)
 }
 
 // touched plans the repair of a file whose bytes are right and whose times are not.
-func (p *planner) touched(c Change) error {
+func (p *planner) touched(e *Entry, c Change) error {
 	if len(c.Actions) == 0 {
 		c.Actions = []Action{Metadata}
 		c.Cause, c.Reason = ByDrift, ChangedOnDisk
 	}
-	return p.emit(c)
+	return p.emitOf(e, c)
 }
 
 // whyNew finds the cause of an add: a new mirror, an edited selection, or the source.
@@ -455,7 +471,10 @@ func (p *planner) block(ctx context.Context, pair Pair, b blockage) error {
 		return err
 	}
 	c.PreviousPath = current
-	if c.Wanted == Add {
+	switch {
+	case c.Wanted == Add && c.Folder && c.Moves():
+		c.Wanted = Move
+	case c.Wanted == Add:
 		c.Wanted = Update
 	}
 	if c.Local == nil {

@@ -41,10 +41,13 @@ func (p *planner) prevents(d departure) bool {
 	return d.setting != "forget" && d.setting != "keep" && p.req.Mirror.Policy.PreventDelete
 }
 
-// leave notes that an applied item goes out of its folder.
+// leave notes that an applied item goes out of its folder, once. Files are only counted:
+// a million of them may leave.
 func (p *planner) leave(e *Entry) {
-	p.leaving[e.Item] = true
-	p.lost[e.Parent] = true
+	p.left[e.Parent]++
+	if e.Folder {
+		p.leaving[e.Item] = true
+	}
 }
 
 // departure says why an applied item leaves the mirror, and the lifecycle setting
@@ -72,7 +75,7 @@ func (p *planner) leaves(ctx context.Context, pair Pair, d departure) error {
 		switch {
 		case fact.kind == DriftReplaced:
 			d.setting, c.Detail = "keep", "something that is not a file lies in its place and stays"
-		case fact.kind == DriftChanged && p.req.Mirror.Policy.OnLocalChange == "keep":
+		case fact.changed() && p.req.Mirror.Policy.OnLocalChange == "keep":
 			d.setting, c.Detail = "keep", `changed on disk and kept (lifecycle.on_local_change = "keep")`
 		}
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"slices"
 	"strings"
 	"sync"
 
@@ -18,6 +17,9 @@ type driftFact struct {
 	found     *Local
 	sameBytes bool // only its times are others
 }
+
+// changed reports whether somebody has written other bytes to a file.
+func (d driftFact) changed() bool { return d.kind == DriftChanged && !d.sameBytes }
 
 // walkers read directories at the same time: the walk is bound by system calls,
 // and four saturate a local disk (DEPS B5).
@@ -46,7 +48,6 @@ func (p *planner) checkDisk(ctx context.Context) error {
 	}
 	work := make(chan dirCheck, 2*walkers)
 	var mu sync.Mutex
-	var untracked []Drift
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
 		defer close(work)
@@ -62,16 +63,16 @@ func (p *planner) checkDisk(ctx context.Context) error {
 	for range walkers {
 		g.Go(func() error {
 			for d := range work {
-				facts, strangers, err := p.compareDir(gctx, d)
+				found, err := p.compareDir(gctx, d)
 				if err != nil {
 					return err
 				}
 				mu.Lock()
-				for id, f := range facts {
-					p.drift[id] = f
-				}
-				untracked = append(untracked, strangers...)
+				err = p.takeDrift(found)
 				mu.Unlock()
+				if err != nil {
+					return err
+				}
 			}
 			return nil
 		})
@@ -79,7 +80,28 @@ func (p *planner) checkDisk(ctx context.Context) error {
 	if err := g.Wait(); err != nil {
 		return fmt.Errorf("check disk: %w", err)
 	}
-	return p.reportDrift(ctx, untracked)
+	return nil
+}
+
+// finding is one difference between a directory and what was applied in it.
+type finding struct {
+	Drift
+	sameBytes bool
+}
+
+// takeDrift remembers what is found of applied items and hands all of it on.
+func (p *planner) takeDrift(found []finding) error {
+	for _, f := range found {
+		if f.ItemID != "" {
+			// The id would keep all that was read of its entry.
+			p.drift[ItemID(strings.Clone(string(f.ItemID)))] = driftFact{kind: f.Kind, found: f.Found, sameBytes: f.sameBytes}
+		}
+		f.Mirror = p.req.Mirror.Address
+		if err := p.req.Drift(f.Drift); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // recallDrift takes what an earlier check of the disk has found.
@@ -149,12 +171,12 @@ func (p *planner) dirChecks(ctx context.Context, yield func(dirCheck) error) err
 
 // compareDir compares one directory with its entries. An error other than "does
 // not exist" is never taken for a missing file (F05).
-func (p *planner) compareDir(ctx context.Context, d dirCheck) (map[ItemID]driftFact, []Drift, error) {
+func (p *planner) compareDir(ctx context.Context, d dirCheck) ([]finding, error) {
 	found, err := p.req.Disk.ReadDir(ctx, d.path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, nil, fmt.Errorf("read directory %q: %w", d.path, err)
+		return nil, fmt.Errorf("read directory %q: %w", d.path, err)
 	}
-	facts := make(map[ItemID]driftFact)
+	var list []finding
 	byName := make(map[string]*Found, len(found))
 	for i := range found {
 		byName[found[i].Name] = &found[i]
@@ -167,25 +189,35 @@ func (p *planner) compareDir(ctx context.Context, d dirCheck) (map[ItemID]driftF
 		}
 		f := byName[name]
 		delete(byName, name)
-		fact, drifted, err := p.compareFile(ctx, joinLocal(d.path, name), e, f)
+		path := joinLocal(d.path, name)
+		fact, drifted, err := p.compareFile(ctx, path, e, f)
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 		if drifted {
-			facts[e.Item] = fact
+			list = append(list, finding{driftOf(path, e, fact), fact.sameBytes})
 		}
 	}
-	var strangers []Drift
 	for name, f := range byName {
 		if d.path == parkedDir || d.path == "" && name == reservedDir {
 			continue
 		}
-		strangers = append(strangers, Drift{
+		list = append(list, finding{Drift: Drift{
 			Path: joinLocal(d.path, name), Kind: DriftUntracked,
 			Found: &Local{Size: f.Size, MTime: f.MTime, Inode: f.Inode},
-		})
+		}})
 	}
-	return facts, strangers, nil
+	return list, nil
+}
+
+// driftOf tells of an entry that is not as it was left. What was adopted without being read
+// is known by its bytes once they were compared.
+func driftOf(path RelPath, e *Entry, fact driftFact) Drift {
+	applied := e.local()
+	if fact.sameBytes {
+		applied.SHA256 = fact.found.SHA256
+	}
+	return Drift{Path: path, ItemID: e.Item, Kind: fact.kind, Applied: applied, Found: fact.found}
 }
 
 // compareFile compares one entry with what was found at its path.
@@ -230,34 +262,4 @@ func (e *Entry) sameBytes(quickXor, sha string) (same, known bool) {
 		return quickXor == e.RemoteHash, true
 	}
 	return false, false
-}
-
-// reportDrift hands the differences on, in the order of paths.
-func (p *planner) reportDrift(ctx context.Context, list []Drift) error {
-	for id, f := range p.drift {
-		e, ok, err := p.req.Store.Applied.Entry(ctx, id)
-		if err != nil {
-			return fmt.Errorf("read entry %s: %w", id, err)
-		}
-		if !ok {
-			continue // parked meanwhile: it has no place to drift from
-		}
-		path, err := p.applied.path(ctx, &e)
-		if err != nil {
-			return err
-		}
-		applied := e.local()
-		if f.sameBytes && applied.SHA256 == "" {
-			applied.SHA256 = f.found.SHA256 // the hash of the source has shown it
-		}
-		list = append(list, Drift{Path: path, ItemID: id, Kind: f.kind, Applied: applied, Found: f.found})
-	}
-	slices.SortFunc(list, func(a, b Drift) int { return strings.Compare(string(a.Path), string(b.Path)) })
-	for _, d := range list {
-		d.Mirror = p.req.Mirror.Address
-		if err := p.req.Drift(d); err != nil {
-			return err
-		}
-	}
-	return nil
 }

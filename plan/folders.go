@@ -74,7 +74,7 @@ func (p *planner) decideFolder(ctx context.Context, pair Pair) error {
 	if e != nil && n.unsafe == "" && n.blockedBy() != "" && e.Parent == n.parent.entryID() && e.Name == n.name && p.drift[it.ID].kind == "" {
 		return p.unchanged() // it rests where it is, in a folder that cannot be where it belongs
 	}
-	if e != nil && n.collision != "" && !n.wanted {
+	if e != nil && (n.collision != "" || n.obstacle != "") && !n.wanted {
 		return p.unneeded(pair, n) // if nothing in it stays, it goes, and makes room
 	}
 	if problem := n.blockedBy(); problem != "" && (n.wanted || n.collision != "" || n.obstacle != "" || e != nil || n.name == "") {
@@ -89,7 +89,7 @@ func (p *planner) decideFolder(ctx context.Context, pair Pair) error {
 				problem = err.Error()
 			}
 		case n.obstacle != "":
-			reason, problem = n.obstacle, "something that is not a directory lies in its place"
+			reason, problem = n.obstacle, strayThere
 		}
 		return p.block(ctx, pair, blockage{path: RelPath(n.remote), wanted: Add, reason: reason, detail: problem})
 	}
@@ -116,11 +116,12 @@ func (p *planner) unneeded(pair Pair, n *node) error {
 
 // holds reports whether an applied folder keeps an entry that does not leave it.
 func (p *planner) holds(ctx context.Context, folder ItemID) (bool, error) {
-	for child, err := range p.req.Store.Applied.Children(ctx, folder) {
+	stay := -p.left[folder]
+	for _, err := range p.req.Store.Applied.Children(ctx, folder) {
 		if err != nil {
 			return false, fmt.Errorf("read folder %s: %w", folder, err)
 		}
-		if !p.leaving[child.Item] {
+		if stay++; stay > 0 {
 			return true, nil
 		}
 	}
@@ -140,7 +141,7 @@ func (p *planner) folderWanted(ctx context.Context, pair Pair, n *node) error {
 		return p.addFolder(ctx, pair, c, at)
 	}
 	if d, ok := p.drift[it.ID]; ok {
-		return p.folderDrifted(c, d)
+		return p.folderDrifted(e, c, d)
 	}
 	if at.same(e) {
 		return p.unchanged()
@@ -153,19 +154,21 @@ func (p *planner) folderWanted(ctx context.Context, pair Pair, n *node) error {
 	c.Cause, c.Reason = BySource, Renamed
 	if e.Parent != c.Parent {
 		c.Reason = Moved
-		p.leave(e)
 	}
-	return p.emit(c)
+	return p.emitOf(e, c)
 }
 
 // addFolder plans a new folder. A directory that is there already is taken over:
 // nothing in it is touched by that.
 func (p *planner) addFolder(ctx context.Context, pair Pair, c Change, at place) error {
-	_, ok, err := p.occupant(ctx, at)
+	if c.Replaces != "" {
+		return p.emit(c)
+	}
+	stray, err := p.occupant(ctx, at)
 	if err != nil {
 		return err
 	}
-	if ok && c.Replaces == "" { // a directory: anything else is an obstacle, and was blocked
+	if stray != nil { // a directory: anything else is an obstacle, and was blocked
 		c.Actions, c.Reason = []Action{Adopt}, EqualOnDisk
 	}
 	return p.emit(c)
@@ -173,12 +176,12 @@ func (p *planner) addFolder(ctx context.Context, pair Pair, c Change, at place) 
 
 // folderDrifted plans an applied folder that is missing on disk; one whose place
 // something else has is blocked before.
-func (p *planner) folderDrifted(c Change, d driftFact) error {
+func (p *planner) folderDrifted(e *Entry, c Change, d driftFact) error {
 	if d.kind != DriftMissing {
 		return fmt.Errorf("folder %q: unexpected drift %s", c.Path, d.kind)
 	}
 	c.Actions, c.Cause, c.Reason = []Action{Add}, ByDrift, MissingOnDisk
-	return p.emit(c)
+	return p.emitOf(e, c)
 }
 
 // parents adds, in an incremental plan, the folders that newly selected files
@@ -270,8 +273,12 @@ func (p *planner) idles(ctx context.Context, pair Pair, d departure) error {
 	if !holds {
 		return p.leaves(ctx, pair, d)
 	}
-	if n := p.tree.nodes[pair.id()]; pair.Item != nil && n.collision != "" {
+	switch n := p.tree.nodes[pair.id()]; {
+	case pair.Item == nil:
+	case n.collision != "":
 		return p.block(ctx, pair, blockage{path: RelPath(n.remote), wanted: Add, reason: BlockedCollision, detail: n.collision})
+	case n.obstacle != "":
+		return p.block(ctx, pair, blockage{path: RelPath(n.remote), wanted: Add, reason: n.obstacle, detail: strayThere})
 	}
 	path, err := p.applied.dir(ctx, pair.Entry.Item)
 	if err != nil {
@@ -291,9 +298,9 @@ func (p *planner) addLost(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		p.lost[e.Parent] = true
+		p.left[e.Parent] += 0
 	}
-	for _, id := range sortedIDs(p.lost) {
+	for _, id := range sortedIDs(p.left) {
 		for id != "" && id != ParkedParent && !p.seen[id] {
 			n, err := p.tree.folder(ctx, id)
 			if err != nil {

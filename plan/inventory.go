@@ -104,8 +104,8 @@ type Observed interface {
 	Folders(ctx context.Context) iter.Seq2[Item, error]
 	// Children yields what is observed directly in a folder.
 	Children(ctx context.Context, folder ItemID) iter.Seq2[Item, error]
-	// Subtree yields the ids of all that is observed below a folder.
-	Subtree(ctx context.Context, folder ItemID) iter.Seq2[ItemID, error]
+	// Subtree yields the pairs of all that is observed below a folder.
+	Subtree(ctx context.Context, folder ItemID) iter.Seq2[Pair, error]
 }
 
 // Applied reads the entries of one mirror.
@@ -115,8 +115,8 @@ type Applied interface {
 	Folders(ctx context.Context) iter.Seq2[Entry, error]
 	// ByParent yields every entry, those of one folder together, each folder's in the order of fold.
 	ByParent(ctx context.Context) iter.Seq2[Entry, error]
-	// Below yields the ids of all entries below a folder.
-	Below(ctx context.Context, folder ItemID) iter.Seq2[ItemID, error]
+	// Below yields the pairs of all entries below a folder.
+	Below(ctx context.Context, folder ItemID) iter.Seq2[Pair, error]
 	Children(ctx context.Context, folder ItemID) iter.Seq2[Entry, error]
 }
 

@@ -30,6 +30,7 @@ type hold struct {
 	by       ItemID
 	replaces ItemID
 	detail   string
+	open     bool // there is no answer yet
 }
 
 // claim asks for a place on disk for an applied item that comes to it, and gives
@@ -38,7 +39,7 @@ func (p *planner) claim(ctx context.Context, id ItemID, at place) (hold, error) 
 	if h, ok := p.held[id]; ok {
 		return h, nil
 	}
-	p.held[id] = hold{} // a circle of moves succeeds as a whole
+	p.held[id] = hold{open: true} // a circle of moves succeeds as a whole
 	h, err := p.newClaim(ctx, id, at)
 	p.held[id] = h
 	if h.replaces != "" {
@@ -90,10 +91,15 @@ func (p *planner) newClaim(ctx context.Context, id ItemID, at place) (hold, erro
 	return hold{replaces: occupant.Item}, nil
 }
 
-// entryAt asks the state who holds a place; a mirror without entries is not asked.
+// entryAt asks the state who holds a place; nothing does in a folder that is not applied.
 func (p *planner) entryAt(ctx context.Context, parent ItemID, fold string) (Entry, bool, error) {
 	if p.req.Mirror.Tracked.Items == 0 {
 		return Entry{}, false, nil
+	}
+	if parent != "" {
+		if up, err := p.applied.folder(ctx, parent); err != nil || up == nil {
+			return Entry{}, false, err
+		}
 	}
 	return p.req.Store.Applied.EntryAt(ctx, parent, fold)
 }
@@ -102,7 +108,7 @@ func (p *planner) entryAt(ctx context.Context, parent ItemID, fold string) (Entr
 // gone and its local file goes with it, or it moves elsewhere and can.
 func (p *planner) frees(ctx context.Context, e Entry) (bool, error) {
 	policy := p.req.Mirror.Policy
-	stuck := !e.Folder && p.stuckOnDisk(e.Item)
+	stuck := p.stuckOnDisk(e.Item)
 	removes := func(setting string) bool {
 		return setting != "keep" && setting != "forget" && !policy.PreventDelete && !stuck
 	}
@@ -152,19 +158,12 @@ func (p *planner) emptied(ctx context.Context, folder ItemID, removes bool) (boo
 	if !removes {
 		return false, nil
 	}
-	var ids []ItemID
-	for id, err := range p.req.Store.Applied.Below(ctx, folder) {
+	for pair, err := range p.req.Store.Applied.Below(ctx, folder) {
 		if err != nil {
 			return false, fmt.Errorf("read below folder %s: %w", folder, err)
 		}
-		if p.stuckOnDisk(id) {
+		if p.stuckOnDisk(pair.id()) {
 			return false, nil
-		}
-		ids = append(ids, id)
-	}
-	for pair, err := range p.req.Store.Of(ctx, ids) {
-		if err != nil {
-			return false, fmt.Errorf("read below folder %s: %w", folder, err)
 		}
 		if pair.Item == nil {
 			continue
@@ -176,11 +175,11 @@ func (p *planner) emptied(ctx context.Context, folder ItemID, removes bool) (boo
 	return true, nil
 }
 
-// stuckOnDisk reports whether what lies in the place of an applied file is not
+// stuckOnDisk reports whether what lies in the place of an applied item is not
 // moved or removed by a plan.
 func (p *planner) stuckOnDisk(id ItemID) bool {
-	kind := p.drift[id].kind
-	return kind == DriftReplaced || kind == DriftChanged && p.req.Mirror.Policy.OnLocalChange == "keep"
+	d := p.drift[id]
+	return d.kind == DriftReplaced || d.changed() && p.req.Mirror.Policy.OnLocalChange == "keep"
 }
 
 // fileFrees reports whether an applied file that stays in the mirror moves.
@@ -198,7 +197,21 @@ func (p *planner) fileFrees(ctx context.Context, pair Pair, parent *node, stuck 
 		return false, nil
 	}
 	h, err := p.claim(ctx, it.ID, at)
-	return h.by == "", err
+	if err != nil || h.by != "" {
+		return false, err
+	}
+	inWay, err := p.inTheWay(ctx, e, at, h)
+	return !inWay, err
+}
+
+// inTheWay reports whether an applied item that may have another place finds something
+// there that spmirror did not write. What holds the place for us leaves it before.
+func (p *planner) inTheWay(ctx context.Context, e *Entry, at place, h hold) (bool, error) {
+	if h.open || h.replaces != "" || e.Parent == at.parent.entryID() && e.Fold == at.fold {
+		return false, nil
+	}
+	stray, err := p.occupant(ctx, at)
+	return stray != nil, err
 }
 
 // folderFrees reports whether an applied folder that stays in the mirror moves.
@@ -369,10 +382,11 @@ func (p *planner) claimPlace(ctx context.Context, n *node) error {
 		return err
 	}
 	at := place{parent: n.parent, name: n.name, fold: n.fold, local: n.local}
+	if p.drift[n.id].kind == DriftReplaced {
+		n.obstruct(BlockedLocalChange)
+		return nil
+	}
 	if e != nil && at.same(e) {
-		if p.drift[n.id].kind == DriftReplaced {
-			n.obstruct(BlockedLocalChange)
-		}
 		return nil
 	}
 	held, err := p.newClaim(ctx, n.id, at)
@@ -386,12 +400,23 @@ func (p *planner) claimPlace(ctx context.Context, n *node) error {
 	}
 	if held.replaces != "" {
 		p.granted = append(p.granted, func() { n.collide(inCircle) })
-	}
-	if e != nil || held.replaces != "" {
 		return nil
 	}
-	found, ok, err := p.occupant(ctx, at)
-	if ok && found.Kind != FoundDir {
+	return p.claimFromDisk(ctx, n, e, at)
+}
+
+// claimFromDisk looks whether something on disk is in the place of a folder that comes
+// to it. One that is to be made takes a directory over; one that moves cannot.
+func (p *planner) claimFromDisk(ctx context.Context, n *node, e *Entry, at place) error {
+	if e != nil && p.drift[n.id].kind != DriftMissing {
+		inWay, err := p.inTheWay(ctx, e, at, hold{})
+		if inWay {
+			n.obstruct(BlockedUntracked)
+		}
+		return err
+	}
+	stray, err := p.occupant(ctx, at)
+	if stray != nil && stray.Kind != FoundDir {
 		n.obstruct(BlockedUntracked)
 	}
 	return err
@@ -406,62 +431,103 @@ func (n *node) collide(detail string) {
 // obstruct notes that a folder cannot be on disk because of what lies there.
 func (n *node) obstruct(reason Reason) {
 	n.obstacle = reason
-	n.unsafe = fmt.Sprintf("the folder %q above it has no place: something that is not a directory lies there", n.local)
+	n.unsafe = fmt.Sprintf("the folder %q above it has no place: %s", n.local, strayThere)
 }
 
-// displaces reports whether the folder, or one above it, takes the place of another of
-// ours: what lies there now leaves with that one.
-func (n *node) displaces() bool {
-	for at := n; at != nil; at = at.parent {
-		if at.replaces != "" {
-			return true
-		}
-	}
-	return false
+const strayThere = "something that spmirror did not write lies there"
+
+// stray is something on disk that the state does not know.
+type stray struct {
+	Found
+	path RelPath // where it lies now
 }
 
-// occupant looks for something on disk that the state does not know, where an
-// item is to be added.
-func (p *planner) occupant(ctx context.Context, at place) (Found, bool, error) {
-	if p.req.Verify == VerifyNone || p.req.Disk == nil || at.parent.displaces() {
-		return Found{}, false, nil
+// occupant looks for a stray where an item is to come that finds no entry there.
+func (p *planner) occupant(ctx context.Context, at place) (*stray, error) {
+	if p.req.Verify == VerifyNone || p.req.Disk == nil {
+		return nil, nil
 	}
-	found, err := p.listing(ctx, at.parent.local)
+	dir, there, err := p.whereabouts(ctx, at.parent)
+	if err != nil || !there {
+		return nil, err
+	}
+	list, err := p.listing(ctx, dir)
 	if err != nil {
-		return Found{}, false, err
+		return nil, err
 	}
-	i := slices.IndexFunc(found, func(f Found) bool { return p.names.Fold(f.Name) == at.fold })
-	if i < 0 {
-		return Found{}, false, nil
+	f, ok := list.find(at.fold)
+	if !ok {
+		return nil, nil
 	}
-	return found[i], true, nil
+	return &stray{f, joinLocal(dir, f.Name)}, nil
+}
+
+// whereabouts returns the directory in which now lies what will be in a folder when the
+// plan is done: where an applied one is, whatever moves; there is false for a new one
+// that takes the place of another, and for what is in it.
+func (p *planner) whereabouts(ctx context.Context, n *node) (dir RelPath, there bool, err error) {
+	if n.root {
+		return "", true, nil
+	}
+	e, err := p.applied.folder(ctx, n.id)
+	switch {
+	case err != nil:
+		return "", false, err
+	case e != nil && p.drift[n.id].kind == "":
+		dir, err = p.applied.dir(ctx, n.id)
+		return dir, err == nil, err
+	case n.replaces != "":
+		return "", false, nil
+	}
+	up, there, err := p.whereabouts(ctx, n.parent)
+	return joinLocal(up, n.name), there, err
+}
+
+// listing is a directory in the order of fold.
+type listing []foundAs
+
+type foundAs struct {
+	fold string
+	Found
+}
+
+func (l listing) find(fold string) (Found, bool) {
+	i, ok := slices.BinarySearchFunc(l, fold, func(f foundAs, fold string) int { return strings.Compare(f.fold, fold) })
+	if !ok {
+		return Found{}, false
+	}
+	return l[i].Found, true
 }
 
 // listing reads a directory once. A directory below one that does not exist is
 // not asked for.
-func (p *planner) listing(ctx context.Context, dir RelPath) ([]Found, error) {
-	if found, ok := p.listings[dir]; ok {
-		return found, nil
+func (p *planner) listing(ctx context.Context, dir RelPath) (listing, error) {
+	if list, ok := p.listings[dir]; ok {
+		return list, nil
 	}
 	if up, name, ok := splitLocal(dir); ok {
 		above, err := p.listing(ctx, up)
 		if err != nil {
 			return nil, err
 		}
-		if !slices.ContainsFunc(above, func(f Found) bool { return f.Name == name && f.Kind == FoundDir }) {
+		if f, ok := above.find(p.names.Fold(name)); !ok || f.Kind != FoundDir {
 			p.listings[dir] = nil
 			return nil, nil
 		}
 	}
 	found, err := p.req.Disk.ReadDir(ctx, dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		found, err = nil, nil
-	}
-	if err != nil {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("read directory %q: %w", dir, err)
 	}
-	p.listings[dir] = found
-	return found, nil
+	list := make(listing, 0, len(found))
+	if err == nil {
+		for _, f := range found {
+			list = append(list, foundAs{p.names.Fold(f.Name), f})
+		}
+	}
+	slices.SortFunc(list, func(a, b foundAs) int { return strings.Compare(a.fold, b.fold) })
+	p.listings[dir] = list
+	return list, nil
 }
 
 // splitLocal splits a path into its directory and its last name; ok is false for

@@ -68,12 +68,12 @@ type planner struct {
 	granted       []func()             // take back what was given while another claim was pending
 	depth         int                  // of claims that wait for each other
 	held          map[ItemID]hold      // answers to claims of applied items
-	leaving       map[ItemID]bool      // applied items that leave by this plan
-	lost          map[ItemID]bool      // applied folders that an item leaves
+	leaving       map[ItemID]bool      // applied folders that leave by this plan
+	left          map[ItemID]int       // how many entries leave an applied folder
 	occupied      map[ItemID]bool      // folders into which one that nothing needs goes or stays
 	idle          map[ItemID]departure // applied folders that nothing needs, unless they hold something
 	seen          map[ItemID]bool      // items decided in an incremental plan
-	listings      map[RelPath][]Found
+	listings      map[RelPath]listing
 	needs         map[ItemID]*node
 }
 
@@ -119,10 +119,10 @@ func newPlanner(r Request) (*planner, error) {
 		claims:   make(map[claimKey]struct{}),
 		held:     make(map[ItemID]hold),
 		leaving:  make(map[ItemID]bool),
-		lost:     make(map[ItemID]bool),
+		left:     make(map[ItemID]int),
 		idle:     make(map[ItemID]departure),
 		occupied: make(map[ItemID]bool),
-		listings: make(map[RelPath][]Found),
+		listings: make(map[RelPath]listing),
 		above:    make(map[RelPath]bool),
 	}
 	return p, p.comparePrevious()
@@ -271,7 +271,7 @@ func (p *planner) candidates(ctx context.Context) (list []Pair, few bool, err er
 		if err != nil {
 			return false, fmt.Errorf("read changes: %w", err)
 		}
-		if pair.Pending != nil && pair.Entry == nil {
+		if pair.Pending != nil {
 			dir, _, _ := splitLocal(pair.Pending.Path)
 			madeFor[dir] = true
 		}
@@ -309,11 +309,7 @@ func (p *planner) candidates(ctx context.Context) (list []Pair, few bool, err er
 		}
 	}
 	for i := 0; i < len(list); i++ { // the list grows while it is read
-		ids, err := p.disturbed(ctx, list[i])
-		if err != nil {
-			return nil, false, err
-		}
-		for pair, err := range p.req.Store.Of(ctx, ids) {
+		for pair, err := range p.disturbed(ctx, list[i]) {
 			if few, err := collect(pair, err); err != nil || !few {
 				return nil, false, err
 			}
@@ -344,33 +340,32 @@ func (p *planner) made(ctx context.Context, dirs map[RelPath]bool) (ids []ItemID
 	return slices.Compact(ids), nil
 }
 
-// disturbed returns the ids below a changed folder that must be decided anew.
-func (p *planner) disturbed(ctx context.Context, pair Pair) ([]ItemID, error) {
-	if !isFolder(pair) {
-		return nil, nil
-	}
-	var ids []ItemID
-	observed, applied, err := p.disturbance(ctx, pair)
-	if err != nil {
-		return nil, err
-	}
-	if observed {
-		for id, err := range p.req.Store.Observed.Subtree(ctx, pair.id()) {
-			if err != nil {
-				return nil, fmt.Errorf("read below folder: %w", err)
+// disturbed yields what lies below a changed folder and must be decided anew.
+func (p *planner) disturbed(ctx context.Context, pair Pair) iter.Seq2[Pair, error] {
+	return func(yield func(Pair, error) bool) {
+		if !isFolder(pair) {
+			return
+		}
+		observed, applied, err := p.disturbance(ctx, pair)
+		if err != nil {
+			yield(Pair{}, err)
+			return
+		}
+		var below []iter.Seq2[Pair, error]
+		if observed {
+			below = append(below, p.req.Store.Observed.Subtree(ctx, pair.id()))
+		}
+		if applied {
+			below = append(below, p.req.Store.Applied.Below(ctx, pair.id()))
+		}
+		for _, pairs := range below {
+			for pair, err := range pairs {
+				if !yield(pair, err) {
+					return
+				}
 			}
-			ids = append(ids, id)
 		}
 	}
-	if applied {
-		for id, err := range p.req.Store.Applied.Below(ctx, pair.id()) {
-			if err != nil {
-				return nil, fmt.Errorf("read below folder: %w", err)
-			}
-			ids = append(ids, id)
-		}
-	}
-	return slices.DeleteFunc(ids, func(id ItemID) bool { return p.seen[id] }), nil
 }
 
 // disturbance says which descendants of a changed folder it concerns.

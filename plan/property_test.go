@@ -22,19 +22,21 @@ type planned struct {
 
 func (w *world) plan(t *rapid.T, sel Select, policy Policy, full bool) planned {
 	p := planned{mirror: &Mirror{Address: "mirror.a", Source: SourceRef{FolderID: w.root}, Policy: policy, Select: sel, Tracked: w.tracked()}}
-	req := Request{
-		Mirror: p.mirror, Previous: cmp.Or(w.previous, &sel), PreviousFolder: w.root, Full: full, Unfinished: w.unfinished, Verify: VerifyNone, Names: foldingNames{},
-		Store: Store{Inventory: w, Observed: observedWorld{w}, Applied: appliedWorld{w}},
-		Emit: func(c Change) error {
-			p.changes = append(p.changes, c)
-			line, err := json.Marshal(c)
-			p.lines = append(p.lines, string(line))
-			return err
-		},
-		Drift: func(Drift) error { return nil },
+	return w.run(t, p, Request{Previous: cmp.Or(w.previous, &sel), PreviousFolder: w.root, Full: full, Unfinished: w.unfinished, Verify: VerifyNone})
+}
+
+// run plans as the request says and collects what comes of it.
+func (w *world) run(t *rapid.T, p planned, req Request) planned {
+	req.Mirror, req.Names, req.Store = p.mirror, foldingNames{}, Store{Inventory: w, Observed: observedWorld{w}, Applied: appliedWorld{w}}
+	req.Emit = func(c Change) error {
+		p.changes = append(p.changes, c)
+		line, err := json.Marshal(c)
+		p.lines = append(p.lines, string(line))
+		return err
 	}
+	req.Drift = func(Drift) error { return nil }
 	if err := req.Run(context.Background()); err != nil {
-		t.Fatalf("plan (full %v): %v", full, err)
+		t.Fatalf("plan (full %v): %v\n%+v", req.Full, err, w.entries)
 	}
 	slices.Sort(p.lines)
 	return p

@@ -133,8 +133,8 @@ func (w observedWorld) Children(_ context.Context, folder ItemID) iter.Seq2[Item
 	return values(list)
 }
 
-func (w observedWorld) Subtree(_ context.Context, folder ItemID) iter.Seq2[ItemID, error] {
-	return values(w.below(folder))
+func (w observedWorld) Subtree(_ context.Context, folder ItemID) iter.Seq2[Pair, error] {
+	return w.pairs(w.below(folder))
 }
 
 type appliedWorld struct{ *world }
@@ -171,7 +171,7 @@ func (w appliedWorld) ByParent(context.Context) iter.Seq2[Entry, error] {
 	return values(list)
 }
 
-func (w appliedWorld) Below(_ context.Context, folder ItemID) iter.Seq2[ItemID, error] {
+func (w appliedWorld) Below(_ context.Context, folder ItemID) iter.Seq2[Pair, error] {
 	var list []ItemID
 	for id, e := range w.entries {
 		for at, n := e.Parent, 0; at != "" && n < len(w.entries); at, n = w.entries[at].Parent, n+1 {
@@ -181,7 +181,7 @@ func (w appliedWorld) Below(_ context.Context, folder ItemID) iter.Seq2[ItemID, 
 			}
 		}
 	}
-	return values(list)
+	return w.pairs(list)
 }
 
 func (w appliedWorld) Children(_ context.Context, folder ItemID) iter.Seq2[Entry, error] {

@@ -117,8 +117,8 @@ func (o observed) Children(ctx context.Context, folder plan.ItemID) iter.Seq2[pl
 	return mapped(o.store.Children(ctx, o.mirror.Drive, state.ItemID(folder)), func(i state.Item) plan.Item { return planItem(&i) })
 }
 
-func (o observed) Subtree(ctx context.Context, folder plan.ItemID) iter.Seq2[plan.ItemID, error] {
-	return mapped(o.store.Subtree(ctx, o.mirror, state.ItemID(folder)), func(p state.Pair) plan.ItemID { return plan.ItemID(p.ID()) })
+func (o observed) Subtree(ctx context.Context, folder plan.ItemID) iter.Seq2[plan.Pair, error] {
+	return planPairs(o.store.Subtree(ctx, o.mirror, state.ItemID(folder)))
 }
 
 type applied struct {
@@ -144,8 +144,8 @@ func (a applied) ByParent(ctx context.Context) iter.Seq2[plan.Entry, error] {
 	return mapped(a.store.EntriesByParent(ctx, a.mirror.Key), func(e state.Entry) plan.Entry { return planEntry(&e) })
 }
 
-func (a applied) Below(ctx context.Context, folder plan.ItemID) iter.Seq2[plan.ItemID, error] {
-	return mapped(a.store.EntrySubtree(ctx, a.mirror, state.ItemID(folder)), func(p state.Pair) plan.ItemID { return plan.ItemID(p.ID()) })
+func (a applied) Below(ctx context.Context, folder plan.ItemID) iter.Seq2[plan.Pair, error] {
+	return planPairs(a.store.EntrySubtree(ctx, a.mirror, state.ItemID(folder)))
 }
 
 func (a applied) Children(ctx context.Context, folder plan.ItemID) iter.Seq2[plan.Entry, error] {
