@@ -59,6 +59,7 @@ func newPolicy(cloud Cloud, allowed []string, loopback bool) (*policy, error) {
 		return nil, fmt.Errorf("endpoint %q of Graph: %w", cloud.Graph, refused("it has a query"))
 	}
 	p.scheme, p.host, p.prefix = u.Scheme, hostKey(u), u.Opaque
+	p.loopback = loopback && isLoopbackName(strings.ToLower(u.Hostname())) // a server elsewhere leads nobody to this machine
 	return p, nil
 }
 

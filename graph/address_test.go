@@ -149,6 +149,17 @@ func TestLoopbackIsOpenOnlyToAnEmulatedTenant(t *testing.T) {
 			t.Errorf("content %s: %v", raw, err)
 		}
 	}
+	for _, elsewhere := range []Cloud{{Name: CloudCustom, Graph: "https://graph.example.org"}, {Name: "global", Graph: "https://graph.microsoft.com"}} {
+		far, err := newPolicy(elsewhere, nil, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, raw := range []string{"http://127.0.0.1:9/a", "https://localhost/a", "https://[::1]:99/a"} {
+			if _, err := far.content(raw); !errors.Is(err, ErrAddress) {
+				t.Errorf("%s leads to %s: %v", elsewhere.Graph, raw, err)
+			}
+		}
+	}
 	if _, err := p.api("http://127.0.0.1:4712/graph/v1.0/x"); err == nil {
 		t.Error("another port was accepted for the API")
 	}

@@ -23,7 +23,8 @@ type Options struct {
 	Logger       *slog.Logger
 	RootCAs      *x509.CertPool // nil for the system's
 	AllowedHosts []string       // further suffixes of content hosts
-	// AllowLoopback allows plain http and IP literals, on loopback addresses only: for an emulated tenant.
+	// AllowLoopback allows plain http and IP literals, on loopback addresses only: for an emulated tenant, whose Graph is
+	// on loopback itself.
 	AllowLoopback bool
 	// Lookup replaces the resolver. Its answers are checked like any other's.
 	Lookup LookupFunc
