@@ -20,6 +20,7 @@ var (
 	ErrLibrary    = errors.New("the SQLite library or its settings are not the required ones")      // I-41
 	ErrBusy       = errors.New("the state is locked by another program")                            // S03
 	ErrFull       = errors.New("there is no space left for the state")
+	ErrDisk       = errors.New("the disk of the state failed or refused")
 	ErrReadOnly   = errors.New("the state is open for reading only")
 	ErrLocked     = errors.New("another run holds the lock")
 	ErrUnknownKey = errors.New("no such row")
@@ -45,6 +46,9 @@ func sqliteError(err error) error {
 		sqlite3.ErrLocked:   ErrBusy,
 		sqlite3.ErrFull:     ErrFull,
 		sqlite3.ErrReadonly: ErrReadOnly,
+		sqlite3.ErrIoErr:    ErrDisk,
+		sqlite3.ErrCantOpen: ErrDisk,
+		sqlite3.ErrPerm:     ErrDisk,
 	}
 	if kind, ok := kinds[e.Code]; ok {
 		return fmt.Errorf("%w (%w)", kind, err)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 	"strings"
 
@@ -119,9 +120,12 @@ func ofKind(err error) *problem {
 			[]error{state.ErrNewer}},
 		{problem{code: "SPM0703", summary: "The state cannot be used",
 			detail: "Nothing was changed. Restore a backup from beside the state file, or run `spmirror state rebuild`:\nit keeps the file and makes a new state from the targets, without downloading what is there."},
-			[]error{state.ErrDamaged, state.ErrNotState}},
+			[]error{state.ErrDamaged, state.ErrNotState, state.ErrEmpty}},
 		{problem{code: codeState, summary: "The state cannot be read or written", detail: "What was committed is kept. " + stateAdvice},
-			[]error{state.ErrFull, state.ErrBusy, state.ErrReadOnly, state.ErrNetwork}},
+			[]error{state.ErrFull, state.ErrBusy, state.ErrReadOnly, state.ErrNetwork, state.ErrDisk}},
+		{problem{code: "SPM0041", summary: "There is no room for temporary files",
+			detail: "The directory is " + os.TempDir() + "; the variable TMPDIR names another. A plan takes about 500 bytes there for each change."},
+			[]error{plan.ErrSpool}},
 		{problem{code: "SPM0031", summary: "The plan does not fit into -max-bytes",
 			detail: "Nothing was written. Give it more bytes: what is left out shrinks by levels, and the totals and the\nsums of deletes are never left out. `show -html` and `show -csv` have no limit."},
 			[]error{view.ErrTooSmall}},
