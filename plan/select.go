@@ -230,12 +230,12 @@ func equalPtr[T any](a, b *T, eq func(T, T) bool) bool {
 
 // PathMatcher returns a function that reports whether a glob of the configuration
 // language names a path or a folder above it.
-func PathMatcher(pattern string) (func(path string) bool, error) {
+func PathMatcher(pattern string) (func(path string, folder bool) bool, error) {
 	globs, err := compileGlobs([]string{pattern})
 	if err != nil {
 		return nil, err
 	}
-	return func(path string) bool { return coveredBy(globs, path, false) }, nil
+	return func(path string, folder bool) bool { return coveredBy(globs, path, folder) }, nil
 }
 
 // Selects judges a plain name or path, as if it were a file of unknown size.

@@ -21,7 +21,7 @@ type TextOptions struct {
 	Depth int
 	// Actions and Path turn the output into a complete list of what they select.
 	Actions []plan.Action
-	Path    func(path string) bool
+	Path    func(path string, folder bool) bool
 	// PlanFile is named in the commands that show more.
 	PlanFile string
 	// Recorded says that the source was not read for this plan.

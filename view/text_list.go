@@ -359,5 +359,5 @@ func (x *planText) selected(line []byte, actions []plan.Action) (c plan.Change, 
 	if err := decode(line, &c); err != nil {
 		return c, false, err
 	}
-	return c, x.opt.Path == nil || x.opt.Path(string(c.Path)) || (c.PreviousPath != "" && x.opt.Path(string(c.PreviousPath))), nil
+	return c, x.opt.Path == nil || x.opt.Path(string(c.Path), c.Folder) || (c.PreviousPath != "" && x.opt.Path(string(c.PreviousPath), c.Folder)), nil
 }

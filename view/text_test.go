@@ -335,7 +335,7 @@ func TestAFolderThatGoesAsAWholeCountsOnlyWhatIsInIt(t *testing.T) {
 }
 
 func TestFiltersListWhatTheySelect(t *testing.T) {
-	out := text(t, mixed(t), Output{}, TextOptions{Path: func(p string) bool { return strings.HasPrefix(p, "Board/2019/") }})
+	out := text(t, mixed(t), Output{}, TextOptions{Path: func(p string, _ bool) bool { return strings.HasPrefix(p, "Board/2019/") }})
 	if !strings.Contains(out, "4 of 74 items of the plan selected: 4 files, 4.0 MiB.") || strings.Contains(out, "Plan:") {
 		t.Errorf("filtered text:\n%s", out)
 	}

@@ -136,6 +136,6 @@ func keep(opt view.TextOptions) func(*plan.Change) bool {
 		return nil
 	}
 	return func(c *plan.Change) bool {
-		return (len(opt.Actions) == 0 || slices.Contains(opt.Actions, c.Action())) && (opt.Path == nil || opt.Path(string(c.Path)))
+		return (len(opt.Actions) == 0 || slices.Contains(opt.Actions, c.Action())) && (opt.Path == nil || opt.Path(string(c.Path), c.Folder))
 	}
 }

@@ -53,7 +53,7 @@ func (s *session) itemsOf(ctx context.Context, rows []state.Mirror, o showOption
 	return func(yield func(view.StateItem, error) bool) {
 		for _, row := range rows {
 			for e, err := range s.entriesOf(ctx, row) {
-				if err == nil && o.text.Path != nil && !o.text.Path(e.path) {
+				if err == nil && o.text.Path != nil && !o.text.Path(e.path, e.Folder) {
 					continue
 				}
 				if !yield(recordOf(row.Address, e.path, e.Entry), err) || err != nil {
