@@ -50,11 +50,18 @@ type Wants struct {
 	Versions    string // likewise for the number of versions
 }
 
-// NoteSharing takes note of what a page of a round says. Nothing is lost when the round is read twice or never merged: what is noted too
-// early is only read once more.
+// NoteSharing takes note of what pages of a round say; of an item that comes several times the last word counts (D15). Nothing is lost when
+// the round is read twice or never merged: what is noted too early is only read once more.
 func (tx *Tx) NoteSharing(drive DriveKey, version int64, list []Shared) error {
+	last := make(map[ItemID]int, len(list))
+	for i, s := range list {
+		last[s.ID] = i
+	}
 	own, inherits := []Shared{}, []ItemID{}
-	for _, s := range list {
+	for i, s := range list {
+		if last[s.ID] != i {
+			continue
+		}
 		if s.Own {
 			own = append(own, s)
 		} else {

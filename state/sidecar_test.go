@@ -89,6 +89,20 @@ func TestPermissionsAreNeededOnceForEachChangeOfSharing(t *testing.T) {
 }
 
 // Columns are read of every entry, and again when the tag of its item or the choice of columns changes.
+// An item may come several times in the pages that are noted together (D15).
+func TestTheLastWordOnSharingCounts(t *testing.T) {
+	s, m := sharedMirror(t)
+	own, inherits := Shared{ID: "a", Own: true, Facet: "users"}, Shared{ID: "a"}
+	note(t, s, m, 10, inherits, own)
+	if got := needs(t, s, m, true, ""); got != "a permissions, f permissions" {
+		t.Errorf("of an item that was shared in the end: %s", got)
+	}
+	note(t, s, m, 20, own, inherits)
+	if got := needs(t, s, m, true, ""); got != "f permissions" {
+		t.Errorf("of an item that was not shared in the end: %s", got)
+	}
+}
+
 func TestColumnsAreNeededForEachTagAndChoice(t *testing.T) {
 	s, m := sharedMirror(t)
 	read := func(choice string) {
