@@ -91,7 +91,7 @@ func (w *world) kept() map[string]string {
 		if text == "/" {
 			probe += "/what is in it"
 		}
-		if ok && sel.Selects(plan.RemotePath(probe)) {
+		if ok && sel.Selects(plan.RemotePath(probe), false) {
 			out[rel] = text
 		}
 	}

@@ -238,10 +238,10 @@ func PathMatcher(pattern string) (func(path string, folder bool) bool, error) {
 	return func(path string, folder bool) bool { return coveredBy(globs, path, folder) }, nil
 }
 
-// Selects judges a plain name or path, as if it were a file of unknown size.
-func (s *Selector) Selects(path RemotePath) bool {
-	if coveredBy(s.exclude, string(path), false) {
+// Selects judges a plain name or path, as if it were a file of unknown size or something that holds others.
+func (s *Selector) Selects(path RemotePath, folder bool) bool {
+	if coveredBy(s.exclude, string(path), folder) {
 		return false
 	}
-	return len(s.include) == 0 || coveredBy(s.include, string(path), false)
+	return len(s.include) == 0 || coveredBy(s.include, string(path), folder)
 }
