@@ -14,21 +14,47 @@ func (d *Dir) WriteControl(name string, write func(io.Writer) error) error {
 	if err := d.checkControl(name); err != nil {
 		return err
 	}
-	temp := name + ".new"
-	if err := d.control.unlink(temp); err != nil && !isMissing(err) {
-		return fail("remove", controlPath(temp), err)
+	return d.writeWhole(place{dir: d.control, name: name, rel: controlPath(name)}, ".new", write)
+}
+
+// writeWhole writes a file under its name with a suffix, flushes it, renames it over what is there, and flushes the
+// directory.
+func (d *Dir) writeWhole(to place, suffix string, write func(io.Writer) error) error {
+	temp := place{dir: to.dir, name: to.name + suffix, rel: to.rel + RelPath(suffix)}
+	if err := d.unlink(temp); err != nil && !isMissing(err) {
+		return fail("remove", temp.rel, err)
 	}
-	f, err := d.control.openFile(temp, openExclusive, 0o600)
+	f, err := d.createStaged(temp)
 	if err != nil {
-		return fail("create", controlPath(temp), err)
+		return fail("create", temp.rel, err)
 	}
-	if err := errors.Join(write(f), f.Sync(), f.Close()); err != nil {
-		return errors.Join(fail("write", controlPath(temp), err), d.control.unlink(temp))
+	if err = write(&hookedWriter{d, temp.rel, f}); err == nil {
+		err = d.before(OpSync, temp.rel)
 	}
-	if err := d.control.rename(temp, d.control, name, renameReplace); err != nil {
-		return fail("rename", controlPath(name), err)
+	if err == nil {
+		err = f.Sync()
 	}
-	return fail("sync", controlDir, d.control.sync())
+	if err = errors.Join(err, f.Close()); err != nil {
+		return errors.Join(fail("write", temp.rel, err), d.unlink(temp))
+	}
+	if err := d.moveOver(temp, to); err != nil {
+		return fail("rename", to.rel, err)
+	}
+	return d.syncHandle(to.dir, to.rel.Dir())
+}
+
+// hookedWriter puts the faults of a test in front of every write.
+type hookedWriter struct {
+	d   *Dir
+	rel RelPath
+	w   io.Writer
+}
+
+func (h *hookedWriter) Write(p []byte) (int, error) {
+	if err := h.d.before(OpWrite, h.rel); err != nil {
+		return 0, err
+	}
+	return h.w.Write(p)
 }
 
 // RemoveControl removes a file that WriteControl made; one that is not there is fine.
@@ -77,29 +103,21 @@ func (d *Dir) WriteVersion(item, name string, write func(io.Writer) error) error
 		return err
 	}
 	defer top.close()
+	if err := d.before(OpMkdir, rel.Dir()); err != nil {
+		return fail("mkdir", rel.Dir(), err)
+	}
 	if err := top.mkdir(item, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
-		return fail("mkdir", rel, err)
+		return fail("mkdir", rel.Dir(), err)
 	}
 	dir, err := top.openDir(RelPath(item))
 	if err != nil {
-		return fail("open", rel, err)
+		return fail("open", rel.Dir(), err)
 	}
 	defer dir.close()
-	temp := name + ".part"
-	if err := dir.unlink(temp); err != nil && !isMissing(err) {
-		return fail("remove", rel, err)
+	if err := d.writeWhole(place{dir: dir, name: name, rel: rel}, ".part", write); err != nil {
+		return err
 	}
-	f, err := dir.openFile(temp, openExclusive, 0o600)
-	if err != nil {
-		return fail("create", rel, err)
-	}
-	if err := errors.Join(write(f), f.Sync(), f.Close()); err != nil {
-		return errors.Join(fail("write", rel, err), dir.unlink(temp))
-	}
-	if err := dir.rename(temp, dir, name, renameReplace); err != nil {
-		return fail("rename", rel, err)
-	}
-	return fail("sync", rel, errors.Join(dir.sync(), top.sync(), d.control.sync()))
+	return errors.Join(d.syncHandle(top, rel.Dir().Dir()), d.syncHandle(d.control, controlDir))
 }
 
 // ControlName is the name of something beside the marker that belongs to an id of the service: the id itself if it is plain
