@@ -98,6 +98,24 @@ func (e *Error) Unwrap() []error {
 	return out
 }
 
+// KeptAside returns where an operation that failed has left local bytes that it could not put back, "" if it left none.
+func KeptAside(err error) RelPath {
+	if e, ok := err.(*Error); ok && e.Kept != "" {
+		return e.Kept
+	}
+	switch e := err.(type) {
+	case interface{ Unwrap() error }:
+		return KeptAside(e.Unwrap())
+	case interface{ Unwrap() []error }:
+		for _, cause := range e.Unwrap() {
+			if kept := KeptAside(cause); kept != "" {
+				return kept
+			}
+		}
+	}
+	return ""
+}
+
 // fail wraps the cause of a failed operation once, with its kind. It returns nil for nil and leaves an
 // error that already is one of ours alone, so that the innermost path is the one reported.
 func fail(op string, rel RelPath, err error) error {

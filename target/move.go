@@ -99,8 +99,6 @@ func (d *Dir) matchesAfter(op string, now, was place, expect *Fingerprint) error
 // respell changes only the spelling of a name, in two steps. That the occupant is the thing itself is decided
 // by the target's folding and the inode together: two hard links may share an inode too.
 func (d *Dir) respell(src, dst place, occupiedErr error) error {
-	names := Naming{Folding: d.caps.Folding}
-	same := src.rel.Dir() == dst.rel.Dir() && names.Fold(src.rel.Base()) == names.Fold(dst.rel.Base())
 	there, err := dst.stat()
 	if err != nil {
 		return err
@@ -109,7 +107,7 @@ func (d *Dir) respell(src, dst place, occupiedErr error) error {
 	if err != nil {
 		return err
 	}
-	if !same || there.Inode != mine.Inode {
+	if !d.oneName(src, dst) || there.Inode != mine.Inode {
 		return occupied("move", dst, occupiedErr)
 	}
 	between := d.parkPlace("respell " + string(src.rel))
@@ -212,7 +210,7 @@ func (d *Dir) RecoverRemove(rel RelPath, expect Fingerprint) (gone bool, displac
 	if err != nil && !isMissing(err) {
 		return false, Displaced{}, fail("recover", rel, err)
 	}
-	displaced, err = d.recoverSwaps(staged, expect, &state)
+	displaced, err = d.recoverSwaps(staged, src, expect, &state)
 	if err == nil && state == PublishStaged {
 		err = d.DiscardStaged(staged.name)
 	}

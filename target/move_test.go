@@ -188,3 +188,42 @@ func TestPathsAreCleanComponents(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// Where a move is a link and an unlink, a kill between them leaves two names of one file: the old one goes. Nothing else goes.
+func TestAHalfDoneMoveIsEndedAndNothingElse(t *testing.T) {
+	d := newTarget(t, WithCapabilities(func(c Capabilities) Capabilities {
+		c.NoReplace, c.Exchange, c.Folding = false, false, FoldCase
+		return c
+	}))
+	for _, name := range []RelPath{"half", "other", "copy", "spelled"} {
+		put(t, d, name, string("text of "+name))
+	}
+	must(t, os.Link(d.abs("half"), d.abs("whole")))
+	must(t, os.Link(d.abs("spelled"), d.abs("Spelled"))) // what a folding disk shows of one name
+	must(t, os.Link(d.abs("half"), d.abs("third")))
+	must(t, os.Remove(d.abs("third")))
+	must(t, os.Mkdir(d.abs("folder"), 0o700))
+	for _, test := range []struct {
+		from, to RelPath
+		ended    bool
+	}{
+		{"half", "whole", true}, {"half", "whole", false}, // now it is gone
+		{"other", "copy", false}, {"spelled", "Spelled", false}, {"folder", "folder", false}, {"missing", "copy", false}, {"copy", "missing", false},
+		{"copy", "none/copy", false},
+	} {
+		ended, err := d.RecoverMove(test.from, test.to)
+		if ended != test.ended || err != nil && !isMissing(err) {
+			t.Errorf("from %s to %s: %v, %v", test.from, test.to, ended, err)
+		}
+	}
+	got := texts(t, d.path)
+	want := map[string]string{"whole": "text of half", "other": "text of other", "copy": "text of copy", "spelled": "text of spelled", "Spelled": "text of spelled"}
+	for name, text := range want {
+		if got[name] != text {
+			t.Errorf("%s holds %q", name, got[name])
+		}
+	}
+	if _, still := got["half"]; still {
+		t.Error("the old name is still there")
+	}
+}

@@ -305,14 +305,16 @@ func (d *Dir) Recover(staged string, to RelPath, want Fingerprint) (PublishState
 	if found, err := part.stat(); state == PublishLost && err == nil && want.Same(found) {
 		state = PublishStaged
 	}
-	displaced, err := d.recoverSwaps(part, want, &state)
+	displaced, err := d.recoverSwaps(part, final, want, &state)
 	if err == nil && state == PublishDone {
 		err = d.SyncDirs(to.Dir(), stagingDir)
 	}
 	return state, displaced, fail("recover", to, err)
 }
 
-func (d *Dir) recoverSwaps(part place, want Fingerprint, state *PublishState) (displaced Displaced, err error) {
+// recoverSwaps looks through the swap names. What is neither the staged file nor a second name of the file in its place
+// is local bytes.
+func (d *Dir) recoverSwaps(part, final place, want Fingerprint, state *PublishState) (displaced Displaced, err error) {
 	for _, name := range swapNames(part.name) {
 		swap := d.stagingPlace(name)
 		found, err := swap.stat()
@@ -321,12 +323,20 @@ func (d *Dir) recoverSwaps(part place, want Fingerprint, state *PublishState) (d
 		case err != nil:
 			return displaced, err
 		case !want.Same(found):
-			displaced = Displaced{Path: swap.rel, Fingerprint: found}
+			if dropped, err := d.dropName(swap, final); err != nil {
+				return displaced, err
+			} else if !dropped {
+				displaced = Displaced{Path: swap.rel, Fingerprint: found}
+			}
 		case *state == PublishLost:
 			if err := d.moveFree(swap, part); err != nil {
 				return displaced, err
 			}
 			*state = PublishStaged
+		case *state == PublishDone:
+			if _, err := d.dropName(swap, final); err != nil {
+				return displaced, err
+			}
 		}
 	}
 	return displaced, nil
