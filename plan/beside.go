@@ -37,13 +37,18 @@ type Sidecars struct {
 	Configured bool
 	// Outdated says that something is kept which nobody wants any more.
 	Outdated bool
+	// Unwritten says that the lists which show what is kept are behind what is: a run ended
+	// before it wrote them.
+	Unwritten bool
 
-	needs map[ItemID]Need
+	changed bool // something of the mirror changes: the lists are written with it
+	needs   map[ItemID]Need
+	kept    map[ItemID]bool // of those, files that stay as they were changed on disk
 }
 
 // Load takes over what is not up to date; an item may come twice.
 func (s *Sidecars) Load(needs iter.Seq2[Need, error]) error {
-	s.needs = make(map[ItemID]Need)
+	s.needs, s.kept = make(map[ItemID]Need), make(map[ItemID]bool)
 	for n, err := range needs {
 		if err != nil {
 			return fmt.Errorf("read what is beside: %w", err)
@@ -78,6 +83,7 @@ func (n Need) words() []string {
 // kept beside it. An item that leaves or is held back needs nothing.
 func (s *Sidecars) Attach(emit func(Change) error) func(Change) error {
 	return func(c Change) error {
+		s.changed = s.changed || c.Action() != Blocked
 		if c.OfMirror() || c.Beside != nil {
 			return emit(c)
 		}
@@ -94,6 +100,13 @@ func (s *Sidecars) Attach(emit func(Change) error) func(Change) error {
 			c.Beside = need.words()
 		}
 		return emit(c)
+	}
+}
+
+// Keep notes a file that stays as it was changed on disk, for Request.Kept.
+func (s *Sidecars) Keep(id ItemID) {
+	if _, needed := s.needs[id]; needed {
+		s.kept[id] = true
 	}
 }
 
@@ -128,12 +141,36 @@ func (s *Sidecars) Rest(ctx context.Context, r Request) error {
 		if len(only) > 0 && !coveredBy(only, string(path), pair.Entry.Folder) {
 			continue
 		}
-		if err := r.Emit(s.change(r, s.needs[pair.id()], pair.Entry, path)); err != nil {
+		c := s.change(r, s.needs[pair.id()], pair.Entry, path)
+		if s.kept[pair.id()] {
+			c.Detail = "the file itself was changed on disk and is kept so"
+			r.Mirror.unskip(SkipKept)
+		} else {
+			r.Mirror.Unchanged-- // so far it counted as such
+		}
+		if err := r.Emit(c); err != nil {
 			return err
 		}
-		r.Mirror.Unchanged-- // so far it counted as such
 	}
-	return nil
+	return s.unwritten(r)
+}
+
+// unwritten emits a change of the lists alone, if nothing else brings them.
+func (s *Sidecars) unwritten(r Request) error {
+	if !s.Unwritten || s.changed || len(r.Only) > 0 {
+		return nil
+	}
+	c := s.change(r, Need{Item: r.Mirror.Source.FolderID}, &Entry{Folder: true}, "")
+	c.Cause, c.Reason, c.Beside = ByRetry, BesideUnwritten, []string{BesideFile}
+	r.Mirror.Compared++
+	return r.Emit(c)
+}
+
+// unskip takes one item out of those that are left out.
+func (m *Mirror) unskip(why Skip) {
+	if m.Skipped[why]--; m.Skipped[why] == 0 {
+		delete(m.Skipped, why)
+	}
 }
 
 // change of an item in nothing but what is kept beside it.
@@ -173,7 +210,7 @@ func (s *Sidecars) root(r Request, only []glob) error {
 
 // OnlyBeside reports whether a change touches nothing but what is kept beside its item.
 func (c *Change) OnlyBeside() bool {
-	return slices.Contains([]Reason{SharingChanged, ColumnsChanged, VersionsMissing, BesideWanted, BesideUnwanted}, c.Reason)
+	return slices.Contains([]Reason{SharingChanged, ColumnsChanged, VersionsMissing, BesideWanted, BesideUnwanted, BesideUnwritten}, c.Reason)
 }
 
 // requests and units that the change costs beside its download (T10).

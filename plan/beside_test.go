@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"context"
 	"errors"
 	"iter"
 	"strings"
@@ -74,5 +75,40 @@ func TestAChangeThatAsksForSomethingUnknownBesideItsItemIsRefused(t *testing.T) 
 	c.Beside = c.Beside[:1]
 	if err := c.check(); err != nil {
 		t.Error(err)
+	}
+}
+
+// An item of which something is kept beside it is a change, and no longer what it counted as before: unchanged, or changed on disk and kept so (I-51).
+func TestAnItemThatChangesInWhatIsBesideItIsInOneClass(t *testing.T) {
+	for _, full := range []bool{true, false} {
+		w := newWorld()
+		for _, id := range []ItemID{"kept", "same", "kept too"} {
+			it := Item{ID: id, Parent: "root", Name: string(id), Class: ClassFile, Size: 1, Hash: "h"}
+			w.put(it)
+			w.entries[id] = Entry{Item: id, Name: it.Name, Fold: it.Name, Size: 1, Hash: "h", RemoteSize: 1, RemoteHash: "h"}
+		}
+		var drift []Drift
+		for _, id := range []ItemID{"kept", "kept too"} {
+			drift = append(drift, Drift{Mirror: "mirror.a", Path: RelPath(id), ItemID: id, Kind: DriftChanged, Found: &Local{Size: 2}})
+		}
+		side := &Sidecars{}
+		if err := side.Load(needs("kept columns", "same columns")); err != nil {
+			t.Fatal(err)
+		}
+		m := &Mirror{Address: "mirror.a", Source: SourceRef{FolderID: w.root}, Policy: Policy{OnLocalChange: "keep"}, Tracked: w.tracked()}
+		changes := 0
+		req := Request{
+			Mirror: m, Previous: &Select{}, PreviousFolder: w.root, Full: full, Verify: VerifyStat, Names: foldingNames{}, Drifted: values(drift),
+			Store: Store{Inventory: w, Observed: observedWorld{w}, Applied: appliedWorld{w}},
+			Emit:  side.Attach(func(Change) error { changes++; return nil }),
+			Drift: func(Drift) error { return nil },
+			Kept:  side.Keep,
+		}
+		if err := errors.Join(req.Run(context.Background()), side.Rest(context.Background(), req)); err != nil {
+			t.Fatal(err)
+		}
+		if changes != 2 || m.Skipped[SkipKept] != 1 || m.Unchanged != 1 || m.Compared != 4 { // the mirror's folder is unchanged
+			t.Errorf("full %v: %d changes, %v left out, %d unchanged of %d", full, changes, m.Skipped, m.Unchanged, m.Compared)
+		}
 	}
 }

@@ -375,7 +375,7 @@ func (p *planner) drifted(ctx context.Context, pair Pair, c Change, at place, d 
 		detail := "something that is not a file lies in its place"
 		return p.block(ctx, pair, blockage{c.Path, Update, BlockedLocalChange, detail, d.found})
 	case policy.OnLocalChange == "keep" && sourceSame && !c.Moves():
-		p.skip(SkipKept)
+		p.keep(it.ID)
 		return nil
 	case policy.OnLocalChange == "keep":
 		detail := `changed on disk and at the source (lifecycle.on_local_change = "keep")`

@@ -83,6 +83,7 @@ const (
 	VersionsMissing Reason = "versions_missing"
 	BesideWanted    Reason = "sidecar_wanted"
 	BesideUnwanted  Reason = "sidecar_unwanted"
+	BesideUnwritten Reason = "sidecar_unwritten"
 
 	MissingOnDisk  Reason = "missing_on_disk"
 	ChangedOnDisk  Reason = "changed_on_disk"

@@ -39,6 +39,8 @@ type Request struct {
 	// Emit takes the changes and Drift what is found on disk, in no particular order.
 	Emit  func(Change) error
 	Drift func(Drift) error
+	// Kept takes the files that stay as they were changed on disk; nil: nobody asks.
+	Kept func(ItemID)
 }
 
 // How the disk is checked.
@@ -411,6 +413,14 @@ func (p *planner) skip(why Skip) {
 		m.Skipped = make(map[Skip]int64)
 	}
 	m.Skipped[why]++
+}
+
+// keep counts an applied file that stays as it was changed on disk.
+func (p *planner) keep(id ItemID) {
+	p.skip(SkipKept)
+	if p.req.Kept != nil {
+		p.req.Kept(id)
+	}
 }
 
 // unchanged counts an item that is as it should be.

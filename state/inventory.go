@@ -52,7 +52,7 @@ var reductions = [...]string{
 	`UPDATE sidecars SET permissions = '', fields = ''`, // who may read what, and columns, are not needed to plan
 	`DELETE FROM run_items`,
 	`DELETE FROM runs`,
-	`DELETE FROM meta WHERE key NOT LIKE 'source:%' AND key NOT LIKE '` + appliedKey + `%'`,
+	`DELETE FROM meta WHERE key NOT LIKE 'source:%' AND key NOT LIKE '` + appliedKey + `%' AND key NOT LIKE '` + behindKey + `%'`,
 	`UPDATE drives SET delta_link = '', headers = ''`,
 	`UPDATE items SET modified_by = ''`,
 	`UPDATE mirrors SET marker = ''`,

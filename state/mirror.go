@@ -3,6 +3,7 @@ package state
 import (
 	"context"
 	"database/sql/driver"
+	"errors"
 	"fmt"
 	"strconv"
 )
@@ -97,7 +98,7 @@ func (tx *Tx) ForgetMirror(key MirrorKey) error {
 	if err := tx.leave(key); err != nil {
 		return err
 	}
-	if err := tx.SetApplied(key, ""); err != nil {
+	if err := errors.Join(tx.SetApplied(key, ""), tx.SetListed(key, true)); err != nil {
 		return err
 	}
 	for _, table := range []string{"entries", "pending", "partials", "intents", "trash", "sidecars", "versions", "version_sets"} {
@@ -123,6 +124,7 @@ func (tx *Tx) leave(key MirrorKey) error {
 const (
 	leftKey    = "left:"    // and an address
 	appliedKey = "applied:" // and the key of a mirror
+	behindKey  = "behind:"  // likewise
 )
 
 // SetApplied notes by what a mirror was applied last; the note goes with the mirror.
@@ -133,6 +135,21 @@ func (tx *Tx) SetApplied(key MirrorKey, text string) error {
 // Applied returns the note of SetApplied, empty if there is none.
 func (s *Store) Applied(ctx context.Context, key MirrorKey) (string, error) {
 	return s.Meta(ctx, appliedKey+strconv.FormatInt(int64(key), 10))
+}
+
+// SetListed notes whether the lists beside a mirror say what the state says of it; the note goes with the mirror.
+func (tx *Tx) SetListed(key MirrorKey, listed bool) error {
+	text := "behind"
+	if listed {
+		text = ""
+	}
+	return tx.SetMeta(behindKey+strconv.FormatInt(int64(key), 10), text)
+}
+
+// Listed returns the note of SetListed, true if there is none.
+func (s *Store) Listed(ctx context.Context, key MirrorKey) (bool, error) {
+	text, err := s.Meta(ctx, behindKey+strconv.FormatInt(int64(key), 10))
+	return text == "", err
 }
 
 // LeftAt returns the serial with which a mirror of this address was last forgotten or renamed, 0 if none ever was.

@@ -99,6 +99,7 @@ func phrases() map[plan.Reason]string {
 		plan.VersionsMissing:      "earlier versions are missing",
 		plan.BesideWanted:         "permissions, columns or versions now kept beside the mirror",
 		plan.BesideUnwanted:       "permissions or columns no longer kept",
+		plan.BesideUnwritten:      "the lists beside the mirror were not written by the last run",
 		plan.MissingOnDisk:        "missing on disk",
 		plan.ChangedOnDisk:        "changed on disk",
 		plan.ReplacedOnDisk:       "replaced on disk",

@@ -40,20 +40,24 @@ func (s *session) deltaQuery(ctx context.Context, d *drive) (graph.DeltaQuery, e
 func (s *session) sidecars(ctx context.Context, w *wanted) (*plan.Sidecars, error) {
 	p := w.header.Policy
 	before, settled := apply.DecodeSettled(w.row.Select)
-	has := false
+	has, listed := false, true
 	if w.row.Key != 0 {
 		var err error
 		if has, err = s.store.HasSidecars(ctx, w.row.Key); err != nil {
 			return nil, err
 		}
+		if listed, err = s.store.Listed(ctx, w.row.Key); err != nil {
+			return nil, err
+		}
 	}
-	if p.Permissions == "" && len(p.Columns) == 0 && p.Versions == "" && !has {
+	if p.Permissions == "" && len(p.Columns) == 0 && p.Versions == "" && !has && listed {
 		return nil, nil
 	}
 	side := &plan.Sidecars{
 		Columns: len(p.Columns) > 0, Versions: p.Versions != "",
 		Configured: !settled || before.Permissions != p.Permissions || before.Versions != p.Versions || !slices.Equal(before.Columns, p.Columns),
 		Outdated:   has && (p.Permissions == "" && before.Permissions != "" || len(p.Columns) == 0 && len(before.Columns) > 0),
+		Unwritten:  !listed,
 	}
 	row := w.row
 	row.Folder = state.ItemID(w.header.Source.FolderID)
@@ -80,7 +84,7 @@ func (s *session) runWithSidecars(ctx context.Context, w *wanted, req *plan.Requ
 		}
 		return err
 	}
-	req.Emit = side.Attach(req.Emit)
+	req.Emit, req.Kept = side.Attach(req.Emit), side.Keep
 	if err := req.Run(ctx); err != nil {
 		return err
 	}
