@@ -35,23 +35,58 @@ func (m *mirrorRun) beside(ctx context.Context) error {
 	if err := m.readBeside(ctx); err != nil || ctx.Err() != nil {
 		return err
 	}
+	if !m.lists {
+		return nil
+	}
+	if err := m.writeLists(context.WithoutCancel(ctx)); err != nil {
+		return err
+	}
+	return m.commit(nil, func(tx *state.Tx) error { return tx.SetListed(m.Key, true) })
+}
+
+// expectLists finds out whether there are lists beside the marker, or will be. They are written last: until then it is
+// noted that they are behind, so that a run which comes no further leaves something to do.
+func (m *mirrorRun) expectLists(ctx context.Context) (err error) {
+	p := m.Plan.Policy
+	m.lists = p.Permissions != "" || len(p.Columns) > 0 || p.Versions != ""
+	if !m.lists {
+		if m.lists, err = m.hasLists(ctx); err != nil || !m.lists {
+			return err
+		}
+	}
+	return m.commit(nil, func(tx *state.Tx) error { return tx.SetListed(m.Key, false) })
+}
+
+// hasLists reports whether something is listed, or should not be any more.
+func (m *mirrorRun) hasLists(ctx context.Context) (bool, error) {
+	listed, err := m.Store.Listed(ctx, m.Key)
+	if err != nil || !listed {
+		return true, err
+	}
+	if has, err := m.Store.HasSidecars(ctx, m.Key); err != nil || has {
+		return has, err
+	}
+	for _, err := range m.Store.Versions(ctx, m.Key) {
+		return true, err
+	}
+	return false, nil
+}
+
+// writeLists writes the lists of versions, and of permissions and columns, from the state.
+func (m *mirrorRun) writeLists(ctx context.Context) error {
+	if err := m.writeVersions(ctx); err != nil {
+		return err
+	}
 	row, err := m.row()
 	if err != nil {
 		return err
 	}
-	if err := m.writeVersions(context.WithoutCancel(ctx)); err != nil {
-		return err
-	}
 	p := m.Plan.Policy
-	has, err := m.Store.HasSidecars(context.WithoutCancel(ctx), m.Key)
-	if err != nil || !has {
-		return err
-	}
 	err = m.commit(nil, func(tx *state.Tx) error { return tx.TrimSidecars(row, p.Permissions != "", len(p.Columns) > 0) })
 	if err != nil {
 		return err
 	}
-	return m.writeBeside(context.WithoutCancel(ctx), row)
+	return m.writeBeside(ctx, row)
 }
 
 // row names the mirror to the part of the state that keeps sidecars.
@@ -137,11 +172,22 @@ func (r *besideRun) read(ctx context.Context, c plan.Change) error {
 		return nil
 	}
 	if err != nil {
-		c.Actions = []plan.Action{plan.Metadata}
-		r.fail(&c, err)
+		r.failBeside(c, err)
 		return nil
 	}
 	return r.take(&c, side)
+}
+
+// failBeside records that what is kept beside an item is missing. If the item has its own result already, this is one
+// result more than the plan has changes.
+func (r *besideRun) failBeside(c plan.Change, err error) {
+	if !c.OnlyBeside() {
+		r.mirrorRun.mu.Lock()
+		r.total.ItemsTotal++
+		r.mirrorRun.mu.Unlock()
+	}
+	c.Actions = []plan.Action{plan.Metadata}
+	r.fail(&c, err)
 }
 
 // there reports whether the item is in the mirror; one that failed before is not.

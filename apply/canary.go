@@ -140,8 +140,14 @@ func (m *mirrorRun) present(ctx context.Context) ([]state.ItemID, error) {
 	return there, nil
 }
 
+// lookUp asks for one item. A tenant that gives up says nothing of the item: the mirror
+// ends in order.
 func (m *mirrorRun) lookUp(ctx context.Context, id plan.ItemID) (graph.Item, error) {
-	return m.Source.Item(ctx, graph.DriveID(m.Plan.Source.DriveID), graph.ItemID(id))
+	it, err := m.Source.Item(ctx, graph.DriveID(m.Plan.Source.DriveID), graph.ItemID(id))
+	if hopeless(err) {
+		m.giveUp(err)
+	}
+	return it, err
 }
 
 // isGone reports whether the service says that an item does not exist.

@@ -98,7 +98,7 @@ func (f *fetch) checkpoint() error {
 	}
 	err = f.Store.Tx(context.WithoutCancel(f.ctx), func(tx *state.Tx) error { return tx.PutPartial(f.Key, p) })
 	if err != nil {
-		return fmt.Errorf("checkpoint: %w", err)
+		return unrecorded("checkpoint", err)
 	}
 	f.lock.Lock()
 	f.saved, f.durable = true, count

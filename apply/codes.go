@@ -8,6 +8,7 @@ import (
 
 	"github.com/spmirror/spmirror/graph"
 	"github.com/spmirror/spmirror/plan"
+	"github.com/spmirror/spmirror/state"
 	"github.com/spmirror/spmirror/target"
 )
 
@@ -60,6 +61,16 @@ func superseded(message string) error {
 
 func integrity(format string, args ...any) error {
 	return &itemError{code: CodeIntegrity, outcome: Failed, message: fmt.Sprintf(format, args...)}
+}
+
+// unrecorded is a failure of the state in the middle of a download. It has nothing to do
+// with the transfer, which is not tried again for it.
+func unrecorded(what string, err error) error {
+	code := CodeDisk
+	if errors.Is(err, state.ErrFull) {
+		code = CodeNoSpace
+	}
+	return &itemError{code: code, message: what, err: err}
 }
 
 // classify fills code, message and request id of a result from an error.

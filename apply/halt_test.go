@@ -143,3 +143,35 @@ func TestARunThatGaveUpGoesOnWithTheSamePlan(t *testing.T) {
 	}
 	w.same()
 }
+
+// A tenant that gives up while the deletes are looked up says nothing of them: they are not
+// called doubtful one by one, they wait with the rest of the mirror.
+func TestATenantThatGivesUpBeforeDeletesEndsTheMirrorInOrder(t *testing.T) {
+	for name, replaced := range map[string]bool{"before the first phase": true, "before the deletes": false} {
+		for _, asked := range []string{"root", "i0001", "i0003"} { // the folder, what leaves, what stays
+			t.Run(name+"/"+asked, func(t *testing.T) {
+				w := newWorld(t)
+				for _, p := range []string{"place", "old", "stays"} {
+					w.tenant.put(p, "text of "+p)
+				}
+				w.sync()
+				w.tenant.remove("place")
+				w.tenant.remove("old")
+				if replaced {
+					w.tenant.put("place", "another item")
+				}
+				w.source = &questioned{Source: w.tenant, answer: func(id string) (graph.Item, error, bool) {
+					return graph.Item{}, fmt.Errorf("get item: %w: %w", graph.ErrGaveUp, graph.ErrOffline), id == asked
+				}}
+				r, _, err := w.apply(t.Context(), w.plan(), 0)
+				stoppedWith(t, r, err, CodeNetwork, "given up")
+				if len(r.Problems) > 0 || r.Counts.Destroyed > 0 {
+					t.Errorf("%+v, %+v", r.Counts, r.Problems)
+				}
+				w.source = nil
+				w.sync()
+				w.same()
+			})
+		}
+	}
+}

@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -51,11 +52,14 @@ type world struct {
 	flush   target.SyncPolicy
 	workers int
 	fast    bool
+	reserve int64
 
 	checkpoint int64
 	parts      parts
+	asked      atomic.Int64 // parts asked for
 	diskFaults target.Faults
 	rowFaults  state.Faults
+	caps       func(target.Capabilities) target.Capabilities // what the disk is said to be able to do
 }
 
 func newWorld(t testing.TB) *world {
@@ -95,7 +99,7 @@ func (w *world) open() {
 	var err error
 	w.store, err = state.Open(context.Background(), filepath.Join(w.base, "state.db"), state.Options{Faults: w.rowFaults})
 	w.check(err)
-	w.dir, err = target.Open(w.root(), target.Marker{}, target.WithSync(w.flush), target.WithFaults(w.diskFaults),
+	w.dir, err = target.Open(w.root(), target.Marker{}, target.WithSync(w.flush), target.WithFaults(w.diskFaults), target.WithCapabilities(w.caps),
 		target.WithQuickXor(func() hash.Hash { return quickxor.New() }))
 	w.check(err)
 }
@@ -173,10 +177,33 @@ func (w *world) planOnly() *plan.Plan {
 	if settled, ok := DecodeSettled(row.Select); ok {
 		req.Previous, req.PreviousFolder = &settled.Select, w.folder
 	}
+	side := w.sidecars(row)
+	req.Emit, req.Kept = side.Attach(draft.Add), side.Keep
 	w.check(req.Run(ctx))
+	w.check(side.Rest(ctx, req))
 	p := draft.Finish(w.clock, nil, nil)
 	w.t.Cleanup(func() { p.Close() })
 	return p
+}
+
+// sidecars is what the policy wants beside the items.
+func (w *world) sidecars(row state.Mirror) *plan.Sidecars {
+	w.t.Helper()
+	columns := ColumnChoice(w.policy.Columns)
+	side := &plan.Sidecars{Columns: columns != "", Versions: w.policy.Versions != ""}
+	var needs []plan.Need
+	for n, err := range w.store.Needs(context.Background(), row, state.Wants{Columns: columns, Versions: w.policy.Versions}) {
+		w.check(err)
+		needs = append(needs, plan.Need{Item: plan.ItemID(n.Item), Columns: n.Columns, Versions: n.Versions})
+	}
+	w.check(side.Load(func(yield func(plan.Need, error) bool) {
+		for _, n := range needs {
+			if !yield(n, nil) {
+				return
+			}
+		}
+	}))
+	return side
 }
 
 // apply executes a plan; since is the first run of the plan, zero for this one.
@@ -199,7 +226,7 @@ func (w *world) apply(ctx context.Context, p *plan.Plan, since state.RunID) (*Re
 	}
 	job := Job{
 		Store: w.store, Header: p.Header, Changes: p, Run: run, Workers: w.workers, FailFast: w.fast,
-		Mirrors: map[string]*Mirror{"mirror.m": {Plan: p.Mirrors[0], Key: w.key, Source: source, Dir: w.dir, Addresses: w.addr, Since: cmp.Or(since, run)}},
+		Mirrors: map[string]*Mirror{"mirror.m": {Plan: p.Mirrors[0], Key: w.key, Source: source, Beside: w.tenant, Dir: w.dir, Addresses: w.addr, Since: cmp.Or(since, run), Reserve: w.reserve}},
 		Now:     func() time.Time { return w.clock }, checkpoint: w.checkpoint, parts: w.parts,
 	}
 	report, err := job.Execute(ctx)
@@ -241,9 +268,11 @@ func (w *world) conserved(p *plan.Plan, r *Report) {
 		w.t.Errorf("%d changes are planned, the results are %+v", planned, c)
 	}
 	var recorded int64
-	for _, err := range w.store.RunItems(w.t.Context(), state.RunID(r.Run)) {
+	for row, err := range w.store.RunItems(w.t.Context(), state.RunID(r.Run)) {
 		w.check(err)
-		recorded++
+		if !strings.HasPrefix(row.Message, "version ") { // these are no changes of their own
+			recorded++
+		}
 	}
 	if recorded != planned {
 		w.t.Errorf("%d changes are planned, %d results are recorded", planned, recorded)
@@ -306,6 +335,55 @@ func (w *world) settled() {
 		}
 	}
 	w.tidy()
+	w.listed()
+}
+
+// listed wants the lists beside the marker to say what the source has, if the policy asks for them.
+func (w *world) listed() {
+	w.t.Helper()
+	if len(w.policy.Columns) == 0 && w.policy.Versions == "" {
+		return
+	}
+	columns, versions := w.lines(besideName), w.lines(versionsName)
+	for path, text := range w.tenant.tree() {
+		n := w.tenant.find(path)
+		if len(w.policy.Columns) > 0 {
+			want := fmt.Sprintf(`"path":"/%s","id":"%s"`, path, n.id)
+			if !slices.ContainsFunc(columns, func(l string) bool {
+				return strings.Contains(l, want) && strings.Contains(l, fmt.Sprintf(`"Change":%d}`, n.change))
+			}) {
+				w.t.Errorf("the columns of %q are not listed: %q", path, columns)
+			}
+		}
+		for i, old := range n.old {
+			if w.policy.Versions == "" || text == "/" {
+				break
+			}
+			want := fmt.Sprintf(`"path":"/%s","id":"%s","version":"%s"`, path, n.id, versionID(i))
+			sha, _ := hashes(old)
+			if !slices.ContainsFunc(versions, func(l string) bool { return strings.Contains(l, want) && strings.Contains(l, sha) }) {
+				w.t.Errorf("version %s of %q is not listed: %q", versionID(i), path, versions)
+			}
+			kept, err := os.ReadFile(filepath.Join(w.root(), ".spmirror/versions", target.ControlName(n.id, ""), versionID(i)+filepath.Ext(n.name)))
+			if err != nil || string(kept) != old {
+				w.t.Errorf("version %s of %q holds %.40q (%v)", versionID(i), path, kept, err)
+			}
+		}
+	}
+	if len(w.policy.Columns) > 0 && len(columns) != len(w.tenant.tree()) {
+		w.t.Errorf("%d items are listed, there are %d", len(columns), len(w.tenant.tree()))
+	}
+}
+
+// lines are those of a list beside the marker.
+func (w *world) lines(name string) []string {
+	w.t.Helper()
+	text, err := os.ReadFile(filepath.Join(w.root(), ".spmirror", name))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	w.check(err)
+	return strings.FieldsFunc(string(text), func(r rune) bool { return r == '\n' })
 }
 
 func (w *world) tidy() {

@@ -35,6 +35,9 @@ type Mirror struct {
 	Beside BesideSource
 	// Addresses are download addresses that the crawl brought with it; nil has none.
 	Addresses *Addresses
+	// Reserve is how many bytes of the disk earlier versions leave free: what a plan cannot
+	// foresee, its guards cannot count.
+	Reserve int64
 	// Since is the first run of this very plan on the mirror: rows of that run or a
 	// later one are what the plan has done already. Zero means Job.Run.
 	Since state.RunID

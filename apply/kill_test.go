@@ -3,8 +3,6 @@ package apply
 import (
 	"context"
 	"errors"
-	"fmt"
-	"io"
 	"maps"
 	"os"
 	"slices"
@@ -13,7 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/spmirror/spmirror/graph"
 	"github.com/spmirror/spmirror/plan"
 	"github.com/spmirror/spmirror/state"
 	"github.com/spmirror/spmirror/target"
@@ -62,140 +59,6 @@ type rowKiller struct{ *killer }
 
 func (k rowKiller) Before(op string) error { return k.hit(op) }
 
-// scenario is a mirror, edits of its source, and a kill at any point of applying them.
-type scenario struct {
-	name  string
-	setup func(w *world)
-	edit  func(w *world)
-	// policy changes the mirror's settings.
-	policy func(w *world)
-}
-
-var scenarios = []scenario{
-	{
-		name: "everything at once",
-		setup: func(w *world) {
-			for _, p := range []string{"keep", "change", "gone", "swap a", "swap b", "dir/in", "dir/sub/deep", "old/x", "old/y", "place", "big"} {
-				w.tenant.put(p, "first "+p)
-			}
-		},
-		edit: func(w *world) {
-			s := w.tenant
-			s.put("change", "second change")
-			s.put("new/one", "new one")
-			s.put("new/empty", "")
-			s.put("big", random(1, 3000))
-			s.remove("gone")
-			a, b := s.find("swap a"), s.find("swap b")
-			s.move(a, "swap c")
-			s.move(b, "swap a")
-			s.move(a, "swap b")
-			s.move(s.find("dir/sub"), "sub")
-			s.move(s.find("dir"), "sub/dir")
-			s.remove("old")
-			s.put("old", "a file now")
-			s.remove("place")
-			s.put("place/inside", "a folder now")
-			s.put("swap b", "moved and changed")
-		},
-	},
-	{
-		name: "moves",
-		setup: func(w *world) {
-			for _, p := range []string{"a/1", "b/2", "c/3", "d/e/4", "x", "y", "z", "r"} {
-				w.tenant.put(p, "text of "+p)
-			}
-		},
-		edit: func(w *world) {
-			s := w.tenant
-			a, b, c := s.find("a"), s.find("b"), s.find("c")
-			s.move(a, "t")
-			s.move(c, "a")
-			s.move(b, "c")
-			s.move(a, "b")
-			x, y, z := s.find("x"), s.find("y"), s.find("z")
-			s.move(x, "t")
-			s.move(z, "x")
-			s.move(y, "z")
-			s.move(x, "y")
-			s.move(s.find("r"), "new/deep/R")
-			e := s.find("d/e")
-			d := s.find("d")
-			s.move(e, "e2")
-			s.move(d, "e2/d")
-			s.move(e, "d")
-		},
-	},
-	{
-		name:   "deletes for good",
-		policy: func(w *world) { w.policy.OnRemoteDelete, w.policy.TrashEnabled = "delete", false },
-		setup: func(w *world) {
-			for _, p := range []string{"a", "b/c", "b/d/e", "f", "place/x"} {
-				w.tenant.put(p, "text of "+p)
-			}
-		},
-		edit: func(w *world) {
-			w.tenant.remove("a")
-			w.tenant.remove("b")
-			w.tenant.put("f", "changed")
-			w.tenant.remove("place")
-			w.tenant.put("place", "a file now")
-		},
-	},
-	{
-		name: "adds",
-		edit: func(w *world) {
-			for i := range 12 {
-				w.tenant.put(fmt.Sprintf("d%d/f%d", i%3, i), random(i, 100*i))
-			}
-			w.tenant.put("large", random(9, 9000))
-		},
-	},
-	{
-		name: "resumes",
-		setup: func(w *world) {
-			for _, p := range []string{"keep", "one", "two", "three", "four", "dir/x"} {
-				w.tenant.put(p, "first "+p)
-			}
-		},
-		edit: func(w *world) {
-			large := []string{"one", "two", "three", "four", "new"}
-			for i, p := range large {
-				w.tenant.put(p, random(20+i, 6000))
-			}
-			w.interrupt(len(large), 4000)
-			w.tenant.put("two", random(30, 6000)) // its partial is of another version now
-			w.tenant.remove("three")
-			w.tenant.move(w.tenant.find("four"), "dir/four")
-			w.tenant.put("dir/x", "second dir/x")
-		},
-	},
-}
-
-// interrupt applies until so many downloads have got so far, all at once, and stops.
-func (w *world) interrupt(downloads, after int) {
-	w.t.Helper()
-	workers := w.workers
-	w.workers = downloads
-	ctx, stop := context.WithCancel(context.Background())
-	var far sync.WaitGroup
-	far.Add(downloads)
-	w.tenant.onOpen = func(n *node, q graph.ContentRequest, _ int) (*graph.Content, error, bool) {
-		end := stopping{func() { far.Done(); far.Wait(); stop() }}
-		r := io.MultiReader(strings.NewReader(n.text[q.Offset:after]), end)
-		return &graph.Content{Body: io.NopCloser(r), Total: int64(len(n.text)), Length: -1}, nil, true
-	}
-	r, _, err := w.apply(ctx, w.plan(), 0)
-	if err != nil || !r.Interrupted {
-		w.t.Fatalf("%+v, %v", r, err)
-	}
-	partials := collect(w.t, w.store.Partials(context.Background(), w.key))
-	if len(partials) != downloads {
-		w.t.Fatalf("%d downloads were interrupted, %d partials are kept", downloads, len(partials))
-	}
-	w.tenant.onOpen, w.workers = nil, workers
-}
-
 // campaign is one way to kill the runs of a scenario and to go on after that.
 type campaign struct {
 	name    string
@@ -204,6 +67,20 @@ type campaign struct {
 	workers int
 	more    int // further kills, of the runs that clean up
 	long    bool
+	caps    func(target.Capabilities) target.Capabilities
+}
+
+// withoutFlags is a disk whose renames neither refuse nor exchange names.
+func withoutFlags(c target.Capabilities) target.Capabilities {
+	c.NoReplace, c.Exchange = false, false
+	return c
+}
+
+// withoutLinks is one that knows no hard links either.
+func withoutLinks(c target.Capabilities) target.Capabilities {
+	c = withoutFlags(c)
+	c.HardLinks = false
+	return c
 }
 
 var campaigns = []campaign{
@@ -212,6 +89,8 @@ var campaigns = []campaign{
 	{name: "killed four times", again: "same plan", flush: target.SyncBatch, workers: 1, more: 3},
 	{name: "each file flushed", again: "same plan", flush: target.SyncFile, workers: 1, long: true},
 	{name: "four workers", again: "fresh plan", flush: target.SyncBatch, workers: 4, long: true},
+	{name: "without rename flags", again: "fresh plan", flush: target.SyncBatch, workers: 1, caps: withoutFlags},
+	{name: "without hard links", again: "same plan", flush: target.SyncBatch, workers: 1, caps: withoutLinks, long: true},
 }
 
 // TestAKilledApplyLosesNothingAndConverges kills a run at every effect it has, on
@@ -269,10 +148,11 @@ func (c campaign) run(t *testing.T, sc scenario, k *killer) outcome {
 	t.Helper()
 	w := newWorld(t)
 	defer w.close()
-	w.workers, w.checkpoint, w.flush = c.workers, 1024, c.flush
+	w.workers, w.checkpoint, w.flush, w.caps = c.workers, 1024, c.flush, c.caps
 	w.reopen()
 	before := w.prepare(sc)
 	p := w.plan()
+	w.asked.Store(0)
 	counting := k.at == 0 && k.next == ""
 	_, since, err := w.applyKilled(k, p, 0)
 	if !counting && !k.killed() {
@@ -280,6 +160,9 @@ func (c campaign) run(t *testing.T, sc scenario, k *killer) outcome {
 	}
 	if counting && err != nil {
 		t.Fatal(err)
+	}
+	if counting && w.parts != (parts{}) && w.asked.Load() < 20 {
+		t.Fatalf("%d parts were asked for", w.asked.Load())
 	}
 	w.nothingLost(before)
 	out := outcome{effects: k.n, kills: 1}

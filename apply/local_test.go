@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 )
@@ -23,6 +24,28 @@ func TestADirectoryWithForeignFilesStays(t *testing.T) {
 	beside := "other.local-" + w.clock.UTC().Format("20060102T150405")
 	want[beside], want[beside+"/mine"] = "/", "mine too"
 	w.equal(want)
+	w.settled()
+}
+
+// Something that stays is never left where nobody looks because its name has no room for a mark.
+func TestWhatStaysUnderAnotherNameFindsRoomForIt(t *testing.T) {
+	w := newWorld(t)
+	w.policy.OnUntracked = "rename"
+	folder, file := strings.Repeat("é", 125), strings.Repeat("x", 250)+".txt"
+	w.tenant.put(folder+"/x", "x")
+	w.sync()
+	w.write(folder+"/mine", "mine")
+	w.write(file, "mine too")
+	w.tenant.remove(folder)
+	w.tenant.put(folder, "a file now")
+	w.tenant.put(file, "theirs")
+	w.sync()
+	mark := ".local-" + w.clock.UTC().Format("20060102T150405")
+	beside := strings.Repeat("é", 116) + mark
+	w.equal(map[string]string{
+		folder: "a file now", beside: "/", beside + "/mine": "mine",
+		file: "theirs", strings.Repeat("x", 255-len(mark+".txt")) + mark + ".txt": "mine too",
+	})
 	w.settled()
 }
 

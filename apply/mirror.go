@@ -28,6 +28,7 @@ type mirrorRun struct {
 	partials  map[state.ItemID]bool       // items with a partial download when the run began
 	latest    time.Time                   // time at which a run before this one began
 	total     Progress
+	lists     bool          // there are lists beside the marker
 	reclaim   sync.Mutex    // one at a time makes space
 	halt      func(*halted) // ends the mirror in order
 
@@ -191,6 +192,9 @@ func (m *mirrorRun) open(ctx context.Context) error {
 		}
 		m.partials[p.Item] = true
 	}
+	if err := m.expectLists(ctx); err != nil {
+		return err
+	}
 	var err error
 	if m.latest, err = m.latestRun(ctx); err != nil {
 		return err
@@ -300,9 +304,10 @@ func (m *mirrorRun) hasFailed(c *plan.Change) bool {
 // commit runs one transaction that also writes the results noted so far.
 func (m *mirrorRun) commit(results []Result, write func(*state.Tx) error) error {
 	m.mu.Lock()
-	rows := append(m.pending, results...)
+	noted := m.pending
 	m.pending = nil
 	m.mu.Unlock()
+	rows := slices.Concat(noted, results)
 	if len(rows) == 0 && write == nil {
 		return nil
 	}
@@ -311,7 +316,7 @@ func (m *mirrorRun) commit(results []Result, write func(*state.Tx) error) error 
 		items[i] = runItem(res)
 	}
 	// What has happened is recorded even when the run is being stopped.
-	return m.Store.Tx(context.WithoutCancel(m.ctx), func(tx *state.Tx) error {
+	err := m.Store.Tx(context.WithoutCancel(m.ctx), func(tx *state.Tx) error {
 		if write != nil {
 			if err := write(tx); err != nil {
 				return err
@@ -322,6 +327,12 @@ func (m *mirrorRun) commit(results []Result, write func(*state.Tx) error) error 
 		}
 		return tx.PutRunItems(m.Run, items)
 	})
+	if err != nil { // what was only noted waits for the next
+		m.mu.Lock()
+		m.pending = append(noted, m.pending...)
+		m.mu.Unlock()
+	}
+	return err
 }
 
 func (m *mirrorRun) flushResults() error { return m.commit(nil, nil) }

@@ -19,32 +19,45 @@ var pages = []string{".htm", ".html", ".xhtml", ".shtml", ".aspx", ".asp", ".mht
 // file that the service rewrites. What has the hash of the file is the file, whatever
 // its type.
 func (f *fetch) instead() bool {
-	kind := f.mediaType()
-	switch {
-	case f.offset == 0:
+	if f.offset == 0 {
 		return f.item.Size > 0 || f.item.Size < 0 && f.item.QuickXorHash != ""
+	}
+	return isPage(f.kind, f.head, f.change.Name)
+}
+
+// isPage reports whether content of a type, or with that beginning, cannot be a file of
+// a name.
+func isPage(said string, head func() []byte, name string) bool {
+	switch kind := mediaType(said, head); {
 	case kind == "application/json" || strings.HasSuffix(kind, "+json"):
 		return true // the service rewrites documents, never data
 	case kind == "text/html" || kind == "application/xhtml+xml":
-		return !slices.Contains(pages, strings.ToLower(path.Ext(f.change.Name)))
+		return !slices.Contains(pages, strings.ToLower(path.Ext(name)))
 	}
 	return false
 }
 
 // mediaType is what the host says the content is, however it says it; where it says
 // nothing, the first bytes do.
-func (f *fetch) mediaType() string {
-	said := f.kind
+func mediaType(said string, head func() []byte) string {
 	if said == "" {
-		head := make([]byte, 512) // as much as is looked at
-		n, err := f.staged.ReadAt(head, 0)
-		if err != nil && !errors.Is(err, io.EOF) {
-			return ""
-		}
-		said = http.DetectContentType(head[:n])
+		said = http.DetectContentType(head())
 	}
 	kind, _, _ := strings.Cut(said, ";")
 	return strings.ToLower(strings.TrimSpace(kind))
+}
+
+// headBytes is as much as is looked at to tell a type.
+const headBytes = 512
+
+// head is how the staged file begins.
+func (f *fetch) head() []byte {
+	head := make([]byte, headBytes)
+	n, err := f.staged.ReadAt(head, 0)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return nil
+	}
+	return head[:n]
 }
 
 func (f *fetch) page() error {

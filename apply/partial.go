@@ -94,7 +94,7 @@ func (f *fetch) forgetPartial() error {
 		return tx.DeletePartials(f.Key, []state.ItemID{state.ItemID(f.change.ItemID)})
 	})
 	if err != nil {
-		return fmt.Errorf("forget partial: %w", err)
+		return unrecorded("forget partial", err)
 	}
 	f.saved = false
 	return nil

@@ -171,7 +171,9 @@ func (m *mirrorRun) published(batch []ready, outcomes []target.PublishResult) er
 	var trashed []state.Trashed
 	for i := range batch {
 		f, out := &batch[i], outcomes[i]
-		ids = append(ids, f.entry.Item)
+		if target.KeptAside(out.Err) == "" { // else recovery brings those bytes to the trash
+			ids = append(ids, f.entry.Item)
+		}
 		if out.Err != nil {
 			if out.Published {
 				return fmt.Errorf("flush directory of %q: %w", f.to, out.Err)
@@ -250,15 +252,17 @@ func (m *mirrorRun) dispose(f *ready, d target.Displaced) ([]state.Trashed, erro
 
 // keepBeside gives something local a name of its own beside the one it had.
 func (m *mirrorRun) keepBeside(from target.RelPath, original string, expect *target.Fingerprint) error {
-	ext := path.Ext(original)
-	stem := strings.TrimSuffix(original, ext)
+	dir, base := path.Split(original)
+	ext := path.Ext(base)
+	stem := strings.TrimSuffix(base, ext)
 	stamp := m.Now().UTC().Format("20060102T150405")
 	for n := 1; ; n++ {
-		name := stem + ".local-" + stamp
+		mark := ".local-" + stamp
 		if n > 1 {
-			name += fmt.Sprintf("-%d", n)
+			mark += fmt.Sprintf("-%d", n)
 		}
-		err := m.Dir.Move(from, target.RelPath(name+ext), expect)
+		cut := stem[:min(len(stem), max(0, maxName-len(mark+ext)))]
+		err := m.Dir.Move(from, target.RelPath(dir+strings.ToValidUTF8(cut, "")+mark+ext), expect)
 		if err == nil {
 			return nil
 		}
@@ -268,5 +272,8 @@ func (m *mirrorRun) keepBeside(from target.RelPath, original string, expect *tar
 	}
 }
 
-// maxBeside bounds the search for a free name.
-const maxBeside = 100
+// maxBeside bounds the search for a free name, and maxName its bytes (N5).
+const (
+	maxBeside = 100
+	maxName   = 255
+)

@@ -27,13 +27,18 @@ func Recover(ctx context.Context, store *state.Store, key state.MirrorKey, dir *
 		}
 		open = append(open, in)
 	}
+	if len(open) == 0 {
+		return nil
+	}
+	// The killed run may not have flushed what it did, and no row claims what a power cut
+	// may still undo (I-03).
+	if err := dir.SyncAll(); err != nil {
+		return fmt.Errorf("recover: %w", err)
+	}
 	for _, in := range open {
 		if err := r.resolve(ctx, in); err != nil {
 			return fmt.Errorf("recover %s of %q: %w", in.Kind, in.To+in.From, err)
 		}
-	}
-	if len(open) == 0 {
-		return nil
 	}
 	if err := r.close(ctx, open); err != nil {
 		return fmt.Errorf("recover: %w", err)
@@ -111,7 +116,14 @@ func (r *recovery) publish(ctx context.Context, in state.Intent, e state.Entry) 
 		if displaced.Path == "" {
 			return r.published(ctx, in, e, got)
 		}
-		if _, err := r.dir.TrashAs(displaced.Path, to, nil, target.Stamp(e.At, "")); err != nil {
+		if got != target.PublishDone && r.dir.Move(displaced.Path, to, nil) == nil {
+			continue // its name was free, because the disk cannot exchange names
+		}
+		_, err = r.dir.TrashAs(displaced.Path, to, nil, target.Stamp(e.At, ""))
+		if errors.Is(err, target.ErrNotRegular) { // a folder that took the file's place in the last instant stays there
+			return r.published(ctx, in, e, got)
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -171,6 +183,9 @@ func (r *recovery) moved(from, to target.RelPath, e *state.Entry) (bool, error) 
 	case err != nil || atOld != atNew:
 		return atNew, err
 	case atOld:
+		if ended, err := r.dir.RecoverMove(from, to); ended || err != nil {
+			return ended, err
+		}
 		return r.respelled(from, to)
 	}
 	between := target.ParkName("respell " + string(from))
@@ -222,7 +237,10 @@ func (r *recovery) settle(ctx context.Context, e state.Entry, happened bool, err
 }
 
 func (r *recovery) removed(ctx context.Context, in state.Intent, happened bool, err error) error {
-	if err != nil || !happened {
+	if err != nil {
+		return err
+	}
+	if err := r.dir.SyncDirs(); err != nil || !happened {
 		return err
 	}
 	return r.store.Tx(ctx, func(tx *state.Tx) error { return tx.DeleteEntries(r.key, []state.ItemID{in.Item}) })

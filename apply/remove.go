@@ -271,7 +271,9 @@ func (m *mirrorRun) commitRemoval(list []*leaving) error {
 	var trashed []state.Trashed
 	var results []Result
 	for _, l := range list {
-		ids = append(ids, l.entry.Item)
+		if target.KeptAside(l.err) == "" { // else recovery brings those bytes to the trash
+			ids = append(ids, l.entry.Item)
+		}
 		if l.err != nil {
 			m.fail(&l.change, l.err)
 			continue

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -28,6 +29,7 @@ type node struct {
 	hash             string // announced in place of the right one
 	gone             bool   // 404, although it was listed
 	malware          bool
+	old              []string // earlier texts, the oldest first
 }
 
 func (n *node) item() graph.Item {
@@ -95,6 +97,8 @@ type tenant struct {
 	// onItem and onOpen may answer a request themselves.
 	onItem func(n *node, nth int) (graph.Item, error, bool)
 	onOpen func(n *node, q graph.ContentRequest, nth int) (*graph.Content, error, bool)
+	// onVersion answers requests for earlier versions.
+	onVersion func(text string) (*graph.Content, error)
 }
 
 func newTenant() *tenant {
@@ -107,6 +111,7 @@ func (s *tenant) put(path, text string) *node {
 	defer s.mu.Unlock()
 	s.clock = s.clock.Add(time.Minute)
 	if n := s.at(path); n != nil {
+		n.old = append(n.old, n.text)
 		n.text, n.modified = text, s.clock
 		n.version, n.change = n.version+1, n.change+1
 		return n
@@ -247,10 +252,13 @@ func (s *tenant) Open(_ context.Context, q graph.ContentRequest) (*graph.Content
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.opens++
-	id, _, _ := strings.Cut(strings.TrimPrefix(q.URL.Reveal(), "https://host.example/"), "?")
+	id, query, _ := strings.Cut(strings.TrimPrefix(q.URL.Reveal(), "https://host.example/"), "?")
 	n := s.nodes[id]
 	if n == nil {
 		return nil, &graph.Error{Op: "open content", Status: http.StatusNotFound, Host: "host.example"}
+	}
+	if which, ok := strings.CutPrefix(query, "version="); ok {
+		return s.openVersion(n, which)
 	}
 	if s.onOpen != nil {
 		if c, err, mine := s.onOpen(n, q, s.opens); mine {
@@ -262,11 +270,66 @@ func (s *tenant) Open(_ context.Context, q graph.ContentRequest) (*graph.Content
 
 // serve answers as a good host does.
 func (s *tenant) serve(n *node, q graph.ContentRequest) *graph.Content {
-	rest := n.text[q.Offset:]
+	rest, status := n.text[q.Offset:], http.StatusOK
+	if q.Offset > 0 || q.Length > 0 {
+		status = http.StatusPartialContent
+	}
+	if q.Length > 0 {
+		rest = rest[:min(q.Length, int64(len(rest)))]
+	}
 	return &graph.Content{
-		Body: &counted{Reader: strings.NewReader(rest), s: s}, Status: http.StatusOK, Offset: q.Offset, Total: int64(len(n.text)),
+		Body: &counted{Reader: strings.NewReader(rest), s: s}, Status: status, Offset: q.Offset, Total: int64(len(n.text)),
 		Length: int64(len(rest)), ETag: n.item().ETag,
 	}
+}
+
+// openVersion answers without ranges, as hosts do for old versions (C16).
+func (s *tenant) openVersion(n *node, which string) (*graph.Content, error) {
+	for i, text := range n.old {
+		if versionID(i) != which {
+			continue
+		}
+		if s.onVersion != nil {
+			return s.onVersion(text)
+		}
+		return body(text, nil, 0, int64(len(text))), nil
+	}
+	return nil, notFound()
+}
+
+// versionID is that of the i-th version of a file.
+func versionID(i int) string { return fmt.Sprintf("%d.0", i+1) }
+
+func (s *tenant) Versions(_ context.Context, _ graph.DriveID, id graph.ItemID) ([]graph.Version, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := s.nodes[string(id)]
+	if n == nil {
+		return nil, notFound()
+	}
+	list := []graph.Version{{ID: versionID(len(n.old)), Size: int64(len(n.text)), Modified: n.modified}}
+	for i := len(n.old) - 1; i >= 0; i-- {
+		list = append(list, graph.Version{ID: versionID(i), Size: int64(len(n.old[i])), Modified: n.modified.Add(time.Duration(i-len(n.old)) * time.Second)})
+	}
+	return list, nil
+}
+
+func (s *tenant) VersionURL(_ context.Context, _ graph.DriveID, id graph.ItemID, version string) (graph.SecretURL, error) {
+	return graph.NewSecretURL(fmt.Sprintf("https://host.example/%s?version=%s", id, version)), nil
+}
+
+func (s *tenant) Columns(_ context.Context, _ graph.DriveID, id graph.ItemID, _ ...string) (map[string]json.RawMessage, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := s.nodes[string(id)]
+	if n == nil {
+		return nil, notFound()
+	}
+	return map[string]json.RawMessage{"Change": json.RawMessage(fmt.Sprint(n.change))}, nil
+}
+
+func (s *tenant) Permissions(context.Context, graph.DriveID, graph.ItemID) ([]graph.Permission, error) {
+	return nil, nil
 }
 
 // counted counts the bytes that are read of a body.

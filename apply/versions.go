@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -83,66 +84,142 @@ func versionNumber(id string) float64 {
 }
 
 // fetchVersion brings one version to its place. There is no hash to compare it with, only
-// a size.
+// a size: one of another size is believed when it comes twice the same (DESIGN 7.5).
 func (r *besideRun) fetchVersion(ctx context.Context, c *plan.Change, v graph.Version) (state.Version, error) {
-	kept := state.Version{
+	f := &versionFetch{besideRun: r, change: c, version: v, kept: state.Version{
 		Item: state.ItemID(c.ItemID), ID: v.ID, Path: string(c.Path), Modified: v.Modified, By: v.ModifiedBy,
 		Verdict: state.SizeOnly, Run: r.Run,
-	}
+	}}
 	dir, name := target.ControlName(string(c.ItemID), ""), target.ControlName(v.ID, path.Ext(c.Name))
-	kept.File = dir + "/" + name
-	var err error
+	f.kept.File = dir + "/" + name
+	err := f.space()
+	if err != nil {
+		return f.kept, err
+	}
 	for range versionTries {
-		err = r.Dir.WriteVersion(dir, name, func(w io.Writer) error {
-			kept.Size, kept.SHA256, err = r.copyVersion(ctx, c, v, w)
-			return err
-		})
-		if err == nil || ctx.Err() != nil || hopeless(err) {
+		if err = f.try(ctx, dir, name); err == nil || ctx.Err() != nil || !worthAnother(err) {
 			break
 		}
 	}
-	if err != nil {
-		return kept, err
-	}
-	if v.Size >= 0 && kept.Size != v.Size {
-		if r.Plan.Policy.Unverifiable == "fail" {
-			return kept, integrity("%d bytes came instead of %d", kept.Size, v.Size)
-		}
-		kept.Verdict = state.Served
-	}
-	return kept, nil
+	return f.kept, err
 }
 
-// copyVersion reads a version from a fresh address and counts and hashes it.
-func (r *besideRun) copyVersion(ctx context.Context, c *plan.Change, v graph.Version, w io.Writer) (int64, string, error) {
-	url, err := r.Beside.VersionURL(ctx, graph.DriveID(r.Plan.Source.DriveID), graph.ItemID(c.ItemID), v.ID)
+// versionFetch is the download of one version.
+type versionFetch struct {
+	*besideRun
+	change  *plan.Change
+	version graph.Version
+	kept    state.Version
+	first   string // SHA-256 of a first complete download of another size
+	head    []byte // how the last download began
+}
+
+// space refuses a version that would leave less of the disk than is to stay free.
+func (f *versionFetch) space() error {
+	if f.Reserve == 0 {
+		return nil
+	}
+	free, _, err := f.Dir.Free()
+	if err == nil && free >= 0 && free-max(0, f.version.Size) < f.Reserve {
+		return &itemError{code: CodeNoSpace, message: "it would leave less of the disk free than guard.min_free_space"}
+	}
+	return err
+}
+
+// worthAnother reports whether a version may come better next time: the transfer broke, or what came is not what was
+// announced. Answers of the service and failures of the disk stay what they are.
+func worthAnother(err error) bool {
+	own := (*itemError)(nil)
+	return errors.As(err, &own) && (own.code == CodeNetwork || own.code == CodeIntegrity) || errors.Is(err, graph.ErrURLExpired)
+}
+
+// try downloads the version from a fresh address.
+func (f *versionFetch) try(ctx context.Context, dir, name string) error {
+	url, err := f.Beside.VersionURL(ctx, graph.DriveID(f.Plan.Source.DriveID), graph.ItemID(f.change.ItemID), f.version.ID)
 	if err != nil {
-		return 0, "", err
+		return err
 	}
 	most := int64(maxFile)
-	if v.Size >= 0 {
-		most = v.Size + maxExcess
+	if f.version.Size >= 0 {
+		most = f.version.Size + maxExcess
 	}
-	body, err := r.Source.Open(ctx, graph.ContentRequest{URL: url, MaxBytes: most})
+	c, err := f.Source.Open(ctx, graph.ContentRequest{URL: url, MaxBytes: most})
 	if err != nil {
-		return 0, "", err
+		return err
 	}
-	defer body.Body.Close()
+	defer c.Body.Close()
+	return f.Dir.WriteVersion(dir, name, func(w io.Writer) error {
+		if err := f.copy(c, w); err != nil {
+			return err
+		}
+		return f.judge(c.ContentType)
+	})
+}
+
+// copy counts and hashes what comes.
+func (f *versionFetch) copy(c *graph.Content, w io.Writer) error {
 	hash := sha256.New()
 	buf := buffers.Get().(*[]byte)
 	defer buffers.Put(buf)
-	n, err := io.CopyBuffer(io.MultiWriter(w, hash), onlyReader{body.Body}, *buf)
-	if err != nil {
-		return n, "", fmt.Errorf("read version: %w", err)
+	body := &sourceReader{r: c.Body}
+	n, err := io.CopyBuffer(io.MultiWriter(w, hash), body, *buf)
+	switch {
+	case errors.Is(body.err, graph.ErrTooLarge):
+		return &itemError{code: CodeIntegrity, message: "more bytes than announced", err: body.err}
+	case body.err != nil:
+		return &itemError{code: CodeNetwork, message: "read version", err: body.err}
+	case err != nil:
+		return err
+	case c.Length >= 0 && n != c.Length:
+		return integrity("%d bytes came instead of %d", n, c.Length)
 	}
-	if body.Length >= 0 && n != body.Length {
-		return n, "", integrity("%d bytes came instead of %d", n, body.Length)
-	}
-	return n, hex.EncodeToString(hash.Sum(nil)), nil
+	f.kept.Size, f.kept.SHA256, f.head = n, hex.EncodeToString(hash.Sum(nil)), body.head
+	return nil
 }
 
-// onlyReader hides further methods, so that copying uses the buffer that it is given.
-type onlyReader struct{ io.Reader }
+// judge decides whether what came is the version. A body without a length may have ended early without an error (I-05),
+// and a page or nothing may stand in for it (H-61, Q69): that is only seen by the size.
+func (f *versionFetch) judge(kind string) error {
+	want, got := f.version.Size, f.kept.Size
+	if got == want {
+		return nil
+	}
+	wrong := integrity("%d bytes came instead of %d", got, want)
+	switch instead := got == 0 || isPage(kind, func() []byte { return f.head }, f.change.Name); {
+	case want < 0 && (got == 0 || !instead):
+		return nil
+	case instead:
+		return integrity("the service sent a page, or nothing, in place of the version")
+	case f.Plan.Policy.Unverifiable == "fail":
+		return wrong
+	case f.first == "":
+		f.first = f.kept.SHA256
+		return wrong
+	case f.first != f.kept.SHA256:
+		return integrity("%d bytes came instead of %d, and others than before", got, want)
+	}
+	f.kept.Verdict = state.Served
+	return nil
+}
+
+// sourceReader is a body that remembers how it begins, and what ended it: a failure of the source is not one of the disk.
+// It hides further methods, so that copying uses the buffer that it is given.
+type sourceReader struct {
+	r    io.Reader
+	head []byte
+	err  error
+}
+
+func (s *sourceReader) Read(p []byte) (int, error) {
+	n, err := s.r.Read(p)
+	if room := headBytes - len(s.head); room > 0 {
+		s.head = append(s.head, p[:min(n, room)]...)
+	}
+	if err != nil && !errors.Is(err, io.EOF) {
+		s.err = err
+	}
+	return n, err
+}
 
 // countVersions takes committed versions into the counts.
 func (r *besideRun) countVersions() {

@@ -111,6 +111,7 @@ func (s *session) execute(ctx context.Context, c *cli.Command, h *plan.Header, l
 		if err != nil {
 			return fmt.Errorf("%s: %w", m.Address, err)
 		}
+		am.Reserve = s.reserved(h, m.Address)
 		mirrors[m.Address] = am
 	}
 	run, err := s.begin(ctx, h, mirrors)

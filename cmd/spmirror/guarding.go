@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"slices"
 
 	"github.com/spmirror/spmirror/config"
 	"github.com/spmirror/spmirror/plan"
@@ -90,6 +91,17 @@ func (s *session) guardSpace(mirrors []*plan.Mirror) []plan.GuardResult {
 		placeGuards(results[i:i+1], s.mirror(results[i].Mirror))
 	}
 	return results
+}
+
+// reserved is how much of its disk a mirror leaves free in any case: min_free_space, unless it was overridden.
+func (s *session) reserved(h *plan.Header, address string) int64 {
+	cfg := s.mirror(address)
+	if cfg == nil || cfg.Guard.MinFreeSpace == nil || slices.ContainsFunc(h.Guards, func(g plan.GuardResult) bool {
+		return g.Mirror == address && g.Name == "min_free_space" && g.Status == plan.GuardOverridden
+	}) {
+		return 0
+	}
+	return *cfg.Guard.MinFreeSpace
 }
 
 // freeSpace of the disk that holds the target, or the directory in which it will be made.
