@@ -185,10 +185,11 @@ func (f *versionFetch) judge(kind string) error {
 		return nil
 	}
 	wrong := integrity("%d bytes came instead of %d", got, want)
-	switch instead := got == 0 || isPage(kind, func() []byte { return f.head }, f.change.Name); {
-	case want < 0 && (got == 0 || !instead):
+	page := isPage(kind, func() []byte { return f.head }, f.change.Name)
+	switch {
+	case want < 0 && !page:
 		return nil
-	case instead:
+	case page, got == 0:
 		return integrity("the service sent a page, or nothing, in place of the version")
 	case f.Plan.Policy.Unverifiable == "fail":
 		return wrong

@@ -55,7 +55,9 @@ func TestAnEarlierVersionIsKeptOnlyIfItCanBeIt(t *testing.T) {
 		c.ContentType = "text/html"
 		return c, nil
 	}
-	untyped := func(string) (*graph.Content, error) { return body("<!DOCTYPE html><title>Sign in</title>", nil, 0, -1), nil }
+	untyped := func(string) (*graph.Content, error) {
+		return body("<!DOCTYPE html><title>Sign in</title>", nil, 0, -1), nil
+	}
 	nothing := func(string) (*graph.Content, error) { return body("", nil, 0, -1), nil }
 	broken := func(text string) (*graph.Content, error) { return body(text[:3], errLine, 0, int64(len(text))), nil }
 	longer := func(text string) (*graph.Content, error) { return body(text+" rewritten", nil, 0, -1), nil }
