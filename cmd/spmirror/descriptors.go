@@ -1,10 +1,10 @@
 package main
 
-// What a run has open beside its downloads, and what each download has open: its staged
-// file, its connection, and a directory now and then.
+// What a run has open beside its downloads, and, measured, what each download has open at most: its staged
+// file, its connection, with the embedded sandbox the other end of it, and a directory now and then.
 const (
-	filesOfARun      = 24
-	filesOfADownload = 3
+	filesOfARun      = 32
+	filesOfADownload = 8
 )
 
 // downloadsWithin bounds downloads by the files that this process may have open, so that
