@@ -73,7 +73,10 @@ type Error struct {
 // Error names the operation, the path, the kind and the cause.
 func (e *Error) Error() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s %q", e.Op, string(e.Path))
+	b.WriteString(e.Op)
+	if e.Path != "" { // else it is the target itself
+		fmt.Fprintf(&b, " %q", string(e.Path))
+	}
 	if e.Kind != nil {
 		fmt.Fprintf(&b, ": %v", e.Kind)
 	}

@@ -62,7 +62,7 @@ func csvPath(p plan.RelPath) string {
 	if p == "" {
 		return ""
 	}
-	return csvCell("/" + string(p))
+	return csvCell(pathText(p, false))
 }
 
 func kindText(folder bool) string {

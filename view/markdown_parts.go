@@ -65,9 +65,9 @@ func (m *markdown) lossWhy(c *plan.Change) string {
 	return text
 }
 
-// pathText is a path below the target, not encoded.
+// pathText is a path below the target, not encoded. A target itself, where it moves, has a path from the root already.
 func pathText(p plan.RelPath, folder bool) string {
-	text := "/" + string(p)
+	text := "/" + strings.TrimPrefix(string(p), "/")
 	if folder && p != "" {
 		text += "/"
 	}

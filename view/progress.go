@@ -294,7 +294,7 @@ func (p *Progress) text(l *live) string {
 		return Name(l.name) + ": reading source (" + crawlText(l.crawl) + ")"
 	}
 	a := l.apply
-	text := fmt.Sprintf("%s: %s/%s items", Name(l.name), commas(a.ItemsDone), commas(a.ItemsTotal))
+	text := fmt.Sprintf("%s: %s/%s", Name(l.name), commas(a.ItemsDone), count(a.ItemsTotal, "item"))
 	if a.BytesTotal > 0 {
 		text += ", " + size(a.BytesDone) + "/" + size(a.BytesTotal)
 	}

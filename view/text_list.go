@@ -249,11 +249,7 @@ func (x *planText) nameWidth() int { return max(30, x.out.width()-46) }
 
 // itemPath shows a path below the target, encoded.
 func itemPath(p plan.RelPath, folder bool) string {
-	text := "/" + Name(string(p))
-	if folder && p != "" {
-		text += "/"
-	}
-	return text
+	return Name(pathText(p, folder))
 }
 
 // change writes one item: symbol, path, size, and why unless that was said above.

@@ -46,7 +46,7 @@ func (x *planText) notPlanned(m *plan.Mirror) {
 	for line := range strings.Lines(m.Problem.Detail) {
 		x.line("    ", Message(strings.TrimSuffix(line, "\n")))
 	}
-	if m.Problem.RequestID != "" {
+	if id := m.Problem.RequestID; id != "" && !strings.Contains(m.Problem.Detail, id) {
 		x.line("    request id ", Message(m.Problem.RequestID))
 	}
 }

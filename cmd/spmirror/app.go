@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -19,7 +20,9 @@ func run(ctx context.Context, args []string, env *environment) int {
 	app := newApp(env)
 	err := app.Run(ctx, arguments(args, env))
 	if code := interrupted(); code != 0 && err != nil {
-		reportError(env, err)
+		if !errors.Is(err, context.Canceled) { // which is what was asked for
+			reportError(env, err)
+		}
 		return code
 	}
 	if err != nil {
@@ -163,20 +166,29 @@ func arguments(args []string, env *environment) []string {
 		rest = slices.Insert(slices.Clone(rest), i+1, added...)
 		break
 	}
-	out := []string{name}
-	for _, a := range rest {
-		out = append(out, bareFlag(a))
-	}
-	return out
+	return approvals(append([]string{name}, rest...))
 }
 
 // bareApproval is the value of -auto-approve without one: any plan, within guards.
 const bareApproval = "true"
 
-// bareFlag spells out the value of -auto-approve without one.
-func bareFlag(arg string) string {
-	if arg == "-auto-approve" || arg == "--auto-approve" {
-		return "-auto-approve=" + bareApproval
+// grades are the values that -auto-approve may have beside it.
+var grades = [...]string{"no-delete", "add-only"}
+
+// approvals spells out the value of each -auto-approve, which may stand without one.
+func approvals(args []string) []string {
+	var out []string
+	for i := 0; i < len(args); i++ {
+		if args[i] != "-auto-approve" && args[i] != "--auto-approve" {
+			out = append(out, args[i])
+			continue
+		}
+		value := bareApproval
+		if i+1 < len(args) && slices.Contains(grades[:], args[i+1]) {
+			i++
+			value = args[i]
+		}
+		out = append(out, "-auto-approve="+value)
 	}
-	return arg
+	return out
 }

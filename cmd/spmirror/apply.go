@@ -255,7 +255,7 @@ func (s *session) approve(c *cli.Command, h *plan.Header) error {
 	if reviewedBefore(c) || approves(c.String("auto-approve")) {
 		return nil
 	}
-	return s.confirm("Do you want to perform these actions?\n  spmirror will perform the actions described above.", "Apply cancelled.")
+	return s.confirm("Do you want to perform these actions?\n  spmirror will perform the actions described above.", "Apply cancelled.", "a saved plan or -auto-approve")
 }
 
 // trashPath is where a mirror's trash is below its target.

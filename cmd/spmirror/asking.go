@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// confirm asks a question. It returns nil for the answer yes and for nothing else.
-func (s *session) confirm(question, cancelled string) error {
+// confirm asks a question. It returns nil for the answer yes and for nothing else. Instead says what to use where nobody answers.
+func (s *session) confirm(question, cancelled, instead string) error {
 	fmt.Fprint(s.env.stdout, "\n"+question+"\n  Only 'yes' will be accepted to approve.\n\n  Enter a value: ")
 	line, err := bufio.NewReader(s.env.stdin).ReadString('\n')
 	fmt.Fprintln(s.env.stdout)
@@ -15,7 +15,7 @@ func (s *session) confirm(question, cancelled string) error {
 		return nil
 	}
 	if err != nil && line == "" {
-		return &problem{code: "SPM0008", summary: "Approval needed", detail: "Nobody answered. Use a saved plan or -auto-approve. Nothing was done.", exit: exitDeclined}
+		return &problem{code: "SPM0008", summary: "Approval needed", detail: "Nobody answered. Use " + instead + ". Nothing was done.", exit: exitDeclined}
 	}
 	fmt.Fprintln(s.env.stdout, cancelled)
 	return exitStatus(exitDeclined)

@@ -98,6 +98,7 @@ var ownCodes = []explanation{
 	{"SPM0606", "The source was never read", "There is no recorded listing to plan from. Run a plan without -refresh=false first."},
 	{"SPM0607", "The sharing link does not lead to a folder", "A mirror needs a folder as its source. Share the folder and use its link, or name site, drive and folder."},
 	{"SPM0608", "An answer of the service cannot be understood", "What came is not what Microsoft Graph answers, also after trying again: no JSON, a status that has no place there, or more than any answer should have. Most often a proxy or the sign-in page of a network answered in its place. Nothing was changed."},
+	{"SPM0609", "The service does not find the source", "The drive_id, user, group, share_url or site_id of a mirror leads nowhere, or to what the application may not see. Correct it; `spmirror discover` lists what can be read."},
 	{"SPM0618", "A list of the tenant is refused", "Sites or users cannot be listed with the permissions that the application has. Grant what the message names, or name the sites: with Sites.Selected nothing can be listed, but what is named and granted can be read."},
 	{"SPM0619", "More was found than -max-results", "A list that is cut off would look like a whole one, so nothing was written. Raise the limit or narrow the search."},
 	{"SPM0620", "The configuration was not written", "The file of -generate-config-out exists already, is no name that the program would read, or cannot be written. An existing file is never overwritten."},

@@ -105,8 +105,13 @@ func findDrives(ctx context.Context, d *discovering, c *cli.Command) error {
 
 func (d *discovering) drivesOfNamed(ctx context.Context, named []string, hidden bool) error {
 	for _, name := range named {
-		site, err := findSite(ctx, d.client, config.Source{Site: siteAddress(name), SiteID: siteID(name)})
-		if err != nil {
+		if !strings.HasPrefix(name, "https://") && !strings.Contains(name, ",") && !isGUID(name) && name != "root" {
+			return &problem{code: "SPM0002", summary: fmt.Sprintf("%q is neither the address of a site nor an id", name),
+				detail: "An address begins with https://, an id is made of HOST,GUID,GUID; `spmirror discover sites` lists all."}
+		}
+		src := config.Source{Site: siteAddress(name), SiteID: siteID(name)}
+		site, err := findSite(ctx, d.client, src)
+		if err = notFound(src, err); err != nil {
 			if !d.concerns(err) {
 				return err
 			}
@@ -266,7 +271,8 @@ func (d *discovering) library(ctx context.Context, named, drive string) (graph.D
 			return graph.Drive{}, nil, &problem{code: "SPM0002", summary: "-drive goes with a site; the id of a drive names the drive already"}
 		}
 		found, err := d.client.Drive(ctx, graph.DriveID(named))
-		return found, func(folder string) []config.Source { return []config.Source{{DriveID: named, Folder: folder}} }, err
+		src := config.Source{DriveID: named}
+		return found, func(folder string) []config.Source { return []config.Source{{DriveID: named, Folder: folder}} }, notFound(src, err)
 	}
 	src := config.Source{Site: siteAddress(named), SiteID: siteID(named), Drive: drive}
 	found, err := siteDrive(ctx, d.client, src)

@@ -26,6 +26,9 @@ func runExplain(env *environment, c *cli.Command) error {
 	}
 	list := allCodes()
 	code := strings.ToUpper(strings.Trim(c.Args().First(), "[]"))
+	if code != "" && strings.Trim(code, "0123456789") == "" {
+		code = "SPM" + code
+	}
 	if code == "" {
 		if c.Bool("json") {
 			return writeJSON(env.stdout, list)

@@ -244,7 +244,7 @@ func (s *session) mirrorFolder(ctx context.Context, w *wanted) (state.ItemID, er
 		}
 	}
 	if w.drive.Root == "" {
-		return "", &problem{code: "SPM0606", summary: "The source was never read", detail: "Run a plan without -refresh=false first."}
+		return "", &problem{code: "SPM0606", summary: "The source was never read", detail: "Run `spmirror plan` first, without -refresh=false."}
 	}
 	return s.resolveFolder(ctx, w.drive, w.drive.Root, w.cfg.Source.Folder)
 }

@@ -73,6 +73,16 @@ func TestARunSurvivesSignalsAndOutputsThatNobodyReads(t *testing.T) {
 		}
 		k.check()
 	})
+	t.Run("interrupted while it plans", func(t *testing.T) {
+		k := slowWorld(t, bin)
+		k.w.tenant.AddFault(sandbox.Fault{Name: "slow", On: []sandbox.Kind{sandbox.KindDeltaFull}, Action: sandbox.ActionDrip, Chunk: 1000, Delay: 50 * time.Millisecond})
+		cmd, out := k.downloading("plan")
+		_ = cmd.Process.Signal(os.Interrupt)
+		_ = cmd.Wait()
+		if code := cmd.ProcessState.ExitCode(); code != exitInterrupted || !strings.Contains(out.String(), "Interrupt received") || strings.Contains(out.String(), "SPM0000") {
+			t.Errorf("it ends with %d and says\n%s", code, out)
+		}
+	})
 	t.Run("output closed", func(t *testing.T) {
 		k := slowWorld(t, bin)
 		k.w.tenant.ClearFaults()

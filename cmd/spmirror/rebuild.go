@@ -61,7 +61,7 @@ func runStateRebuild(ctx context.Context, env *environment, c *cli.Command) erro
 		return err
 	}
 	if !approved {
-		if err := s.confirm(r.question(), "Rebuild cancelled."); err != nil {
+		if err := s.confirm(r.question(), "Rebuild cancelled.", "-auto-approve"); err != nil {
 			return err
 		}
 	}

@@ -137,7 +137,7 @@ func (s *session) recordedMirror(ctx context.Context, address string) (state.Mir
 	for _, r := range rows {
 		names = append(names, r.Address)
 	}
-	return row, &problem{code: "SPM0012", summary: fmt.Sprintf("The state has no mirror %s.%s", address, didYouMean(address, "", names))}
+	return row, &problem{code: "SPM0012", summary: fmt.Sprintf("The state has no mirror %s.%s", address, didYouMeanAddress(address, "mirror", names))}
 }
 
 // recordedMirrors are the mirrors of the state that an optional address names, with wildcards.

@@ -256,7 +256,8 @@ func (s *session) runText(ctx context.Context, run state.Run) error {
 		if more == "" {
 			more = string(i.Verdict)
 		}
-		_, err = fmt.Fprintf(s.env.stdout, "  %-9s %-10s %s  %s  %s\n", view.Message(i.Action), view.Message(i.Outcome), view.Name(i.Mirror), s.shown("/"+i.Path, false), view.Message(more))
+		line := fmt.Sprintf("  %-9s %-10s %s  %s  %s", view.Message(i.Action), view.Message(i.Outcome), view.Name(i.Mirror), s.shown("/"+i.Path, false), view.Message(more))
+		_, err = fmt.Fprintln(s.env.stdout, strings.TrimRight(line, " "))
 		if err != nil {
 			return err
 		}

@@ -117,11 +117,28 @@ func findDrive(ctx context.Context, c *client, m *config.Mirror) (d graph.Drive,
 	case src.Group != "":
 		d, err = groupDrive(ctx, c, src)
 	case src.ShareURL != "":
-		return sharedDrive(ctx, c, src.ShareURL)
+		d, shared, err = sharedDrive(ctx, c, src.ShareURL)
 	default:
 		d, err = siteDrive(ctx, c, src)
 	}
-	return d, "", err
+	return d, shared, notFound(src, err)
+}
+
+// notFound says which argument leads nowhere, where the service says so.
+func notFound(src config.Source, err error) error {
+	var told *problem
+	if e, ok := graph.AsError(err); !ok || !e.IsNotFound() || errors.As(err, &told) {
+		return err
+	}
+	for _, by := range [...]struct{ name, value string }{
+		{"drive_id", src.DriveID}, {"user", src.User}, {"group", src.Group}, {"share_url", src.ShareURL}, {"site_id", src.SiteID}, {"site", src.Site},
+	} {
+		if by.value != "" {
+			return &problem{code: "SPM0609", summary: "The service does not find the " + by.name, err: err,
+				detail: fmt.Sprintf("Nothing was changed. Check %s: it leads nowhere, or to what the application may not see.\n`spmirror discover` lists what can be read.", by.name)}
+		}
+	}
+	return err
 }
 
 func userDrive(ctx context.Context, c *client, src config.Source) (graph.Drive, error) {

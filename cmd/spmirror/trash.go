@@ -190,18 +190,22 @@ func runTrashRestore(ctx context.Context, s *session, c *cli.Command) error {
 // oneTrashed finds the one file that a path names.
 func oneTrashed(list []trashRecord, path string) (trashRecord, error) {
 	want := strings.TrimPrefix(path, "/")
+	lastName := want[strings.LastIndex(want, "/")+1:]
 	var named []trashRecord
+	hint := "`spmirror trash list` shows all that is there."
 	for _, t := range list {
-		if t.Path == want {
+		switch {
+		case t.Path == want:
 			return t, nil
-		}
-		if t.Original == want {
+		case t.Original == want:
 			named = append(named, t)
+		case strings.HasSuffix("/"+t.Original, "/"+lastName):
+			hint = fmt.Sprintf("One of that name was at /%s. `spmirror trash list` shows all.", t.Original)
 		}
 	}
 	switch len(named) {
 	case 0:
-		return trashRecord{}, &problem{code: "SPM0803", summary: fmt.Sprintf("Nothing in the trash was at %q", path), detail: "`spmirror trash list` shows all that is there."}
+		return trashRecord{}, &problem{code: "SPM0803", summary: fmt.Sprintf("Nothing in the trash was at %q", path), detail: hint}
 	case 1:
 		return named[0], nil
 	}

@@ -133,6 +133,14 @@ func usageError(_ context.Context, c *cli.Command, err error, _ bool) error {
 	return p
 }
 
+// didYouMeanAddress is didYouMean for addresses, of which the kind is often left out.
+func didYouMeanAddress(given, kind string, candidates []string) string {
+	if whole := kind + "." + given; slices.Contains(candidates, whole) {
+		return fmt.Sprintf(" Did you mean %q?", whole)
+	}
+	return didYouMean(given, "", candidates)
+}
+
 // typingError is the number of slips up to which a word counts as mistyped.
 const typingError = 2
 

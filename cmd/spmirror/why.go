@@ -2,7 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -10,6 +13,7 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"github.com/spmirror/spmirror/plan"
+	"github.com/spmirror/spmirror/state"
 	"github.com/spmirror/spmirror/view"
 )
 
@@ -36,6 +40,9 @@ func runWhy(ctx context.Context, env *environment, c *cli.Command) error {
 	cfg, err := load(ctx, env, c)
 	if err != nil {
 		return err
+	}
+	if _, err := os.Stat(cfg.Backend.Path); errors.Is(err, fs.ErrNotExist) {
+		return noState(cfg, state.ErrMissing)
 	}
 	s, err := openSession(ctx, env, cfg, sessionOptions{operation: "why", lockTimeout: c.Duration("lock-timeout"), color: colorOf(c)})
 	if err != nil {
