@@ -152,29 +152,6 @@ func (p *planner) frees(ctx context.Context, e Entry) (bool, error) {
 	return removes(policy.OnRemoteDelete), nil
 }
 
-// emptied reports whether a folder that is gone from the mirror's folder will hold
-// nothing: what was in it and lives on elsewhere in the mirror may be held back.
-func (p *planner) emptied(ctx context.Context, folder ItemID, removes bool) (bool, error) {
-	if !removes {
-		return false, nil
-	}
-	for pair, err := range p.req.Store.Applied.Below(ctx, folder) {
-		if err != nil {
-			return false, fmt.Errorf("read below folder %s: %w", folder, err)
-		}
-		if p.stuckOnDisk(pair.id()) {
-			return false, nil
-		}
-		if pair.Item == nil {
-			continue
-		}
-		if parent, err := p.tree.folder(ctx, pair.Item.Parent); err != nil || parent.standing != outside {
-			return false, err
-		}
-	}
-	return true, nil
-}
-
 // stuckOnDisk reports whether what lies in the place of an applied item is not
 // moved or removed by a plan.
 func (p *planner) stuckOnDisk(id ItemID) bool {
