@@ -204,6 +204,8 @@ func (f *fetch) verify(ctx context.Context) (verdict state.Verdict, again bool, 
 	case f.item.ETag != before.ETag || f.item.QuickXorHash != before.QuickXorHash:
 		f.first = ""
 		return "", true, nil
+	case f.total < 0 && !f.ended: // the line broke behind what was announced: who knows how much was to come
+		return "", true, nil
 	case f.parted: // a host may mix parts up; one stream is the proof
 		f.single, f.parted = true, false
 		return "", true, nil

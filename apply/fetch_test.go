@@ -270,6 +270,23 @@ func TestFilesThatTheServiceRewritesAreTreatedAsThePolicySays(t *testing.T) {
 	}
 }
 
+// Two downloads that end in the same place show what the service serves only if they
+// came to their end.
+func TestABrokenTransferIsNoProofOfWhatTheServiceServes(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world, n *node) {
+		served := n.text + " properties"
+		broken := func(_ *tenant, _ *node, q graph.ContentRequest) (*graph.Content, error) {
+			return body(served[q.Offset:len(n.text)+4], errLine, q.Offset, -1), nil
+		}
+		whole := func(_ *tenant, _ *node, q graph.ContentRequest) (*graph.Content, error) {
+			return body(served[q.Offset:], nil, q.Offset, -1), nil
+		}
+		w.script([]answer{broken, broken, whole, broken, whole})
+		w.sync()
+		w.equal(map[string]string{"file": served})
+	})
+}
+
 func TestVerifyingBySizeAsksForNoHash(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world, n *node) {
 		w.policy.Verify = "size"
