@@ -29,7 +29,7 @@ func (d *Dir) RecoverMove(from, to RelPath) (bool, error) {
 // oneName reports whether two names can be spellings of one directory entry.
 func (d *Dir) oneName(a, b place) bool {
 	names := Naming{Folding: d.caps.Folding}
-	return a.rel.Dir() == b.rel.Dir() && names.Fold(a.rel.Base()) == names.Fold(b.rel.Base())
+	return a.dir.id == b.dir.id && names.Fold(a.rel.Base()) == names.Fold(b.rel.Base())
 }
 
 // dropName removes a name of a file, as long as the other one is seen to be the same file.
