@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -50,28 +51,12 @@ func TestRcloneAndSpmirrorMirrorTheSameTenant(t *testing.T) {
 
 	// The same directory for spmirror, which signs in at the login host of the sandbox.
 	s = serve(t, bin, "-directory="+dir, "-ca-out="+as("ca.pem"))
-	config := fmt.Sprintf(`
-tenant "emulated" {
-  tenant_id   = %q
-  environment = "custom"
-
-  endpoints {
-    graph   = %q
-    login   = %q
-    ca_file = "ca.pem"
-  }
-
-  auth "client_secret" {
-    client_id     = %q
-    client_secret = %q
-  }
-}
-
+	config := emulated(s.tenant, s.graph, s.login, strconv.Quote(sandbox.DemoSecret)) + `
 mirror "docs" {
   site   = "https://contoso.sharepoint.com/sites/people"
   target = "spmirror"
 }
-`, s.tenant, s.graph, s.login, sandbox.DemoClientID, sandbox.DemoSecret)
+`
 	if err := os.WriteFile(as("main.hcl"), []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -19,8 +19,9 @@ func sandboxCommand(env *environment) *cli.Command {
 		Commands: []*cli.Command{{
 			Name:  "serve",
 			Usage: "serve the emulated tenant for any client of Microsoft Graph",
-			Description: "Serves an emulated tenant on loopback until it is interrupted: Graph, login and content\n" +
-				"hosts on one address, over TLS with a certificate authority made for the occasion.",
+			Description: "Serves an emulated tenant on loopback until it is interrupted: Graph and login on one address,\n" +
+				"content on another, over TLS with a certificate authority made for the occasion. What it\n" +
+				"prints says where they are, and who may sign in.",
 			Flags: []cli.Flag{
 				&cli.StringFlag{Name: "listen", Value: "127.0.0.1:8443", Usage: "`ADDRESS` to listen on, loopback only"},
 				&cli.BoolFlag{Name: "plain", Usage: "plain http instead of TLS"},

@@ -21,6 +21,7 @@ import (
 
 	"github.com/spmirror/spmirror/apply"
 	"github.com/spmirror/spmirror/plan"
+	"github.com/spmirror/spmirror/sandbox"
 	"github.com/spmirror/spmirror/state"
 	"github.com/spmirror/spmirror/target"
 )
@@ -117,7 +118,7 @@ func newScale(b *testing.B, bin string, files int) *scale {
 		}
 	}
 	s.graph = graph
-	s.write(b, fmt.Sprintf(scaleConfig, graph, login))
+	s.write(b, scaleConfig(graph, login))
 	pool, err := readCA(filepath.Join(s.dir, "ca.pem"))
 	if err != nil {
 		b.Fatal(err)
@@ -147,20 +148,12 @@ func (s *scale) edit(b *testing.B, n int) {
 	}
 }
 
-const scaleConfig = `
-tenant "t" {
-  tenant_id   = "contoso.onmicrosoft.com"
-  environment = "custom"
-  endpoints {
-    graph   = %q
-    login   = %q
-    ca_file = "ca.pem"
-  }
-  auth "client_secret" {
-    client_id     = "11111111-2222-3333-4444-555555555555"
-    client_secret = "sandbox-secret"
-  }
+// scaleConfig mirrors a library of a tenant that is served by another process.
+func scaleConfig(graph, login string) string {
+	return emulated("contoso.onmicrosoft.com", graph, login, strconv.Quote(sandbox.DemoSecret)) + scaleMirror
 }
+
+const scaleMirror = `
 mirror "m" {
   site   = "https://contoso.sharepoint.com/sites/people"
   target = "./mirror"

@@ -237,7 +237,7 @@ func (r *race) spmirror(b *testing.B, dir string) cost {
 	if err != nil {
 		b.Fatal(err)
 	}
-	text := fmt.Sprintf(scaleConfig, r.direct.graph, r.direct.login)
+	text := scaleConfig(r.direct.graph, r.direct.login)
 	if r.atOnce != 16 {
 		text = strings.Replace(text, "  auth ", fmt.Sprintf("  limits {\n    requests_in_flight = %d\n  }\n  auth ", r.atOnce), 1)
 	}

@@ -78,7 +78,19 @@ func tenantWorld(t *testing.T, o sandbox.Options, configuration string) *world {
 	}
 	t.Cleanup(func() { w.server.Close() })
 	w.write("ca.pem", string(w.server.CAPEM()))
-	w.write("main.hcl", fmt.Sprintf(`
+	w.write("main.hcl", emulated(tenant.TenantID(), w.server.GraphURL, w.server.LoginURL, "var.secret")+`
+variable "secret" {
+  type      = string
+  sensitive = true
+}
+`+configuration)
+	w.env = append(os.Environ(), "SPMIRROR_VAR_secret="+sandbox.DemoSecret)
+	return w
+}
+
+// emulated is the block of a tenant that a sandbox serves over TLS. The secret is an expression.
+func emulated(id, graph, login, secret string) string {
+	return fmt.Sprintf(`
 tenant "emulated" {
   tenant_id   = %q
   environment = "custom"
@@ -91,17 +103,10 @@ tenant "emulated" {
 
   auth "client_secret" {
     client_id     = %q
-    client_secret = var.secret
+    client_secret = %s
   }
 }
-
-variable "secret" {
-  type      = string
-  sensitive = true
-}
-`, tenant.TenantID(), w.server.GraphURL, w.server.LoginURL, sandbox.DemoClientID)+configuration)
-	w.env = append(os.Environ(), "SPMIRROR_VAR_secret="+sandbox.DemoSecret)
-	return w
+`, id, graph, login, sandbox.DemoClientID, secret)
 }
 
 func (w *world) write(name, text string) {
