@@ -102,6 +102,19 @@ func (s *Store) EntryCount(ctx context.Context, mirror MirrorKey) (files, folder
 	return c.files, c.folders, c.bytes, err
 }
 
+// Verdicts counts the files of a mirror by how far their content was verified, in one pass over the entries.
+func (s *Store) Verdicts(ctx context.Context, mirror MirrorKey) (map[Verdict]int64, error) {
+	files := make(map[Verdict]int64)
+	err := s.read(func(c *conn) error {
+		return c.each(ctx, `SELECT verdict, count(*) FROM entries WHERE mirror = ? AND folder = 0 GROUP BY verdict`, []any{mirror}, func(row []driver.Value) error {
+			verdict, _ := row[0].(string)
+			files[Verdict(verdict)], _ = row[1].(int64)
+			return nil
+		})
+	})
+	return files, err
+}
+
 const entryColumns = `mirror, parent, fold, item, name, folder, size, mtime, inode, hash, sha256, remote_hash, remote_size, modified, etag, ctag,
 	verdict, run, at`
 

@@ -23,6 +23,7 @@ var wideByNature = []string{
 	"INDEXED BY items_folders",                              // Folders, covering
 	"INDEXED BY entries_folders",                            // EntryFolders
 	"FROM pending p WHERE p.mirror = ? ORDER",               // PendingItems
+	"GROUP BY verdict",                                      // Verdicts counts all
 	"UNION SELECT item FROM pending",                        // PairsSince offers everything that is pending
 	"INSERT INTO children (drive, parent, id) SELECT drive", // first load
 	"DELETE FROM staged",
@@ -57,6 +58,9 @@ func TestStatementsReachTheirRowsByIndex(t *testing.T) {
 	all(t, s.EntriesByParent(ctx, m.Key))
 	all(t, s.EntryChildren(ctx, m.Key, ""))
 	all(t, s.PendingItems(ctx, m.Key))
+	if n, err := s.Verdicts(ctx, m.Key); err != nil || n[entryOf(a).Verdict] != 1 {
+		t.Error(n, err)
+	}
 	_, err1 := s.EntryPath(ctx, m.Key, "a")
 	_, _, err2 := s.Entry(ctx, m.Key, "a")
 	_, _, err3 := s.EntryAt(ctx, m.Key, "", a.Name)

@@ -73,6 +73,9 @@ func (i *inspection) run(ctx context.Context, s *session, row state.Mirror) erro
 	return nil
 }
 
+// parkingDir is spmirror's own: what it does not know there is nobody's file.
+const parkingDir = ".spmirror/park"
+
 func parentOf(p string) string {
 	if dir := path.Dir(p); dir != "." {
 		return dir
@@ -95,14 +98,15 @@ func (i *inspection) folder(ctx context.Context, at string, group []placed) erro
 		found[string(f.Name)] = f
 	}
 	for _, e := range group {
-		f, there := found[e.Name]
-		delete(found, e.Name)
+		name := path.Base(e.path)
+		f, there := found[name]
+		delete(found, name)
 		if err := i.compare(e, f, there); err != nil {
 			return err
 		}
 	}
 	for name, f := range found {
-		if at == "" && name == ".spmirror" || i.untracked == nil {
+		if at == "" && name == ".spmirror" || at == parkingDir || i.untracked == nil {
 			continue
 		}
 		if err := i.count(ctx, path.Join(at, name), f.Kind); err != nil {

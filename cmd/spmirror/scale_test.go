@@ -76,6 +76,26 @@ func BenchmarkForms(b *testing.B) {
 	}
 }
 
+// BenchmarkLooks measures commands that look at what is recorded and on disk, with mirrors
+// of SPMIRROR_BENCH_ITEMS files. BENCHMARKS.md quotes it.
+func BenchmarkLooks(b *testing.B) {
+	bin := buildBinary(b)
+	for _, text := range strings.Split(orText(os.Getenv("SPMIRROR_BENCH_ITEMS"), "10000"), ",") {
+		files, err := strconv.Atoi(text)
+		if err != nil {
+			b.Fatal(err)
+		}
+		s := newScale(b, bin, files)
+		s.run(b, "plan", "-compact")
+		s.fill(b)
+		for _, args := range [][]string{
+			{"status"}, {"show"}, {"show", "-json"}, {"state", "list", "-items"}, {"state", "list", "-items", "-json"}, {"state", "show", "mirror.m", s.file}, {"verify"},
+		} {
+			b.Run(fmt.Sprintf("%s/%d", strings.Join(args[:min(len(args), 4)], " "), files), func(b *testing.B) { s.measure(b, args...) })
+		}
+	}
+}
+
 func buildBinary(tb testing.TB) string {
 	tb.Helper()
 	bin := filepath.Join(tb.TempDir(), "spmirror")
@@ -199,7 +219,7 @@ func (s *scale) run(b *testing.B, args ...string) {
 	go func() { peak <- watchMemory(cmd.Process.Pid, done) }()
 	err := cmd.Wait()
 	close(done)
-	if err != nil {
+	if err != nil && cmd.ProcessState.ExitCode() != exitIncomplete { // verify: the files hold nothing of what they should
 		b.Fatalf("%v: %v\n%s", args, err, said.Bytes())
 	}
 	b.ReportMetric(float64(out)/(1<<20), "MiB-out")

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"iter"
 	"path"
@@ -125,12 +127,13 @@ func recordOf(mirror, at string, e state.Entry) view.StateItem {
 }
 
 func (s *session) listItems(ctx context.Context, rows []state.Mirror, asJSON bool) error {
-	enc := json.NewEncoder(s.env.stdout)
+	out := bufio.NewWriter(s.env.stdout)
+	enc := json.NewEncoder(out)
 	enc.SetEscapeHTML(false)
 	for _, row := range rows {
 		for e, err := range s.entriesOf(ctx, row) {
 			if err != nil {
-				return err
+				return errors.Join(out.Flush(), err)
 			}
 			if asJSON {
 				err = enc.Encode(recordOf(row.Address, e.path, e.Entry))
@@ -139,14 +142,14 @@ func (s *session) listItems(ctx context.Context, rows []state.Mirror, asJSON boo
 				if e.Folder {
 					name += "/"
 				}
-				_, err = fmt.Fprintf(s.env.stdout, "%s  %s\n", view.Name(row.Address), s.shown(name, e.Folder))
+				_, err = fmt.Fprintf(out, "%s  %s\n", view.Name(row.Address), s.shown(name, e.Folder))
 			}
 			if err != nil {
 				return err
 			}
 		}
 	}
-	return nil
+	return out.Flush()
 }
 
 // placed is an entry with its path below the target.
@@ -167,7 +170,7 @@ func (s *session) entriesOf(ctx context.Context, row state.Mirror) iter.Seq2[pla
 			}
 			folders[e.Item] = e
 		}
-		paths := map[state.ItemID]string{"": "", state.Parked: ".spmirror/park"}
+		paths := map[state.ItemID]string{"": "", state.Parked: ""} // the name of what stepped aside is its whole path
 		for e, err := range s.store.EntriesByParent(ctx, row.Key) {
 			if err != nil {
 				yield(placed{}, err)

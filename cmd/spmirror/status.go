@@ -119,19 +119,11 @@ func (s *session) status(ctx context.Context, row state.Mirror) (mirrorStatus, e
 }
 
 func (s *session) countVerdicts(ctx context.Context, row state.Mirror, m *mirrorStatus) error {
-	for e, err := range s.store.EntriesByParent(ctx, row.Key) {
-		if err != nil {
-			return err
-		}
-		switch e.Verdict {
-		case state.Verified:
-			m.Verified++
-		case state.SizeOnly:
-			m.SizeOnly++
-		case state.Served:
-			m.Served++
-		}
+	files, err := s.store.Verdicts(ctx, row.Key)
+	if err != nil {
+		return err
 	}
+	m.Verified, m.SizeOnly, m.Served = files[state.Verified], files[state.SizeOnly], files[state.Served]
 	for p, err := range s.store.PendingItems(ctx, row.Key) {
 		if err != nil {
 			return err
