@@ -156,7 +156,8 @@ func (m *mirrorRun) expected(f *ready) (folder *state.Entry, err error) {
 			return nil, nil
 		}
 	}
-	if c.Reason != plan.MissingOnDisk {
+	// Nothing of a missing item is in its place, but for what gives way to it.
+	if c.Reason != plan.MissingOnDisk || c.Disposal == plan.DisposeRename {
 		f.expect = asFound(c.Local)
 	}
 	return nil, nil

@@ -113,13 +113,18 @@ type gist struct {
 	Actions []Action `json:"a"`
 	Folder  bool     `json:"f,omitempty"`
 	Fold    string   `json:"n,omitempty"` // where it is not the name itself
+	Missing bool     `json:"g,omitempty"` // it was applied and is not there any more
+	Taken   bool     `json:"t,omitempty"` // what lies in place is taken over
 	Place   string   `json:"l"`           // digests
 	Manner  string   `json:"d"`
 	Remote  string   `json:"r"`
 }
 
 func gistOf(c *Change) gist {
-	g := gist{Mirror: c.Mirror, Item: c.ItemID, Path: c.Path, Actions: slices.Clone(c.Actions), Folder: c.Folder}
+	g := gist{
+		Mirror: c.Mirror, Item: c.ItemID, Path: c.Path, Actions: slices.Clone(c.Actions), Folder: c.Folder,
+		Missing: c.Reason == MissingOnDisk, Taken: c.Action() == Adopt,
+	}
 	local, disposal := c.Local, c.Disposal
 	if c.OfMirror() {
 		g.Kind = c.Reason
@@ -138,7 +143,7 @@ func gistOf(c *Change) gist {
 	if c.Fold != c.Name {
 		g.Fold = c.Fold
 	}
-	g.Place = digestOf(c.Path, c.PreviousPath, c.Parent, c.Name, c.Replaces, c.Folder, c.Reason == MissingOnDisk, c.OnlyBeside())
+	g.Place = digestOf(c.Path, c.PreviousPath, c.Parent, c.Name, c.Replaces, c.Folder, c.OnlyBeside())
 	g.Manner, g.Remote = digestOf(local, disposal, c.doubts()), digestOf(c.Remote, c.Beside)
 	return g
 }
@@ -162,9 +167,11 @@ func digestOf(values ...any) string {
 
 // follows reports whether a change of a saved plan is what planning anew comes to. The
 // version at the source is compared where both plans saw the same, and how the target
-// folds names where the saved plan knew of it: there may have been no target yet.
+// folds names where the saved plan knew of it: there may have been no target yet. What is
+// taken over has a reason of its own, be it the place of something that is missing or not.
 func (g *gist) follows(anew *gist, sameSource bool) bool {
 	return g.Place == anew.Place && g.Manner == anew.Manner && slices.Equal(g.Actions, anew.Actions) &&
+		(g.Missing == anew.Missing || g.Taken && !g.Missing) &&
 		(g.Fold == "" || g.Fold == anew.Fold) && (!sameSource || g.Remote == anew.Remote)
 }
 

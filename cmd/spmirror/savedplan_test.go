@@ -251,3 +251,31 @@ func TestASavedPlanKnowsAFileThatWasTakenOverUnread(t *testing.T) {
 	}
 	w.matchesTenant()
 }
+
+// A file that is missing where it was has moved at the source, and something lies at its
+// new place.
+func TestASavedPlanKnowsWhatLiesWhereAMissingFileBelongs(t *testing.T) {
+	for name, test := range map[string]struct {
+		text, lifecycle string
+		did             string
+	}{
+		"an equal file":                 {"z", "", "1 imported, 0 added"},
+		"another file, which gives way": {"mine", "lifecycle {\n    on_untracked = \"rename\"\n  }\n", "Resources: 1 added"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w, one := twoMirrors(t)
+			w.write("main.hcl", strings.Replace(one, "  guard {", test.lifecycle+"  guard {", 1))
+			w.script("move people/Documents /z.txt to=/a/z.txt")
+			if err := os.Rename(w.path("mirror/z.txt"), w.path("mirror/a/z.txt")); err != nil {
+				t.Fatal(err)
+			}
+			w.write("mirror/a/z.txt", test.text)
+			w.run(exitOK, "plan", "-target=mirror.docs", "-out=p.spplan")
+			if out := w.run(exitOK, "apply", "p.spplan"); !strings.Contains(out, test.did) {
+				t.Errorf("it says\n%s", out)
+			}
+			w.reads("mirror/a/z.txt", "z")
+			w.run(exitOK, "plan", "-target=mirror.docs", "-detailed-exitcode")
+		})
+	}
+}
