@@ -38,6 +38,9 @@ type Mirror struct {
 	// Reserve is how many bytes of the disk earlier versions leave free: what a plan cannot
 	// foresee, its guards cannot count.
 	Reserve int64
+	// Lacks says that planning anew comes to more than the plan has. The run settles nothing
+	// then, and the next plan compares everything.
+	Lacks bool
 	// Since is the first run of this very plan on the mirror: rows of that run or a
 	// later one are what the plan has done already. Zero means Job.Run.
 	Since state.RunID

@@ -54,12 +54,13 @@ func DecodeSettled(text string) (s Settled, ok bool) {
 
 // settle records that the plan is carried out up to its observed generation, with
 // the items that are left over as pending in the same transaction: the source
-// will not offer them again (Q27, I-50). A plan of a part of a mirror settles nothing.
+// will not offer them again (Q27, I-50). A plan of a part of a mirror settles nothing,
+// and neither does one that lacks something.
 func (m *mirrorRun) settle(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return nil
 	}
-	if m.Header.Options.Partial() || m.Header.Mode != plan.ModeNormal {
+	if m.Header.Options.Partial() || m.Lacks || m.Header.Mode != plan.ModeNormal {
 		return m.flushResults()
 	}
 	return m.commit(nil, func(tx *state.Tx) error {

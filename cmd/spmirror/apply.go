@@ -177,7 +177,7 @@ func (s *session) applyFile(ctx context.Context, c *cli.Command, name string) er
 			return err
 		}
 	}
-	return s.execute(ctx, c, file.Header, file, executing{file: name, overtaken: found.overtaken})
+	return s.execute(ctx, c, file.Header, file, executing{file: name, found: found})
 }
 
 // openExpected opens a saved plan, and refuses one that is not that of -expect-digest.

@@ -85,8 +85,8 @@ type changes interface {
 
 // executing says what else is known of a plan that is carried out.
 type executing struct {
-	file      string // it was saved in
-	overtaken func(*plan.Change) bool
+	file  string // it was saved in
+	found vetted
 }
 
 // execute carries a plan out and reports.
@@ -112,6 +112,7 @@ func (s *session) execute(ctx context.Context, c *cli.Command, h *plan.Header, l
 			return fmt.Errorf("%s: %w", m.Address, err)
 		}
 		am.Reserve = s.reserved(h, m.Address)
+		am.Lacks = how.found.lacks[m.Address]
 		mirrors[m.Address] = am
 	}
 	run, err := s.begin(ctx, h, mirrors)
@@ -119,7 +120,7 @@ func (s *session) execute(ctx context.Context, c *cli.Command, h *plan.Header, l
 		return err
 	}
 	job := apply.Job{
-		Store: s.store, Header: h, Changes: list, Mirrors: mirrors, Overtaken: how.overtaken, Run: run, Workers: downloadsWithin(maxOpenFiles(), int(c.Int("parallelism"))),
+		Store: s.store, Header: h, Changes: list, Mirrors: mirrors, Overtaken: how.found.overtaken, Run: run, Workers: downloadsWithin(maxOpenFiles(), int(c.Int("parallelism"))),
 		FailFast: c.Bool("fail-fast"), Observer: s.notice, Log: s.log, Now: s.env.now,
 	}
 	applied := s.seen.trace.begin("apply")

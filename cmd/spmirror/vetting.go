@@ -49,6 +49,7 @@ func doesNotFollow(format string, args ...any) error {
 type vetted struct {
 	resumed   bool                    // an earlier run has begun it
 	overtaken func(*plan.Change) bool // is left out; nil for nothing
+	lacks     map[string]bool         // mirrors of which it does not have all that there is to do
 }
 
 // vet derives a saved plan again and refuses one that does not follow. If the source was
@@ -82,8 +83,7 @@ func (s *session) vet(ctx context.Context, file *plan.File) (v vetted, err error
 			return v, err
 		}
 	}
-	v.overtaken, err = s.overtaken(ctx, file.Header, same, follower, v.resumed)
-	return v, err
+	return v, s.compareChanges(ctx, &v, file.Header, same, follower)
 }
 
 // recount compares the header of a saved plan with its items.
@@ -263,42 +263,44 @@ func (s *session) guardsAgain(judged *plan.Header, counted *plan.Recounted) ([]p
 // maxOvertaken bounds the changes of a plan that are left out; a plan with more is stale.
 const maxOvertaken = 10_000
 
-// overtaken finds the changes that do not follow. Where the ground of the plan is still
-// the same, none may, and none may be missing; folders alone are left out or added, for
-// the disk has a say in them.
-func (s *session) overtaken(ctx context.Context, h *plan.Header, same map[string]bool, follower *plan.Follower, resumed bool) (func(*plan.Change) bool, error) {
+// compareChanges finds the changes that do not follow. Where the ground of the plan is
+// still the same, none may, and none may be missing; folders alone are left out or added,
+// for the disk has a say in them.
+func (s *session) compareChanges(ctx context.Context, v *vetted, h *plan.Header, same map[string]bool, follower *plan.Follower) error {
 	type key struct {
 		mirror string
 		item   plan.ItemID
 	}
 	left := make(map[key]bool)
+	v.lacks = make(map[string]bool)
 	for misfit, err := range follower.Misfits(func(mirror string) bool { return same[mirror] }) {
 		if err != nil {
-			return nil, err
+			return err
 		}
-		if resumed && !misfit.Lacking() {
+		if v.resumed {
 			done, err := s.doneBefore(ctx, h, misfit)
 			if err != nil {
-				return nil, err
+				return err
 			}
 			if done {
 				continue
 			}
 		}
 		switch {
-		case !resumed && same[misfit.Mirror] && !misfit.Folder:
-			return nil, s.misfits(misfit)
+		case !v.resumed && same[misfit.Mirror] && !misfit.Folder:
+			return s.misfits(misfit)
 		case misfit.Lacking():
+			v.lacks[misfit.Mirror] = v.lacks[misfit.Mirror] || same[misfit.Mirror]
 			continue
 		case len(left) == maxOvertaken:
-			return nil, stale("SPM0401", "The source of %s changed too much since it was made.", misfit.Mirror)
+			return stale("SPM0401", "The source of %s changed too much since it was made.", misfit.Mirror)
 		}
 		left[key{misfit.Mirror, misfit.Item}] = true
 	}
-	if len(left) == 0 {
-		return nil, nil
+	if len(left) > 0 {
+		v.overtaken = func(c *plan.Change) bool { return !c.OfMirror() && left[key{c.Mirror, c.ItemID}] }
 	}
-	return func(c *plan.Change) bool { return !c.OfMirror() && left[key{c.Mirror, c.ItemID}] }, nil
+	return nil
 }
 
 // misfits refuses a plan for a change that it has and should not have, or the reverse.
