@@ -51,6 +51,8 @@ type Job struct {
 	Store   *state.Store
 	Header  *plan.Header
 	Changes Changes
+	// Saved says that the plan comes from a file.
+	Saved bool
 	// Mirrors are those to be changed, by address. A mirror of the plan that is
 	// missing here is left alone; one without a Dir is only forgotten.
 	Mirrors map[string]*Mirror

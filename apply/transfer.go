@@ -182,11 +182,11 @@ func (m *mirrorRun) adoptBatch(batch []plan.Change) error {
 		if err != nil {
 			return state.Entry{}, Result{}, err
 		}
-		fp, err := m.Dir.Stat(target.RelPath(path))
-		if err != nil && ignoreAbsent(err) != nil {
+		fp, same, err := m.asPlanned(c, target.RelPath(path))
+		if err != nil {
 			return state.Entry{}, Result{}, err
 		}
-		if err != nil || c.Local == nil || fp.Kind != target.KindFile || fp.Size != c.Local.Size || !fp.MTime.Equal(c.Local.MTime) {
+		if !same {
 			return state.Entry{}, Result{}, &itemError{code: CodeLocalChanged, outcome: Superseded, message: "the local file changed since the plan"}
 		}
 		e := m.entry(c, fp)
@@ -198,6 +198,22 @@ func (m *mirrorRun) adoptBatch(batch []plan.Change) error {
 		res.Verdict, res.Hash, res.SHA256, res.ETag = string(e.Verdict), e.Hash, e.SHA256, e.ETag
 		return e, res, nil
 	})
+}
+
+// asPlanned looks whether a file that is to be taken over is the one that the plan found.
+// What a saved plan says of its bytes is looked up: the state is to say what is true.
+func (m *mirrorRun) asPlanned(c *plan.Change, at target.RelPath) (fp target.Fingerprint, same bool, err error) {
+	fp, err = m.Dir.Stat(at)
+	if err != nil {
+		return fp, false, ignoreAbsent(err)
+	}
+	same = c.Local != nil && fp.Kind == target.KindFile && fp.Size == c.Local.Size && fp.MTime.Equal(c.Local.MTime)
+	if !same || !m.Saved || c.Local.SHA256 == "" {
+		return fp, same, nil
+	}
+	read, err := m.Dir.Hash(m.ctx, at)
+	same = read.Size == fp.Size && read.QuickXor == c.Remote.Hash && read.SHA256 == c.Local.SHA256
+	return fp, same, ignoreAbsent(err)
 }
 
 // touchBatch gives files the times of their source; the bytes stay.
@@ -247,6 +263,9 @@ func (m *mirrorRun) rewrite(batch []plan.Change, one func(*plan.Change) (state.E
 			continue
 		}
 		e, res, err := one(c)
+		if err != nil && m.ctx.Err() != nil {
+			break // the rest is left to the next run
+		}
 		if err != nil {
 			m.fail(c, err)
 			continue

@@ -171,9 +171,9 @@ func contents(t *testing.T, dir string) map[string]bool {
 // and numbers computed anew. Such a plan is refused, or else no byte is lost by it, the
 // state says what is true, and the mirror becomes what the library is.
 func TestAPlanWithOneEditIsRefusedOrHarmless(t *testing.T) {
-	edits := 30
+	edits := 20
 	if long() {
-		edits = 1000
+		edits = 400
 	}
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)

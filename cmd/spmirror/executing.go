@@ -120,7 +120,8 @@ func (s *session) execute(ctx context.Context, c *cli.Command, h *plan.Header, l
 		return err
 	}
 	job := apply.Job{
-		Store: s.store, Header: h, Changes: list, Mirrors: mirrors, Overtaken: how.found.overtaken, Run: run, Workers: downloadsWithin(maxOpenFiles(), int(c.Int("parallelism"))),
+		Store: s.store, Header: h, Changes: list, Saved: how.file != "", Mirrors: mirrors,
+		Overtaken: how.found.overtaken, Run: run, Workers: downloadsWithin(maxOpenFiles(), int(c.Int("parallelism"))),
 		FailFast: c.Bool("fail-fast"), Observer: s.notice, Log: s.log, Now: s.env.now,
 	}
 	applied := s.seen.trace.begin("apply")

