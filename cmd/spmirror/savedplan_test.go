@@ -279,3 +279,23 @@ func TestASavedPlanKnowsWhatLiesWhereAMissingFileBelongs(t *testing.T) {
 		})
 	}
 }
+
+func TestAFileIsTakenOverOnlyIfItStillHasTheBytesOfThePlan(t *testing.T) {
+	w, _ := twoMirrors(t)
+	w.script("put people/Documents /new.txt text=new")
+	w.write("mirror/new.txt", "new")
+	info, err := os.Stat(w.path("mirror/new.txt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.run(exitOK, "plan", "-out=p.spplan")
+	w.write("mirror/new.txt", "NEW")
+	if err := os.Chtimes(w.path("mirror/new.txt"), info.ModTime(), info.ModTime()); err != nil {
+		t.Fatal(err)
+	}
+	if out := w.run(exitIncomplete, "apply", "p.spplan"); !strings.Contains(out, "the local file changed since the plan") {
+		t.Errorf("it says\n%s", out)
+	}
+	w.reads("mirror/new.txt", "NEW")
+	w.run(exitOK, "verify")
+}
