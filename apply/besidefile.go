@@ -82,10 +82,7 @@ func (m *mirrorRun) besideLine(b *state.Beside, folder state.ItemID) (*besideLin
 	if b.Item == folder {
 		return line, nil
 	}
-	dir, err := m.tree.dir(b.Parent)
-	if err != nil {
-		return nil, fmt.Errorf("path of %s: %w", b.Item, err)
-	}
-	line.Path = "/" + joinPath(dir, b.Name)
-	return line, nil
+	at, err := m.knownAt(b.Item, b.Parent, b.Name)
+	line.Path = "/" + at
+	return line, err
 }

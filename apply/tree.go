@@ -141,6 +141,22 @@ func (t *tree) known(e *state.Entry) (string, error) {
 	return joinPath(dir, e.Name), err
 }
 
+// knownAt returns the path under which people know an applied item, for lists that people read.
+func (m *mirrorRun) knownAt(item, parent state.ItemID, name string) (string, error) {
+	e := state.Entry{Item: item, Parent: parent, Name: name}
+	if parent == state.Parked { // only the whole row knows where it was
+		var err error
+		if e, _, err = m.Store.Entry(context.WithoutCancel(m.ctx), m.Key, item); err != nil {
+			return "", fmt.Errorf("path of %s: %w", item, err)
+		}
+	}
+	path, err := m.tree.known(&e)
+	if err != nil {
+		return "", fmt.Errorf("path of %s: %w", item, err)
+	}
+	return path, nil
+}
+
 // walk joins the names from the target down to a folder; top names a parked one.
 func (t *tree) walk(id state.ItemID, cache map[state.ItemID]string, top func(branch) string) (string, error) {
 	var names []string

@@ -303,10 +303,7 @@ func (m *mirrorRun) versionLine(v *state.KeptVersion) (*versionLine, error) {
 	if line.Gone {
 		return line, nil
 	}
-	dir, err := m.tree.dir(v.Parent)
-	if err != nil {
-		return nil, fmt.Errorf("path of %s: %w", v.Item, err)
-	}
-	line.Path = "/" + joinPath(dir, v.Name)
-	return line, nil
+	at, err := m.knownAt(v.Item, v.Parent, v.Name)
+	line.Path = "/" + at
+	return line, err
 }
