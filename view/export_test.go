@@ -233,6 +233,16 @@ func all(results []apply.Result) iter.Seq2[apply.Result, error] {
 	}
 }
 
+func TestARequestIDIsSaidOnce(t *testing.T) {
+	r := apply.Result{Mirror: reports, Path: "a", Outcome: apply.Failed, Code: "SPM0516", RequestID: "11-22"}
+	for _, message := range []string{"locked", "get item: 423 resourceLocked (request-id 11-22)"} {
+		r.Message = message
+		if line := (Output{}).problemLine(r); strings.Count(line, "11-22") != 1 {
+			t.Errorf("the line is %q", line)
+		}
+	}
+}
+
 func TestTheEndOfAnApplyIsAsAgreed(t *testing.T) {
 	var b bytes.Buffer
 	o := Output{Out: &b}

@@ -154,7 +154,7 @@ func (o Output) problemLine(r apply.Result) string {
 	w := max(30, o.width()-56)
 	line := "  " + o.paint(colour, left(string(r.Outcome), 11)) + " " + left(fit(itemPath(r.Path, r.Folder), w), w) + "  " +
 		strings.TrimSpace(Message(r.Code)+" "+Message(r.Message))
-	if r.RequestID != "" {
+	if r.RequestID != "" && !strings.Contains(r.Message, r.RequestID) { // errors of the service bring it
 		line += " (request id " + Message(r.RequestID) + ")"
 	}
 	return line
