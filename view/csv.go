@@ -33,7 +33,7 @@ func WriteCSV(w io.Writer, h *plan.Header, p Plan, names string, keep func(*plan
 			continue
 		}
 		c = n.change(c)
-		row := []string{csvCell(c.Mirror), csvCell(actionsText(c.Actions)), csvPath(c.Path), csvPath(c.PreviousPath), kindText(c.Folder),
+		row := []string{csvCell(c.Mirror), csvCell(actionsText(c.Actions)), csvPlace(&c, c.Path), csvPlace(&c, c.PreviousPath), kindText(c.Folder),
 			number(c.Bytes()), csvCell(string(c.Cause)), csvCell(string(c.Reason)), csvCell(string(c.Wanted)), csvCell(c.Detail),
 			csvCell(c.Disposal), csvCell(string(c.ItemID)), csvCell(string(c.Replaces))}
 		row = append(row, remoteCells(c.Remote)...)
@@ -63,6 +63,14 @@ func csvPath(p plan.RelPath) string {
 		return ""
 	}
 	return csvCell(pathText(p, false))
+}
+
+// csvPlace is where a change is, or was.
+func csvPlace(c *plan.Change, p plan.RelPath) string {
+	if c.Reason == plan.TargetMoved {
+		return csvCell(string(p))
+	}
+	return csvPath(p)
 }
 
 func kindText(folder bool) string {

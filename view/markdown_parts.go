@@ -65,9 +65,17 @@ func (m *markdown) lossWhy(c *plan.Change) string {
 	return text
 }
 
-// pathText is a path below the target, not encoded. A target itself, where it moves, has a path from the root already.
+// placeText is where a change is, or was, not encoded. A target that moves is named by its own path.
+func placeText(c *plan.Change, p plan.RelPath) string {
+	if c.Reason == plan.TargetMoved {
+		return string(p)
+	}
+	return pathText(p, c.Folder)
+}
+
+// pathText is a path below the target, not encoded.
 func pathText(p plan.RelPath, folder bool) string {
-	text := "/" + strings.TrimPrefix(string(p), "/")
+	text := "/" + string(p)
 	if folder && p != "" {
 		text += "/"
 	}
@@ -208,9 +216,9 @@ func (m *markdown) samples(mirror *plan.Mirror, c *counts) {
 		m.line()
 		for i := range list {
 			s := m.names.change(list[i])
-			line := "- " + code(pathText(s.Path, s.Folder))
+			line := "- " + code(placeText(&s, s.Path))
 			if s.Moves() {
-				line = "- " + code(pathText(s.PreviousPath, s.Folder)) + " to " + code(pathText(s.Path, s.Folder))
+				line = "- " + code(placeText(&s, s.PreviousPath)) + " to " + code(placeText(&s, s.Path))
 			}
 			if s.Reason == plan.AddressMoved {
 				line = "- the mirror itself, which was " + code(mirror.PreviousAddress)

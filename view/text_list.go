@@ -262,12 +262,12 @@ func (x *planText) change(c plan.Change, full bool, common plan.Reason) {
 		bytes = sizeOf(&c)
 	}
 	w := x.nameWidth()
-	name := itemPath(c.Path, c.Folder)
+	name := Name(placeText(&c, c.Path))
 	if c.Path == "" && !c.OfMirror() && !c.OnlyBeside() { // those are about the folder of the mirror itself
 		name = "item " + Name(string(c.ItemID))
 	}
 	if c.Moves() {
-		x.line(head, itemPath(c.PreviousPath, c.Folder), " -> ", name, sizeAfter(a, bytes), x.note(&c, common))
+		x.line(head, Name(placeText(&c, c.PreviousPath)), " -> ", name, sizeAfter(a, bytes), x.note(&c, common))
 		return
 	}
 	if !full {

@@ -237,7 +237,7 @@ func (s *session) runText(ctx context.Context, run state.Run) error {
 		rows = append(rows, [2]string{"Within", sum.Reviewed})
 	}
 	if sum, ok := summaryOf(run); ok {
-		rows = append(rows, [2]string{"Requests", fmt.Sprintf("%d, %d resource units", sum.Traffic.Requests, sum.Traffic.ResourceUnits)})
+		rows = append(rows, [2]string{"Requests", fmt.Sprintf("%d, %s", sum.Traffic.Requests, plural(sum.Traffic.ResourceUnits, "resource unit"))})
 		if waited := view.WaitedText(sum.Traffic); len(waited) > 0 {
 			rows = append(rows, [2]string{"Waited", strings.Join(waited, ", ")})
 		}
