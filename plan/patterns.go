@@ -3,7 +3,9 @@ package plan
 import (
 	"context"
 	"fmt"
+	"iter"
 	"slices"
+	"strings"
 )
 
 // Patterns are path globs of -target-path and -replace, and what is known of whether
@@ -60,21 +62,74 @@ func (p *Patterns) allNamed() bool {
 	return !slices.ContainsFunc(p.list, func(at pattern) bool { return !at.named })
 }
 
+// Glance looks where globs begin with names of folders, or name something outright, and
+// visits what lies below that and nothing else. What it does not find is for Look.
+func (r Request) Glance(ctx context.Context, globs *Patterns) error {
+	return r.looking(globs, func(p *planner) error {
+		for i := range globs.list {
+			if err := p.glance(ctx, globs, &globs.list[i]); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
 // Look goes through what a mirror has on disk and what it selects, until every glob
 // has named something. A plan visits what changed and not what exists, so this is for
 // globs that named no change.
 func (r Request) Look(ctx context.Context, globs *Patterns) error {
+	return r.looking(globs, func(p *planner) error { return p.look(ctx, globs) })
+}
+
+func (r Request) looking(globs *Patterns, look func(*planner) error) error {
 	if globs.allNamed() {
 		return nil
 	}
 	p, err := r.forOne(nil)
 	if err == nil {
-		err = p.look(ctx, globs)
+		err = look(p)
 	}
 	if err != nil {
 		return fmt.Errorf("look through %s: %w", r.Mirror.Address, err)
 	}
 	return nil
+}
+
+// glance visits what lies below the folder with which a glob begins, until it is named.
+func (p *planner) glance(ctx context.Context, globs *Patterns, at *pattern) error {
+	begin := at.globs[0].literal()
+	if at.named || begin == "" {
+		return nil
+	}
+	id, err := p.lookup(ctx, begin)
+	if err != nil || id == "" {
+		return err
+	}
+	store := p.req.Store
+	for _, pairs := range []iter.Seq2[Pair, error]{store.Of(ctx, []ItemID{id}), store.Observed.Subtree(ctx, id), store.Applied.Below(ctx, id)} {
+		for pair, err := range pairs {
+			if err == nil {
+				err = p.show(ctx, globs, pair)
+			}
+			if err != nil || at.named {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// literal is the path with which everything begins that the pattern names, "" if there
+// is none.
+func (g glob) literal() string {
+	names := strings.Split(g.pattern, "/")
+	for i, name := range names {
+		if strings.ContainsAny(name, `*?[]{}\`) {
+			return strings.Join(names[:i], "/")
+		}
+	}
+	return g.pattern
 }
 
 func (p *planner) look(ctx context.Context, globs *Patterns) error {
@@ -88,25 +143,28 @@ func (p *planner) look(ctx context.Context, globs *Patterns) error {
 		if err != nil {
 			return fmt.Errorf("read inventory: %w", err)
 		}
-		if pair.Entry != nil {
-			at, err := p.applied.path(ctx, pair.Entry)
-			if err != nil {
-				return err
-			}
-			globs.see(at, pair.Entry.Folder)
-		}
-		if pair.Item != nil {
-			at, err := p.selectedPath(ctx, pair.Item)
-			if err != nil {
-				return err
-			}
-			globs.see(at, isFolder(pair))
-		}
-		if globs.allNamed() {
-			return nil
+		if err := p.show(ctx, globs, pair); err != nil || globs.allNamed() {
+			return err
 		}
 	}
 	return nil
+}
+
+// show lets globs see where an item is on disk and where it belongs.
+func (p *planner) show(ctx context.Context, globs *Patterns, pair Pair) error {
+	if pair.Entry != nil {
+		at, err := p.applied.path(ctx, pair.Entry)
+		if err != nil {
+			return err
+		}
+		globs.see(at, pair.Entry.Folder)
+	}
+	if pair.Item == nil {
+		return nil
+	}
+	at, err := p.selectedPath(ctx, pair.Item)
+	globs.see(at, isFolder(pair))
+	return err
 }
 
 // selectedPath is where an item of the source belongs, "" if the mirror does not want

@@ -2,6 +2,8 @@ package plan
 
 import (
 	"context"
+	"errors"
+	"iter"
 	"slices"
 	"testing"
 )
@@ -40,5 +42,42 @@ func TestAGlobThatNamesNothingIsFoundOut(t *testing.T) {
 	}
 	if _, err := NewPatterns("[", "x"); err == nil {
 		t.Error("a bad glob is taken")
+	}
+}
+
+// wholeRefused is an inventory of which nobody may read everything.
+type wholeRefused struct{ *world }
+
+func (wholeRefused) All(context.Context) iter.Seq2[Pair, error] {
+	return func(yield func(Pair, error) bool) { yield(Pair{}, errors.New("everything is read")) }
+}
+
+func TestWhatAGlobBeginsWithIsFoundWithoutReadingEverything(t *testing.T) {
+	w := newWorld()
+	for _, path := range []string{"A/", "A/b/", "A/b/x.txt", "A/b/[y].txt", "c/", "c/z.txt"} {
+		w.grow(path)
+	}
+	w.entries["1"] = Entry{Item: "1", Name: "on disk.txt", Fold: "on disk.txt"} // gone at the source
+	names := []string{"a", "a/b/x.txt", "a/b/", "A/**", "a/b/*.txt", `a/b/\[y].txt`, "c", "on disk.txt"}
+	rest := []string{"*.txt", "b/x.txt", "a/nothing", "c/z", "x.txt", "nothing/**", "c/z.txt/"}
+	globs, err := NewPatterns(slices.Concat(names, rest)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req := Request{
+		Mirror: &Mirror{Address: "mirror.a", Source: SourceRef{FolderID: w.root}, Tracked: w.tracked()},
+		Names:  foldingNames{}, Store: Store{Inventory: wholeRefused{w}, Observed: observedWorld{w}, Applied: appliedWorld{w}},
+	}
+	for _, glob := range globs.list { // each alone: what one names must not come from the way of another
+		one := &Patterns{list: []pattern{glob}}
+		if err := req.Glance(context.Background(), one); err != nil {
+			t.Fatal(err)
+		}
+		if got, want := one.list[0].named, slices.Contains(names, glob.text); got != want {
+			t.Errorf("%q is found: %v, want %v", glob.text, got, want)
+		}
+	}
+	if err := req.Look(context.Background(), globs); err == nil {
+		t.Error("a look has not read everything")
 	}
 }

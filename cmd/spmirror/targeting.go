@@ -124,16 +124,23 @@ func warnUnnamed(ctx context.Context, h *plan.Header, o planOptions, mirrors []*
 		warn("No mirror is left to plan", "-exclude leaves out all that -target names, or what is left is disabled (lifecycle.enabled).")
 		return nil
 	}
-	unplanned := false
+	var looks []*plan.Request
 	for _, w := range mirrors {
-		if w.look == nil {
-			unplanned = true
-			continue
+		if w.look != nil {
+			looks = append(looks, w.look)
 		}
-		if err := w.look.Look(ctx, globs); err != nil {
+	}
+	for _, r := range looks {
+		if err := r.Glance(ctx, globs); err != nil {
 			return err
 		}
 	}
+	for _, r := range looks {
+		if err := r.Look(ctx, globs); err != nil {
+			return err
+		}
+	}
+	unplanned := len(looks) < len(mirrors)
 	for _, glob := range globs.Unnamed() {
 		flag := "-replace"
 		if slices.Contains(o.TargetPaths, glob) {
