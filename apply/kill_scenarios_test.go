@@ -123,7 +123,7 @@ var scenarios = []scenario{
 		name: "parts",
 		policy: func(w *world) {
 			w.workers = 8 // streams need places beside the files
-			w.parts = parts{size: 1000, least: 2000, most: 3, watch: time.Millisecond, enough: 1 << 40}
+			w.parts = parts{size: 1000, least: 2000, most: 3, watch: 2 * time.Millisecond, enough: 1 << 40}
 		},
 		setup: func(w *world) {
 			w.tenant.put("shrinks", "first shrinks")
@@ -192,7 +192,7 @@ func (w *world) hesitant(n *node, q graph.ContentRequest, _ int) (*graph.Content
 		w.asked.Add(1)
 	}
 	if q.Length <= 0 && len(n.text) > 5000 {
-		c.Body = &pausing{Reader: c.Body, pause: 2 * w.parts.watch}
+		c.Body = &pausing{Reader: c.Body, pause: 5 * w.parts.watch}
 	}
 	return c, nil, true
 }
