@@ -2,12 +2,16 @@ package apply
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/spmirror/spmirror/graph"
+	"github.com/spmirror/spmirror/state"
 )
 
 // Without a hash nothing but the total and the tag tells that the second part is of
@@ -190,4 +194,49 @@ func TestARestartForgetsItsCheckpointFirst(t *testing.T) {
 		}
 		w.same()
 	})
+}
+
+// Whatever became of the file that a checkpoint speaks of, with parts ahead or without: it is right in the end (I-08, F19).
+func TestACheckpointIsOnlyAsGoodAsItsFile(t *testing.T) {
+	for name, damage := range map[string]func(t *testing.T, file string) error{
+		"gone":          func(_ *testing.T, file string) error { return os.Remove(file) },
+		"shorter":       func(_ *testing.T, file string) error { return os.Truncate(file, 700) },
+		"empty":         func(_ *testing.T, file string) error { return os.Truncate(file, 0) },
+		"longer":        func(_ *testing.T, file string) error { return os.Truncate(file, 9000) },
+		"other bytes":   func(_ *testing.T, file string) error { return splice(file, "!", 4000) }, // behind what is hashed
+		"a second name": func(t *testing.T, file string) error { return os.Link(file, filepath.Join(t.TempDir(), "mine")) },
+	} {
+		for _, ahead := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, ahead %v", name, ahead), func(t *testing.T) {
+				bubble(t, func(t *testing.T, w *world, n *node) {
+					w.script(append([]answer{cut(3000)}, repeat(cut(0), 20)...))
+					wantProblems(t, w.run(), map[string]string{"file": CodeNetwork})
+					list := collect(t, w.store.Partials(t.Context(), w.key))
+					if len(list) != 1 {
+						t.Fatalf("partials are %+v", list)
+					}
+					file := filepath.Join(w.root(), ".spmirror/staging", list[0].Staging)
+					if ahead { // as if a part of the rest had come as well
+						w.check(splice(file, n.text[3500:4500], 3500))
+						list[0].Ahead = []state.Span{{From: 3500, To: 4500}}
+						w.check(w.store.Tx(t.Context(), func(tx *state.Tx) error { return tx.PutPartial(w.key, list[0]) }))
+					}
+					w.check(damage(t, file))
+					w.tenant.onOpen = nil
+					w.reopen()
+					w.sync()
+					w.same()
+				})
+			})
+		}
+	}
+}
+
+func splice(file, text string, at int64) error {
+	f, err := os.OpenFile(file, os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteAt([]byte(text), at)
+	return errors.Join(err, f.Close())
 }
