@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -54,8 +55,48 @@ func Probe(dir string) (Capabilities, error) {
 	return caps, nil
 }
 
+// probePrefix begins the names of the directories in which file systems are tried.
+const probePrefix = controlDir + "-probe-"
+
+// probeLife is far longer than a probe takes.
+const probeLife = time.Hour
+
+// sweepProbes removes what probes left that were killed. What is not of a probe stays, and
+// its directory with it.
+func (d *Dir) sweepProbes(now time.Time) error {
+	found, err := d.ReadDir(controlDir)
+	if err != nil {
+		return err
+	}
+	for _, e := range found {
+		name := string(e.Name)
+		if e.Kind != KindDir || !strings.HasPrefix(name, probePrefix) || now.Sub(e.MTime) < probeLife {
+			continue
+		}
+		h, err := d.control.openDir(RelPath(name))
+		if err != nil {
+			return fail("sweep", RelPath(name), err)
+		}
+		for _, made := range probeNames() {
+			_ = h.unlink(made) // most are not there
+		}
+		h.close()
+		_ = d.control.rmdir(name)
+	}
+	return nil
+}
+
+// probeNames are all names that a probe makes.
+func probeNames() []string {
+	names := []string{"rename-a", "rename-b", "rename-c", "swap-a", "swap-b", "link-a", "link-b", "attributes"}
+	for _, t := range foldProbes {
+		names = append(names, t.made)
+	}
+	return names
+}
+
 func probe(in *handle) (caps Capabilities, err error) {
-	name := controlDir + "-probe-" + rand.Text()[:8]
+	name := probePrefix + rand.Text()[:8]
 	if err := in.mkdir(name, 0o700); err != nil {
 		return caps, fail("probe", RelPath(name), err)
 	}

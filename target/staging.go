@@ -391,5 +391,5 @@ func (d *Dir) Sweep(known func(name string) bool) (foreign []string, err error) 
 			return foreign, err
 		}
 	}
-	return foreign, nil
+	return foreign, d.sweepProbes(time.Now())
 }

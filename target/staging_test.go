@@ -205,3 +205,30 @@ func TestSweepRemovesOnlyOurUnknownPartials(t *testing.T) {
 		t.Error("the unknown partial is still there")
 	}
 }
+
+func TestSweepRemovesWhatKilledProbesLeft(t *testing.T) {
+	d := newTarget(t)
+	probeOf := func(name string, age time.Duration, files ...string) string {
+		path := d.abs(controlDir) + "/" + name
+		must(t, os.Mkdir(path, 0o700))
+		for _, f := range files {
+			must(t, os.WriteFile(path+"/"+f, nil, 0o600))
+		}
+		then := time.Now().Add(-age)
+		must(t, os.Chtimes(path, then, then))
+		return path
+	}
+	gone := probeOf(".spmirror-probe-AAAAAAAA", 2*time.Hour, "case-a", "full-ß", "swap-a", "rename-c")
+	empty := probeOf(".spmirror-probe-BBBBBBBB", 2*time.Hour)
+	running := probeOf(".spmirror-probe-CCCCCCCC", 0, "case-a")
+	foreign := probeOf(".spmirror-probe-DDDDDDDD", 2*time.Hour, "case-a", "a person's")
+	other := probeOf("other", 2*time.Hour, "case-a")
+	_, err := d.Sweep(nil)
+	must(t, err)
+	for path, files := range map[string]int{gone: -1, empty: -1, running: 1, foreign: 1, other: 1} {
+		list, err := os.ReadDir(path)
+		if left := len(list); errors.Is(err, fs.ErrNotExist) != (files < 0) || files >= 0 && left != files {
+			t.Errorf("%s holds %d files (%v), want %d", path, left, err, files)
+		}
+	}
+}
