@@ -84,7 +84,7 @@ func someEdit(t *rapid.T, w *world, next *int) {
 		}
 		return rapid.SampledFrom(fileNames).Draw(t, "file name")
 	}
-	switch op := rapid.SampledFrom([]string{"file", "file", "folder", "folder", "package", "content", "rename", "move", "move", "swap", "remove", "class", "orphan"}).Draw(t, "op"); op {
+	switch op := rapid.SampledFrom([]string{"file", "file", "folder", "folder", "package", "content", "rename", "move", "move", "swap", "remove", "restore", "class", "orphan"}).Draw(t, "op"); op {
 	case "file":
 		w.put(Item{ID: fresh(), Parent: folder, Name: name(Item{}), Class: ClassFile, Size: int64(version), Hash: fmt.Sprint("h", version)})
 	case "folder":
@@ -119,9 +119,22 @@ func someEdit(t *rapid.T, w *world, next *int) {
 			w.remove(id)
 		}
 	case "class":
-		if it.Class == ClassFile {
-			it.Class = rapid.SampledFrom([]Class{ClassUnknown, ClassMalware, ClassShortcut}).Draw(t, "class")
+		switch {
+		case it.Class == ClassRoot:
+		case it.Class.container():
+			it.Class = rapid.SampledFrom([]Class{ClassFolder, ClassPackage}).Draw(t, "class")
 			w.put(it)
+		default:
+			it.Class = rapid.SampledFrom([]Class{ClassFile, ClassUnknown, ClassMalware, ClassShortcut}).Draw(t, "class")
+			w.put(it)
+		}
+	case "restore":
+		if len(w.removed) > 0 {
+			it := rapid.SampledFrom(w.removed).Draw(t, "restored")
+			if _, there := w.items[it.ID]; !there {
+				it.Parent = folder
+				w.put(it)
+			}
 		}
 	case "orphan":
 		if it.Class != ClassRoot && id != w.root {

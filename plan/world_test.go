@@ -18,7 +18,8 @@ type world struct {
 	entries map[ItemID]Entry
 	pending map[ItemID]Pending
 	log     map[ItemID]bool // changed since the mirror was settled
-	root    ItemID          // the mirror's folder
+	removed []Item
+	root    ItemID // the mirror's folder
 
 	previous   *Select // that the mirror was settled with, if it may be another than that of the plan
 	unfinished bool    // a run has changed the mirror since
@@ -43,6 +44,7 @@ func (w *world) remove(id ItemID) {
 		delete(w.items, child)
 		w.log[child] = true
 	}
+	w.removed = append(w.removed, w.items[id])
 	delete(w.items, id)
 	w.log[id] = true
 }

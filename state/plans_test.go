@@ -17,14 +17,14 @@ var wide = regexp.MustCompile(`^SCAN (i|items|e|entries|c|children|l|change_log|
 
 // wideByNature are the statements that are about all rows; everything else must go by an index down to the row.
 var wideByNature = []string{
-	"FROM items i WHERE i.drive = ? ORDER BY i.id",          // PairsAll
-	"FROM entries e WHERE e.mirror = ? ORDER BY +e.item",    // PairsAll
-	"ORDER BY e.parent, e.fold",                             // EntriesByParent
-	"INDEXED BY items_folders",                              // Folders, covering
-	"INDEXED BY entries_folders",                            // EntryFolders
-	"FROM pending p WHERE p.mirror = ? ORDER",               // PendingItems
-	"GROUP BY verdict",                                      // Verdicts counts all
-	"DELETE FROM entries WHERE mirror = ?\n",                // a mirror ends
+	"FROM items i WHERE i.drive = ? ORDER BY i.id",       // PairsAll
+	"FROM entries e WHERE e.mirror = ? ORDER BY +e.item", // PairsAll
+	"ORDER BY e.parent, e.fold",                          // EntriesByParent
+	"INDEXED BY items_folders",                           // Folders, covering
+	"INDEXED BY entries_folders",                         // EntryFolders
+	"FROM pending p WHERE p.mirror = ? ORDER",            // PendingItems
+	"GROUP BY verdict",                                   // Verdicts counts all
+	"DELETE FROM entries WHERE mirror = ?\n",             // a mirror ends
 	"DELETE FROM pending WHERE mirror = ?\n",
 	"UNION SELECT item FROM pending",                        // PairsSince offers everything that is pending
 	"INSERT INTO children (drive, parent, id) SELECT drive", // first load
