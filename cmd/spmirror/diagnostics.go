@@ -68,7 +68,9 @@ func explained(err error) *problem {
 	if errors.As(err, &source) {
 		return sourceProblem(source)
 	}
-	if e, ok := graph.AsError(err); ok {
+	if e, ok := graph.AsError(err); ok && e.IsLocked() {
+		return &problem{code: crawl.CodeDriveLocked, summary: "The site is locked or archived", err: e, detail: "Nothing was changed. Ask its administrator."}
+	} else if ok {
 		return &problem{code: codeRefusedByGraph, summary: "Microsoft Graph refused a request", err: e, detail: "Nothing was changed."}
 	}
 	if p := exchangeProblem(err); p != nil {

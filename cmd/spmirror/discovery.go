@@ -175,7 +175,9 @@ func filterOf(r config.DataRequest) (func(string) bool, error) {
 	if err != nil {
 		return nil, err
 	}
-	return func(name string) bool { return sel.Selects(plan.RemotePath(strings.TrimPrefix(path.Clean(name), "/")), true) }, nil
+	return func(name string) bool {
+		return sel.Selects(plan.RemotePath(strings.TrimPrefix(path.Clean(name), "/")), true)
+	}, nil
 }
 
 // full refuses a result that is longer than the configuration allows.

@@ -232,7 +232,7 @@ func (s *session) mirrorFolder(ctx context.Context, w *wanted) (state.ItemID, er
 		return "", err
 	}
 	if shared != "" {
-		return s.resolveFolder(ctx, w.drive, shared, w.cfg.Source.Folder)
+		return s.belowShared(ctx, w, shared)
 	}
 	if w.row.Folder != "" && w.row.Drive == w.drive.Key {
 		at, err := s.folderPath(ctx, w.drive, w.row.Folder)
@@ -244,9 +244,29 @@ func (s *session) mirrorFolder(ctx context.Context, w *wanted) (state.ItemID, er
 		}
 	}
 	if w.drive.Root == "" {
-		return "", &problem{code: "SPM0606", summary: "The source was never read", detail: "Run `spmirror plan` first, without -refresh=false."}
+		return "", neverRead()
 	}
 	return s.resolveFolder(ctx, w.drive, w.drive.Root, w.cfg.Source.Folder)
+}
+
+// belowShared finds the folder of a mirror from the one that its sharing link led to, wherever that is in its library now.
+func (s *session) belowShared(ctx context.Context, w *wanted, shared state.ItemID) (state.ItemID, error) {
+	if w.drive.Root == "" {
+		return "", neverRead()
+	}
+	at, err := s.folderPath(ctx, w.drive, shared)
+	if err != nil {
+		return "", err
+	}
+	if at == "" {
+		return "", &problem{code: "SPM0605", summary: fmt.Sprintf("The shared folder is gone from library %q", w.drive.Name),
+			detail: "It was deleted at the source, or moved to another library. The mirror keeps everything;\ncorrect `share_url`, or remove the mirror."}
+	}
+	return s.resolveFolder(ctx, w.drive, shared, w.cfg.Source.Folder)
+}
+
+func neverRead() error {
+	return &problem{code: "SPM0606", summary: "The source was never read", detail: "Run `spmirror plan` first, without -refresh=false."}
 }
 
 // request is what planning a mirror depends on, without where its changes go.

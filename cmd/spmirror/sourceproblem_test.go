@@ -37,3 +37,11 @@ func TestADriveThatCannotBeReadHasItsOwnCodeAndAdvice(t *testing.T) {
 		}
 	}
 }
+
+func TestALockedSiteIsCalledSoAlsoWhereItIsLookedUp(t *testing.T) {
+	for _, e := range []*graph.Error{{Op: "find site", Status: 423}, {Op: "get default drive", Status: 423, Code: "notAllowed"}} {
+		if p := explained(fmt.Errorf("mirror.m: %w", e)); p.code != "SPM0613" || p.detail == "" {
+			t.Errorf("%v is explained as %+v", e, p)
+		}
+	}
+}
