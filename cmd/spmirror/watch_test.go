@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"io"
 	"net/http"
 	"os"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/spmirror/spmirror/sandbox"
 	"github.com/spmirror/spmirror/state"
+	"github.com/spmirror/spmirror/view"
 )
 
 // someFiles is a library with enough files that a few deletes pass the guards.
@@ -354,4 +356,32 @@ func interrupted(t *testing.T, bin string) {
 	w.tenant.ClearFaults()
 	v.command(exitOK, "apply", "-auto-approve")
 	v.mirrors()
+}
+
+func TestAWatchSaysWhatBecomesOfAPlan(t *testing.T) {
+	for _, test := range []struct {
+		note view.WatchNote
+		says string
+	}{
+		{view.WatchNote{Result: "applied"}, ""},
+		{view.WatchNote{Result: "changes"}, ""},
+		{view.WatchNote{Result: "incomplete"}, "Look: incomplete"},
+		{view.WatchNote{Result: "blocked"}, "`spmirror apply` makes it again"},
+		{view.WatchNote{Result: "needs_review"}, "-out=DIR keeps such plans"},
+		{view.WatchNote{Result: "blocked", PlanFile: "plans/a.spplan"}, "spmirror apply plans/a.spplan"},
+	} {
+		env := quietEnvironment(t)
+		var err error
+		if env.stderr, err = os.Create(filepath.Join(t.TempDir(), "stderr")); err != nil {
+			t.Fatal(err)
+		}
+		newTeller(env, nil).looked(test.note)
+		said, err := os.ReadFile(env.stderr.Name())
+		if err := errors.Join(err, env.stderr.Close()); err != nil {
+			t.Fatal(err)
+		}
+		if (len(said) > 0) != (test.says != "") || !strings.Contains(string(said), test.says) {
+			t.Errorf("%+v: %s", test.note, said)
+		}
+	}
 }

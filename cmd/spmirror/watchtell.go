@@ -100,14 +100,18 @@ func (t *teller) looking(task watch.Task, mirrors []string) {
 // looked says what came of a look.
 func (t *teller) looked(n view.WatchNote) {
 	text := "Look: " + strings.ReplaceAll(n.Result, "_", " ")
-	if n.PlanFile != "" {
+	held := n.Result == "blocked" || n.Result == "needs_review"
+	switch {
+	case n.PlanFile != "":
 		text = fmt.Sprintf("The plan is left to a person: spmirror apply %s", n.PlanFile)
+	case held:
+		text = "The plan is left to a person, and not saved: `spmirror apply` makes it again, -out=DIR keeps such plans."
 	}
 	if t.events != nil {
 		t.events.Watch(n, text)
 		return
 	}
-	if n.PlanFile != "" || n.Result == "incomplete" || n.Result == "failed" {
+	if held || n.PlanFile != "" || n.Result == "incomplete" || n.Result == "failed" {
 		t.line(text)
 	}
 }
