@@ -162,7 +162,7 @@ func (s *session) applyFile(ctx context.Context, c *cli.Command, name string) er
 	}
 	found, err := s.vet(ctx, file)
 	if err != nil {
-		return err
+		return madeElsewhere(err, file.Header)
 	}
 	var space []plan.GuardResult
 	if !found.resumed { // else what is there already would be counted twice

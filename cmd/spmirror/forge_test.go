@@ -367,6 +367,17 @@ func TestAPlanOfAnotherTimeIsStale(t *testing.T) {
 	}
 }
 
+func TestAPlanOfAnotherVersionIsNotCalledEdited(t *testing.T) {
+	w := reviewed(t)
+	f := edit(t, "updated.txt", func(c *plan.Change) { c.Remote.Size++ })
+	f.after = func(h *plan.Header) { h.SpmirrorVersion = "0.0.1" }
+	if err := f.write(w.path("p.spplan")); err != nil {
+		t.Fatal(err)
+	}
+	w.run(exitRefused, "apply", "p.spplan")
+	w.says("It was made by spmirror 0.0.1. This is " + version)
+}
+
 func TestAPlanLivesNoLongerThanItsAge(t *testing.T) {
 	w := reviewed(t)
 	err := forgery{after: func(h *plan.Header) {

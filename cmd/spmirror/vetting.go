@@ -12,6 +12,7 @@ import (
 
 	"github.com/spmirror/spmirror/plan"
 	"github.com/spmirror/spmirror/state"
+	"github.com/spmirror/spmirror/view"
 )
 
 // The digests of a saved plan can be computed anew by whoever edits it. Before such a
@@ -39,10 +40,22 @@ func (r *replay) driftOf(address string) iter.Seq2[plan.Drift, error] {
 	}
 }
 
+const codeNotFollowing = "SPM0412"
+
 // doesNotFollow refuses a plan that says something else than its state and configuration.
 func doesNotFollow(format string, args ...any) error {
-	return &problem{code: "SPM0412", summary: "The plan does not follow from the state", exit: exitRefused,
+	return &problem{code: codeNotFollowing, summary: "The plan does not follow from the state", exit: exitRefused,
 		detail: fmt.Sprintf(format, args...) + "\nThe same configuration, state and listing lead to another plan: this file was edited. Nothing was done.\nMake a new plan with `spmirror plan -out=FILE`."}
+}
+
+// madeElsewhere says of a plan that does not follow, and that another version has made, that
+// it need not have been edited.
+func madeElsewhere(err error, h *plan.Header) error {
+	p := (*problem)(nil)
+	if !errors.As(err, &p) || p.code != codeNotFollowing || h.SpmirrorVersion == version {
+		return err
+	}
+	return stale("SPM0401", "It was made by spmirror %s. This is %s, which comes to another plan.", view.Message(h.SpmirrorVersion), version)
 }
 
 // vetted is what is known of a saved plan that may be carried out.
