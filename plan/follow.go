@@ -25,10 +25,10 @@ type Recounted struct {
 func Recount(h *Header) *Recounted {
 	r := &Recounted{Header: new(Header), ledger: newLedger()}
 	*r.Header = *h
-	r.Header.Mirrors = nil
-	for _, m := range h.Mirrors {
+	r.Header.Mirrors = slices.Clone(h.Mirrors)
+	for i, m := range h.Mirrors {
 		mirror := *m
-		r.Header.Mirrors = append(r.Header.Mirrors, &mirror)
+		r.Header.Mirrors[i] = &mirror
 		r.open(&mirror)
 	}
 	return r

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -25,6 +26,11 @@ type history struct {
 	bin   string
 	log   []string
 	texts map[string]bool // of files that spmirror did not write
+
+	main, block       string // the configuration, and the block of the other mirror
+	name, target, was string // of the other mirror
+	declared          bool
+	targets           int
 }
 
 // newHistory mirrors a small library, and one of its folders once more.
@@ -45,11 +51,43 @@ func newHistory(t *testing.T, random *rand.Rand, lifecycle string) *history {
 	if err != nil {
 		t.Fatal(err)
 	}
-	text := strings.Replace(string(data), "guard {", lifecycle+"\n  guard {\n    require_nonempty_source = false", 1)
-	block := text[strings.Index(text, `mirror "docs"`):]
-	second := strings.NewReplacer(`"docs"`, `"second"`, `"/"`, `"/dir 1"`, `"mirror"`, `"second"`).Replace(block)
-	h.write("main.hcl", text+second)
+	h.main = strings.Replace(string(data), "guard {", lifecycle+"\n  guard {\n    require_nonempty_source = false", 1)
+	h.block = h.main[strings.Index(h.main, `mirror "docs"`):]
+	h.name, h.was, h.target, h.declared = "second", "second", "second", true
+	h.configure()
 	return h
+}
+
+// configure writes the configuration.
+func (h *history) configure() {
+	h.t.Helper()
+	text := h.main
+	if h.declared {
+		text += strings.NewReplacer(`"docs"`, strconv.Quote(h.name), `"/"`, `"/dir 1"`, `"mirror"`, strconv.Quote(h.target)).Replace(h.block)
+	}
+	if h.declared && h.was != h.name {
+		text += fmt.Sprintf("moved {\n  from = mirror.%s\n  to   = mirror.%s\n}\n", h.was, h.name)
+	}
+	h.write("main.hcl", text)
+}
+
+// reconfigure gives the other mirror another name or target, or drops it, or brings it back.
+func (h *history) reconfigure() {
+	h.t.Helper()
+	switch h.rand.IntN(6) {
+	case 0:
+		h.targets++
+		h.target = fmt.Sprintf("second %d", h.targets)
+	case 1:
+		names := []string{"second", "copy"}
+		h.was, h.name = h.name, names[1-slices.Index(names, h.name)]
+	case 2:
+		h.declared = !h.declared
+	default:
+		return
+	}
+	h.configure()
+	h.note("mirror.%s, declared %v, in %q", h.name, h.declared, h.target)
 }
 
 // code runs a command in this process and returns its exit code. It ends after a while
@@ -194,10 +232,18 @@ func (h *history) glob() string {
 	return []string{"dir 0/", "dir 2/**", "*.txt", "made*", "**/file 1*"}[h.rand.IntN(5)]
 }
 
+// other is the name of the other mirror, as long as there is one.
+func (h *history) other() string {
+	if !h.declared {
+		return "docs"
+	}
+	return h.name
+}
+
 // flags of a plan.
 func (h *history) flags() []string {
 	return [][]string{
-		nil, nil, nil, {"-full"}, {"-verify=hash"}, {"-verify=none"}, {"-refresh=false"}, {"-refresh-only"}, {"-target=mirror.docs"}, {"-exclude=mirror.second"},
+		nil, nil, nil, {"-full"}, {"-verify=hash"}, {"-verify=none"}, {"-refresh=false"}, {"-refresh-only"}, {"-target=mirror.docs"}, {"-exclude=mirror." + h.other()},
 		{"-target-path=" + h.glob()}, {"-replace=" + h.glob()}, {"-replace=mirror.docs"}, {"-full", "-verify=hash", "-target-path=" + h.glob()},
 	}[h.rand.IntN(14)]
 }
@@ -205,6 +251,7 @@ func (h *history) flags() []string {
 // round makes one plan, saves it, and carries it out, with all that may come between.
 func (h *history) round() {
 	h.t.Helper()
+	h.reconfigure()
 	h.happen(6)
 	switch h.rand.IntN(4) {
 	case 0:
@@ -259,8 +306,9 @@ func TestAnHonestPlanIsNeverRefused(t *testing.T) {
 	}
 	for name, lifecycle := range map[string]string{
 		"restoring": "", "keeping": "lifecycle {\n on_local_change = \"keep\"\n on_untracked = \"block\"\n }",
-		"renaming": "lifecycle {\n on_local_change = \"rename\"\n on_untracked = \"rename\"\n on_remote_delete = \"delete\"\n }",
-		"choosing": "select {\n exclude = [\"dir 3/\", \"made 1*\"]\n }\n lifecycle {\n on_deselect = \"trash\"\n }",
+		"renaming":     "lifecycle {\n on_local_change = \"rename\"\n on_untracked = \"rename\"\n on_remote_delete = \"delete\"\n }",
+		"keeping more": "content {\n versions = 2\n }\n metadata {\n permissions = \"sidecar\"\n columns = [\"Title\"]\n }",
+		"choosing":     "select {\n exclude = [\"dir 3/\", \"made 1*\"]\n }\n lifecycle {\n on_deselect = \"trash\"\n }",
 	} {
 		t.Run(name, func(t *testing.T) {
 			seed := uint64(time.Now().UnixNano())

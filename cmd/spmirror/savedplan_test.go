@@ -299,3 +299,9 @@ func TestAFileIsTakenOverOnlyIfItStillHasTheBytesOfThePlan(t *testing.T) {
 	w.reads("mirror/new.txt", "NEW")
 	w.run(exitOK, "verify")
 }
+
+func TestASavedPlanOfNoMirrorIsAPlan(t *testing.T) {
+	w, _ := twoMirrors(t)
+	w.run(exitOK, "plan", "-target=mirror.docs", "-exclude=mirror.docs", "-out=p.spplan")
+	w.run(exitOK, "apply", "p.spplan")
+}
