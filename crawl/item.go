@@ -26,7 +26,11 @@ func class(it *graph.Item) (state.Class, string) {
 	case graph.ClassPackage:
 		return state.Package, it.PackageType
 	case graph.ClassShortcut:
-		return state.Shortcut, string(it.RemoteDrive) + "|" + string(it.RemoteItem)
+		note := string(it.RemoteDrive) + "|" + string(it.RemoteItem)
+		if it.RemoteFile {
+			note += "|file"
+		}
+		return state.Shortcut, note
 	case graph.ClassBundle:
 		return state.Bundle, ""
 	case graph.ClassFolder:

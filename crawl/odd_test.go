@@ -373,11 +373,12 @@ func TestClassesAreExplicit(t *testing.T) {
 			item("file", `"size":3,"file":{}`), item("folder", `"folder":{}`), item("package", `"package":{"type":"oneNote"}`),
 			item("package with folder", `"folder":{},"package":{"type":"oneNote"}`),
 			item("shortcut", `"remoteItem":{"id":"r","parentReference":{"driveId":"e"}}`), item("bundle", `"bundle":{}`),
+			item("to a file", `"remoteItem":{"id":"r","parentReference":{"driveId":"e"},"file":{}}`),
 			item("infected", `"file":{},"malware":{"description":"bad"}`), item("nothing", `"size":3`), item("both", `"file":{},"folder":{}`))
 		l.settled()
 		l.refresh(false)
 		want := map[string]string{"root": "root", "file": "file", "folder": "folder", "package": "package", "package with folder": "package",
-			"shortcut": "shortcut", "bundle": "bundle", "infected": "malware", "nothing": "unknown", "both": "unknown"}
+			"shortcut": "shortcut", "to a file": "shortcut", "bundle": "bundle", "infected": "malware", "nothing": "unknown", "both": "unknown"}
 		got := map[string]string{}
 		items := observedItems(t, l.store, l.row())
 		for id, it := range items {
@@ -386,7 +387,7 @@ func TestClassesAreExplicit(t *testing.T) {
 		if !maps.Equal(got, want) {
 			t.Errorf("classes are %v, want %v", got, want)
 		}
-		if items["shortcut"].Note != "e|r" || items["infected"].Note != "bad" || items["package"].Note != "oneNote" {
+		if items["shortcut"].Note != "e|r" || items["to a file"].Note != "e|r|file" || items["infected"].Note != "bad" || items["package"].Note != "oneNote" {
 			t.Errorf("the notes are %q, %q, %q", items["shortcut"].Note, items["infected"].Note, items["package"].Note)
 		}
 	})

@@ -47,6 +47,12 @@ func (q DeltaQuery) WithSharing() DeltaQuery {
 	return q
 }
 
+// WithShortcuts returns the query that also lists the shortcuts of a OneDrive to folders of other drives (D55).
+func (q DeltaQuery) WithShortcuts() DeltaQuery {
+	q.Prefer = append(slices.Clone(q.Prefer), "Include-Feature=AddToOneDrive")
+	return q
+}
+
 // Headers returns the header set in canonical form, to be stored beside the link. Equal sets give equal texts.
 func (q DeltaQuery) Headers() string {
 	parts := make([]string, 0, len(q.Prefer)+1)

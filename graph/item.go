@@ -59,6 +59,7 @@ type Item struct {
 	MalwareDescription string
 	RemoteDrive        DriveID // where a remote item points
 	RemoteItem         ItemID
+	RemoteFile         bool   // it points to a file
 	Sharing            string // how far and since when it is shared, as one text to be compared
 	DownloadURL        SecretURL
 }
@@ -236,6 +237,11 @@ func (s *scanner) itemFacet(r *itemReader, key []byte) {
 				var drive string
 				s.optional(s.only("driveId", &drive))
 				it.RemoteDrive = DriveID(drive)
+			case "file":
+				if !s.null() {
+					it.RemoteFile = true
+					s.skip()
+				}
 			default:
 				s.skip()
 			}

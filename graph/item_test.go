@@ -159,8 +159,11 @@ func TestFacetsSayWhatAnItemIs(t *testing.T) {
 		"pendingOperations":{"pendingContentUpdate":{"queuedDateTime":"2020-01-01T00:00:00Z"}},"@microsoft.graph.sharedChanged":"True",
 		"remoteItem":{"id":"r","parentReference":{"driveId":"d"},"file":{}},"content.downloadUrl":"https://x","specialFolder":{"name":"music"}}`)
 	if !it.Facets.Has(File|Malware|PendingContent|Processing|SharedChanged|RemoteItem|SpecialFolder) || it.MalwareDescription != "Eicar" ||
-		it.RemoteDrive != "d" || it.RemoteItem != "r" || it.DownloadURL.Reveal() != "https://x" {
+		it.RemoteDrive != "d" || it.RemoteItem != "r" || !it.RemoteFile || it.DownloadURL.Reveal() != "https://x" {
 		t.Errorf("%+v", it)
+	}
+	if it, _ = readItem(t, `{"id":"1","name":"a","remoteItem":{"file":null,"folder":{},"id":"r"}}`); it.RemoteFile || it.RemoteItem != "r" {
+		t.Errorf("a folder of another drive is %+v", it)
 	}
 	it, _ = readItem(t, `{"id":"1","name":"a","pendingOperations":{"pendingContentUpdate":null},"deleted":null,"malware":null}`)
 	if it.Facets != 0 {

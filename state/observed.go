@@ -35,6 +35,12 @@ func (s *Store) Folders(ctx context.Context, drive DriveKey) iter.Seq2[Item, err
 		WHERE drive = ? AND class IN (2, 3, 4) ORDER BY id`, drive)
 }
 
+// Shortcuts yields the shortcuts of a drive in id order; index items_shortcuts.
+func (s *Store) Shortcuts(ctx context.Context, drive DriveKey) iter.Seq2[Item, error] {
+	return stream(ctx, s, scanItem, `SELECT `+joined(packedItem)+` FROM items i INDEXED BY items_shortcuts
+		WHERE i.drive = ? AND i.class = 6 ORDER BY i.id`, drive)
+}
+
 func scanFolder(row []driver.Value) (Item, error) {
 	u := unpack(row[0])
 	it := Item{ID: ItemID(u.text()), Parent: ItemID(u.text()), Name: u.text(), Class: Class(u.int()), Size: -1}

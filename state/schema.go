@@ -28,6 +28,9 @@ var versions string
 //go:embed migrations/0006_settled_run.sql
 var settledRun string
 
+//go:embed migrations/0007_shortcuts.sql
+var shortcuts string
+
 // migration leads from one format to the next; digest is that of the schema afterwards, so that a foreign trigger, view or altered table
 // is noticed at every open (H-77).
 type migration struct {
@@ -43,6 +46,7 @@ var migrations = []migration{
 	{ahead, "612d4d2ddbffc03dade814386558ba4b976063802c1a63f17eae4f08f88635b9"},
 	{versions, "28432c0497d17beec3efc0f4f62e3734029457f999b19aac7e264774d34ab1c1"},
 	{settledRun, "7d0d912a761b9996f1f7437d07aa374ef8905334d673d8226874e632c6017d37"},
+	{shortcuts, "efb75b7b833cf71e48613ee78eed525c7fe3ed9cf24cfac681bcd3a57dc00132"},
 }
 
 // migrate applies the migrations after the first `from`, each in a transaction of its own (I-40).

@@ -1,6 +1,9 @@
 package state
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // DriveID and ItemID are the service's opaque ids, compared byte for byte and unique only inside their drive (D24).
 type (
@@ -46,6 +49,13 @@ func (c Class) String() string {
 	return "invalid"
 }
 
+// RemoteOf takes apart what a shortcut points to. Of a shortcut to a file it returns file.
+func RemoteOf(note string) (drive DriveID, item ItemID, file bool) {
+	d, rest, _ := strings.Cut(note, "|")
+	id, kind, _ := strings.Cut(rest, "|")
+	return DriveID(d), ItemID(id), kind == "file"
+}
+
 // Item is one observed item of a drive, or one staged row of a round.
 type Item struct {
 	ID, Parent        ItemID
@@ -57,7 +67,7 @@ type Item struct {
 	Hash              string // base64 quickXorHash, empty when the service gives none
 	MimeType          string
 	ModifiedBy        string
-	Note              string // malware text, package type, or remote drive|item; of an unread item why
+	Note              string // malware text, package type, or remote drive|item and |file of a file; of an unread item why
 	Deleted           bool   // a tombstone; staged rows only
 	Unread            bool   // its description broke the protocol; staged rows only. Modified is when it was asked for
 }
