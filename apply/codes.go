@@ -33,6 +33,7 @@ const (
 	CodeLocked       = "SPM0516" // locked at the source
 	CodeUnverifiable = "SPM0517" // cannot be verified, and the policy asks for it
 	CodeSignIn       = "SPM0518" // the sign-in is refused
+	CodeWaits        = "SPM0520" // the directory of a followed shortcut is not where the plan has it
 )
 
 // itemError is a failure of one item with its code.

@@ -41,6 +41,12 @@ type Mirror struct {
 	// Lacks says that planning anew comes to more than the plan has. The run settles nothing
 	// then, and the next plan compares everything.
 	Lacks bool
+	// Within is the address of the mirror in whose target this one's lies, "" for most. It runs once that one
+	// has: its directory may be made or moved before.
+	Within string
+	// Prepare opens the target of a mirror within another. It may say why the mirror has to wait for the
+	// next plan.
+	Prepare func(context.Context) (why string, err error)
 	// Since is the first run of this very plan on the mirror: rows of that run or a
 	// later one are what the plan has done already. Zero means Job.Run.
 	Since state.RunID
@@ -126,6 +132,15 @@ func (r *running) runAll(ctx context.Context, mirrors []*mirrorRun) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	r.haltAll = func(h *halted) { stop(h) }
+	outer := slices.DeleteFunc(slices.Clone(mirrors), func(m *mirrorRun) bool { return m.Within != "" })
+	inner := slices.DeleteFunc(slices.Clone(mirrors), func(m *mirrorRun) bool { return m.Within == "" })
+	err := r.runThese(ctx, outer, stop)
+	ready, failed := r.prepareInner(ctx, inner)
+	return errors.Join(err, failed, r.runThese(ctx, ready, stop))
+}
+
+// runThese runs mirrors that do not lie in each other.
+func (r *running) runThese(ctx context.Context, mirrors []*mirrorRun, stop context.CancelCauseFunc) error {
 	var g errgroup.Group
 	g.SetLimit(mirrorsAtOnce)
 	failed := make([]error, len(mirrors))
@@ -135,8 +150,7 @@ func (r *running) runAll(ctx context.Context, mirrors []*mirrorRun) error {
 			if err == nil || r.ctx.Err() != nil && errors.Is(err, r.ctx.Err()) {
 				return nil
 			}
-			m.code, m.problem = codeOf(err), err.Error()
-			failed[i] = fmt.Errorf("apply %s: %w", m.Plan.Address, err)
+			failed[i] = m.stopped(err)
 			if r.FailFast {
 				stop(&halted{m.code, "-fail-fast: " + m.Plan.Address + " was stopped by an error"})
 			}
@@ -145,6 +159,36 @@ func (r *running) runAll(ctx context.Context, mirrors []*mirrorRun) error {
 	}
 	_ = g.Wait() // the errors are in failed
 	return errors.Join(failed...)
+}
+
+// prepareInner opens the targets of mirrors that lie in others, one by one, and returns those that are ready. A run
+// that is over prepares nothing.
+func (r *running) prepareInner(ctx context.Context, mirrors []*mirrorRun) (ready []*mirrorRun, err error) {
+	for _, m := range mirrors {
+		if ctx.Err() != nil {
+			if h := haltedBy(ctx); h != nil {
+				m.code, m.problem = h.code, h.why
+			}
+			continue
+		}
+		why, failed := m.Prepare(ctx)
+		switch {
+		case failed != nil:
+			err = errors.Join(err, m.stopped(failed))
+		case why != "":
+			m.code, m.problem = CodeWaits, why
+			r.Log.Warn("mirror left to the next plan", "mirror", m.Plan.Address, "reason", why)
+		default:
+			ready = append(ready, m)
+		}
+	}
+	return ready, err
+}
+
+// stopped notes the error that stopped a mirror.
+func (m *mirrorRun) stopped(err error) error {
+	m.code, m.problem = codeOf(err), err.Error()
+	return fmt.Errorf("apply %s: %w", m.Plan.Address, err)
 }
 
 // running is a job under way.

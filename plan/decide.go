@@ -122,7 +122,7 @@ func (p *planner) classSkips(it *Item, parent *node) (Skip, string) {
 			return SkipPart, `notebook file (content.notebooks = "skip")`
 		}
 	case ClassShortcut:
-		return SkipShortcut, "shortcut to an item of another drive: " + it.Note
+		return SkipShortcut, p.req.Shortcuts.whyNot(it)
 	case ClassBundle:
 		return SkipBundle, "bundle: has no content of its own"
 	case ClassUnknown:

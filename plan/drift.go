@@ -119,7 +119,8 @@ func (p *planner) recallDrift() error {
 	return nil
 }
 
-// dirChecks yields every applied folder once, also those that hold no entry.
+// dirChecks yields every applied folder once, also those that hold no entry, but for
+// the directories of shortcuts: another mirror looks into them.
 func (p *planner) dirChecks(ctx context.Context, yield func(dirCheck) error) error {
 	seen := make(map[ItemID]bool)
 	var group []Entry
@@ -155,7 +156,7 @@ func (p *planner) dirChecks(ctx context.Context, yield func(dirCheck) error) err
 		return err
 	}
 	for id, e := range p.applied.folders {
-		if e == nil || seen[id] || e.Parent == ParkedParent {
+		if e == nil || seen[id] || e.Parent == ParkedParent || p.req.Shortcuts.has(id) {
 			continue
 		}
 		path, err := p.applied.dir(ctx, id)

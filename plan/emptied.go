@@ -25,9 +25,12 @@ func (p *planner) emptied(ctx context.Context, folder ItemID, removes bool) (boo
 		if err != nil {
 			return false, err
 		}
-		if lives {
+		switch {
+		case lives:
 			living = append(living, *pair.Entry)
-		} else {
+		case p.req.Shortcuts.has(pair.id()):
+			return false, nil // its directory stays
+		default:
 			gone[pair.id()] = true
 		}
 	}

@@ -245,6 +245,7 @@ func (p *planner) prune(ctx context.Context) error {
 // idles decides one folder that nothing needs. One that cannot go is treated like
 // one that is wanted: it follows its name at the source.
 func (p *planner) idles(ctx context.Context, pair Pair, d departure) error {
+	d = p.req.Shortcuts.leaves(pair.Entry.Item, d)
 	holds, err := p.holds(ctx, pair.Entry.Item)
 	if err != nil {
 		return err

@@ -65,6 +65,7 @@ const (
 	Deselected        Reason = "deselected"
 	MirrorAdded       Reason = "mirror_added"
 	MirrorRemoved     Reason = "mirror_removed"
+	ShortcutGone      Reason = "shortcut_gone" // or not followed any more, or left out by the selection
 	TargetMoved       Reason = "destination_moved"
 	AddressMoved      Reason = "address_moved"
 	ReplaceRequested  Reason = "replace_requested"

@@ -31,16 +31,17 @@ func NewPatterns(texts ...string) (*Patterns, error) {
 	return p, nil
 }
 
-// See notes which globs name a change, or a folder above it.
-func (p *Patterns) See(c *Change) {
-	p.see(c.Path, c.Folder)
-	p.see(c.PreviousPath, c.Folder)
+// See notes which globs name a change, or a folder above it. Base is that of the Request.
+func (p *Patterns) See(base RelPath, c *Change) {
+	p.see(base, c.Path, c.Folder)
+	p.see(base, c.PreviousPath, c.Folder)
 }
 
-func (p *Patterns) see(path RelPath, folder bool) {
+func (p *Patterns) see(base, path RelPath, folder bool) {
 	if path == "" {
 		return
 	}
+	path = joinLocal(base, string(path))
 	for i := range p.list {
 		if at := &p.list[i]; !at.named {
 			at.named = coveredBy(at.globs, string(path), folder)
@@ -99,6 +100,9 @@ func (r Request) looking(globs *Patterns, look func(*planner) error) error {
 // glance visits what lies below the folder with which a glob begins, until it is named.
 func (p *planner) glance(ctx context.Context, globs *Patterns, at *pattern) error {
 	begin := at.globs[0].literal()
+	if p.req.Base != "" {
+		begin, _ = strings.CutPrefix(begin, folded(string(p.req.Base))+"/") // what it does not find then, Look does
+	}
 	if at.named || begin == "" {
 		return nil
 	}
@@ -157,13 +161,13 @@ func (p *planner) show(ctx context.Context, globs *Patterns, pair Pair) error {
 		if err != nil {
 			return err
 		}
-		globs.see(at, pair.Entry.Folder)
+		globs.see(p.req.Base, at, pair.Entry.Folder)
 	}
 	if pair.Item == nil {
 		return nil
 	}
 	at, err := p.selectedPath(ctx, pair.Item)
-	globs.see(at, isFolder(pair))
+	globs.see(p.req.Base, at, isFolder(pair))
 	return err
 }
 

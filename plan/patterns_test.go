@@ -36,7 +36,7 @@ func TestAGlobThatNamesNothingIsFoundOut(t *testing.T) {
 	if len(req.Mirror.Skipped) > 0 || req.Mirror.Unchanged > 0 {
 		t.Errorf("looking has counted: %+v", req.Mirror)
 	}
-	p.See(&Change{Path: "new/place", PreviousPath: "nothing/old"})
+	p.See("", &Change{Path: "new/place", PreviousPath: "nothing/old"})
 	if got := p.Unnamed(); !slices.Equal(got, nothing[1:]) {
 		t.Errorf("after a change these name nothing: %q", got)
 	}

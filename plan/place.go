@@ -108,6 +108,9 @@ func (p *planner) entryAt(ctx context.Context, parent ItemID, fold string) (Entr
 // gone and its local file goes with it, or it moves elsewhere and can.
 func (p *planner) frees(ctx context.Context, e Entry) (bool, error) {
 	policy := p.req.Mirror.Policy
+	if p.req.Shortcuts.has(e.Item) && !p.req.Shortcuts.follows(e.Item) {
+		return false, nil // it is forgotten, and its directory stays
+	}
 	stuck := p.stuckOnDisk(e.Item)
 	removes := func(setting string) bool {
 		return setting != "keep" && setting != "forget" && !policy.PreventDelete && !stuck

@@ -36,6 +36,11 @@ type Request struct {
 	Replace []string
 	// Only lists path globs outside which nothing is planned; empty: everything.
 	Only []string
+	// Base is what the globs of Replace and Only expect in front of a path: where the target lies in that of
+	// the mirror whose shortcut this one follows.
+	Base RelPath
+	// Shortcuts are those that have, or had, a directory in the target.
+	Shortcuts Shortcuts
 	// Emit takes the changes and Drift what is found on disk, in no particular order.
 	Emit  func(Change) error
 	Drift func(Drift) error
@@ -110,6 +115,7 @@ func newPlanner(r Request) (*planner, error) {
 	if err != nil {
 		return nil, err
 	}
+	r.Store = followed(r.Store, r.Shortcuts)
 	p := &planner{
 		req:      r,
 		tree:     newTree(r.Mirror.Source.FolderID, sel, r.Names, r.Mirror.Policy, r.Store.Observed),
@@ -127,6 +133,7 @@ func newPlanner(r Request) (*planner, error) {
 		listings: make(map[RelPath]listing),
 		above:    make(map[RelPath]bool),
 	}
+	p.tree.shortcuts = r.Shortcuts
 	return p, p.comparePrevious()
 }
 
@@ -305,7 +312,8 @@ func (p *planner) candidates(ctx context.Context) (list []Pair, few bool, err er
 	if err != nil {
 		return nil, false, err
 	}
-	for pair, err := range p.req.Store.Of(ctx, made) {
+	// Whether a shortcut is followed depends on where it leads to, of which the log of its drive knows nothing.
+	for pair, err := range p.req.Store.Of(ctx, append(made, sortedIDs(p.req.Shortcuts)...)) {
 		if few, err := collect(pair, err); err != nil || !few {
 			return nil, false, err
 		}
@@ -469,7 +477,7 @@ func (p *planner) emitAbove() error {
 // a folder that it names.
 func (p *planner) within(c Change) bool {
 	for _, path := range []RelPath{c.Path, c.PreviousPath} {
-		if path != "" && coveredBy(p.only, string(path), c.Folder) {
+		if path != "" && coveredBy(p.only, string(joinLocal(p.req.Base, string(path))), c.Folder) {
 			return true
 		}
 	}
@@ -478,7 +486,7 @@ func (p *planner) within(c Change) bool {
 
 // replaces reports whether -replace names the path.
 func (p *planner) replaces(path RelPath) bool {
-	return len(p.replace) > 0 && coveredBy(p.replace, string(path), false)
+	return len(p.replace) > 0 && coveredBy(p.replace, string(joinLocal(p.req.Base, string(path))), false)
 }
 
 // coveredBy reports whether a glob names the path or a folder above it.

@@ -28,6 +28,7 @@ func (w *world) plan(t *rapid.T, sel Select, policy Policy, full bool) planned {
 // run plans as the request says and collects what comes of it.
 func (w *world) run(t *rapid.T, p planned, req Request) planned {
 	req.Mirror, req.Names, req.Store = p.mirror, foldingNames{}, Store{Inventory: w, Observed: observedWorld{w}, Applied: appliedWorld{w}}
+	req.Shortcuts = w.shortcuts
 	req.Emit = func(c Change) error {
 		p.changes = append(p.changes, c)
 		line, err := json.Marshal(c)

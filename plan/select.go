@@ -22,6 +22,9 @@ type Select struct {
 	ModifiedBefore    *time.Time `json:"modified_before,omitempty"`
 	Extensions        []string   `json:"extensions,omitempty"`
 	ExcludeExtensions []string   `json:"exclude_extensions,omitempty"`
+	// Below is where the mirror's folder lies for the patterns: the path of the shortcut that it follows. The
+	// patterns of the mirror that has the shortcut reach through it.
+	Below RemotePath `json:"below,omitempty"`
 }
 
 // Selector is a compiled Select. It is pure and safe for concurrent use.
@@ -158,20 +161,62 @@ func (s *Selector) explicitFolder(remote RemotePath, parentIncluded bool) bool {
 
 // includes reports whether an include pattern names the path itself.
 func (s *Selector) includes(remote RemotePath, folder bool) bool {
-	_, ok := matchAny(s.include, folded(string(remote)), folder)
+	_, ok := matchAny(s.include, s.lower(remote), folder)
 	return ok
+}
+
+// lower is a path as the patterns match it.
+func (s *Selector) lower(remote RemotePath) string {
+	return folded(string(joinRemote(s.spec.Below, string(remote))))
+}
+
+// includesRoot reports whether an include pattern names the mirror's folder or one above it.
+func (s *Selector) includesRoot() bool {
+	return s.spec.Below != "" && coveredBy(s.include, string(s.spec.Below), true)
+}
+
+// Reaches reports whether the selection leaves anything of a folder, as far as paths tell: none of its
+// patterns excludes it, and one may include what is in it.
+func (s *Selector) Reaches(folder RemotePath) bool {
+	lower := s.lower(folder)
+	if coveredBy(s.exclude, lower, true) {
+		return false
+	}
+	return len(s.include) == 0 || coveredBy(s.include, lower, true) ||
+		slices.ContainsFunc(s.include, func(g glob) bool { return g.reachesBelow(lower) })
+}
+
+// reachesBelow reports whether the pattern may name something below a folder: it does not if their paths
+// part before the folder ends.
+func (g glob) reachesBelow(lower string) bool {
+	if g.anyDepth || strings.Contains(g.pattern, "{") { // alternatives may hold slashes
+		return true
+	}
+	pattern := strings.Split(g.pattern, "/")
+	for i, name := range strings.Split(lower, "/") {
+		if i == len(pattern) {
+			return false
+		}
+		if pattern[i] == "**" {
+			return true
+		}
+		if ok, _ := doublestar.Match(pattern[i], name); !ok {
+			return false
+		}
+	}
+	return true
 }
 
 // excludes reports whether an exclude pattern names the path itself.
 func (s *Selector) excludes(remote RemotePath, folder bool) (string, bool) {
-	return matchAny(s.exclude, folded(string(remote)), folder)
+	return matchAny(s.exclude, s.lower(remote), folder)
 }
 
 // File judges a file by its path, size and time. parentIncluded says that an
 // include pattern names a folder above it; a folder above it that is excluded
 // is the caller's to know.
 func (s *Selector) File(remote RemotePath, size int64, modified time.Time, parentIncluded bool) Verdict {
-	lower := folded(string(remote))
+	lower := s.lower(remote)
 	if rule, ok := matchAny(s.exclude, lower, false); ok {
 		return Verdict{Rule: fmt.Sprintf("select.exclude %q", rule)}
 	}
@@ -213,7 +258,7 @@ func (s *Selector) fileLimits(lower string, size int64, modified time.Time) (str
 
 // Equal reports whether two selections decide alike because they are written alike.
 func (s Select) Equal(o Select) bool {
-	return slices.Equal(s.Include, o.Include) && slices.Equal(s.Exclude, o.Exclude) &&
+	return s.Below == o.Below && slices.Equal(s.Include, o.Include) && slices.Equal(s.Exclude, o.Exclude) &&
 		slices.Equal(s.Extensions, o.Extensions) && slices.Equal(s.ExcludeExtensions, o.ExcludeExtensions) &&
 		equalPtr(s.MinSize, o.MinSize, func(a, b int64) bool { return a == b }) &&
 		equalPtr(s.MaxSize, o.MaxSize, func(a, b int64) bool { return a == b }) &&

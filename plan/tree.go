@@ -52,6 +52,8 @@ type tree struct {
 	policy   Policy
 	load     func(ctx context.Context, id ItemID) (Item, bool, error)
 	nodes    map[ItemID]*node
+	// shortcuts that are followed are wanted where the selection can reach what is in them.
+	shortcuts Shortcuts
 }
 
 func newTree(root ItemID, sel *Selector, names Namer, policy Policy, obs Observed) *tree {
@@ -128,6 +130,7 @@ func (t *tree) place(f Item, end standing) {
 	t.nodes[f.ID] = n
 	if f.ID == t.root {
 		n.standing, n.root, n.wanted, n.needed = inside, true, true, true
+		n.included = t.selector.includesRoot()
 		return
 	}
 	up := t.nodes[f.Parent]
@@ -161,7 +164,7 @@ func (t *tree) settle(n, up *node, f Item) {
 	if n.tooLong = tooLong(n.local); n.tooLong != "" {
 		n.unsafe = fmt.Sprintf("the folder %q above it has too long a path: %s", f.Name, n.tooLong)
 	}
-	n.wanted = n.excludedBy == "" && t.selector.explicitFolder(n.remote, n.included)
+	n.wanted = n.excludedBy == "" && (t.shortcuts.follows(f.ID) || t.selector.explicitFolder(n.remote, n.included))
 }
 
 // need marks a folder and those above it as parents of a selected item.

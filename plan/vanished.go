@@ -22,6 +22,10 @@ func ForgetMirror(ctx context.Context, d *Draft, applied Applied, g Gone) error 
 	if reason == "" {
 		reason = MirrorRemoved
 	}
+	cause := ByConfig
+	if reason == ShortcutGone {
+		cause = BySource
+	}
 	m := &Mirror{
 		Address: g.Address, Actions: []string{"forget"}, ActionReason: string(reason),
 		Target: TargetRef{Path: g.Target}, Listing: Listing{Mode: "recorded", Complete: true}, Generation: GenerationRef{Base: g.Generation},
@@ -41,7 +45,7 @@ func ForgetMirror(ctx context.Context, d *Draft, applied Applied, g Gone) error 
 		}
 		err = d.Add(Change{
 			Mirror: g.Address, Path: path, ItemID: e.Item, Folder: e.Folder, Actions: []Action{Forget},
-			Cause: ByConfig, Reason: reason, Local: e.local(),
+			Cause: cause, Reason: reason, Local: e.local(),
 		})
 		if err != nil {
 			return err
@@ -50,6 +54,11 @@ func ForgetMirror(ctx context.Context, d *Draft, applied Applied, g Gone) error 
 	}
 	m.Tracked = m.Summary[Forget]
 	return nil
+}
+
+// Vanished reports whether nothing leads to the mirror any more: no declaration and no shortcut.
+func (m *Mirror) Vanished() bool {
+	return m.ActionReason == string(MirrorRemoved) || m.ActionReason == string(ShortcutGone)
 }
 
 // Ended reports whether the plan deletes all that the mirror wrote, and the mirror itself

@@ -49,7 +49,7 @@ func (r Request) Why(ctx context.Context, path string) (x Explanation, ok bool, 
 		return x, false, fmt.Errorf("plan %s: %w", r.Mirror.Address, err)
 	}
 	p.drift = whole.drift
-	for pair, err := range r.Store.Of(ctx, []ItemID{id}) {
+	for pair, err := range p.req.Store.Of(ctx, []ItemID{id}) {
 		if err != nil {
 			return x, false, err
 		}

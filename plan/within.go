@@ -204,7 +204,7 @@ func (w *within) mirror(m *Mirror) {
 		why = "the mirror is not in the reviewed plan"
 	case !r.Planned():
 		why = "the mirror could not be planned when it was reviewed"
-	case m.ActionReason == string(MirrorRemoved) && r.ActionReason != string(MirrorRemoved):
+	case m.Vanished() && !r.Vanished():
 		why = "the mirror is removed"
 	case m.PreviousAddress != r.PreviousAddress:
 		why = "the mirror had another address"

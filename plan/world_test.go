@@ -23,6 +23,7 @@ type world struct {
 
 	previous   *Select // that the mirror was settled with, if it may be another than that of the plan
 	unfinished bool    // a run has changed the mirror since
+	shortcuts  Shortcuts
 }
 
 func newWorld() *world {

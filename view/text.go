@@ -237,7 +237,7 @@ func (x *planText) sourceText() string {
 func (x *planText) recorded() bool {
 	return x.opt.Recorded || x.h.Options.NoRefresh ||
 		slices.ContainsFunc(x.h.Mirrors, func(m *plan.Mirror) bool {
-			return m.Listing.Mode == "recorded" && m.ActionReason != string(plan.MirrorRemoved) // what is forgotten has no source to read
+			return m.Listing.Mode == "recorded" && !m.Vanished() // what is forgotten has no source to read
 		})
 }
 

@@ -62,8 +62,11 @@ func (x *planText) mirror(m *plan.Mirror, c *counts) error {
 	if m.PreviousAddress != "" {
 		x.line("  # was ", Name(m.PreviousAddress))
 	}
-	if m.ActionReason == string(plan.MirrorRemoved) {
+	switch m.ActionReason {
+	case string(plan.MirrorRemoved):
 		x.line("  # no longer in the configuration")
+	case string(plan.ShortcutGone):
+		x.line("  # the shortcut is gone, or is not followed any more")
 	}
 	x.actions(m, c)
 	x.leftOut(m)

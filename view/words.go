@@ -82,6 +82,7 @@ func phrases() map[plan.Reason]string {
 		plan.Deselected:           "no longer selected",
 		plan.MirrorAdded:          "new mirror",
 		plan.MirrorRemoved:        "mirror removed from the configuration",
+		plan.ShortcutGone:         "shortcut removed in SharePoint or no longer followed",
 		plan.DestroyRequested:     "destroy was asked for",
 		plan.TargetMoved:          "target directory changed",
 		plan.AddressMoved:         "moved block in the configuration",

@@ -147,7 +147,7 @@ func (s *session) applyFile(ctx context.Context, c *cli.Command, name string) er
 		return err
 	}
 	defer file.Close()
-	if err := s.resolveRelocations(ctx); err != nil {
+	if err := errors.Join(s.resolveRelocations(ctx), s.followTargets(ctx)); err != nil {
 		return err
 	}
 	done, err := s.checkFresh(ctx, file.Header)

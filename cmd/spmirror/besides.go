@@ -6,34 +6,51 @@ import (
 	"slices"
 
 	"github.com/spmirror/spmirror/apply"
+	"github.com/spmirror/spmirror/config"
 	"github.com/spmirror/spmirror/graph"
 	"github.com/spmirror/spmirror/plan"
 	"github.com/spmirror/spmirror/state"
 )
 
 // deltaQuery is how a drive is read. It also asks for sharing if any mirror of the drive
-// keeps permissions, planned now or not: a link belongs to the headers it came with (D46),
-// and one that goes to and fro would mean an enumeration in full each time.
+// keeps permissions, and for shortcuts if any follows them, planned now or not: a link belongs
+// to the headers it came with (D46), and one that goes to and fro would mean an enumeration in
+// full each time.
 func (s *session) deltaQuery(ctx context.Context, d *drive) (graph.DeltaQuery, error) {
 	q := graph.DeltaQuery{Select: graph.DeltaSelect(), Top: deltaPage}
+	sharing, shortcuts := false, false
 	for i := range s.cfg.Mirrors {
 		m := &s.cfg.Mirrors[i]
-		if m.Tenant != d.tenant || keptPermissions(m) == "" {
+		keeps, follows := keptPermissions(m) != "", m.Content.Shortcuts == "follow"
+		if m.Tenant != d.tenant || !keeps && !follows {
 			continue
 		}
-		key, err := sourceKey(m)
+		reads, err := s.readsDrive(ctx, m, d.row.ID)
 		if err != nil {
 			return q, err
 		}
-		id, err := s.store.Meta(ctx, key)
-		if err != nil {
-			return q, err
-		}
-		if state.DriveID(id) == d.row.ID {
-			return q.WithSharing(), nil
-		}
+		sharing, shortcuts = sharing || reads && keeps, shortcuts || reads && follows
+	}
+	if sharing {
+		q = q.WithSharing()
+	}
+	if shortcuts {
+		q = q.WithShortcuts()
 	}
 	return q, nil
+}
+
+// readsDrive reports whether a mirror was found to be of a drive.
+func (s *session) readsDrive(ctx context.Context, m *config.Mirror, drive state.DriveID) (bool, error) {
+	if state.DriveID(m.Source.DriveID) == drive {
+		return true, nil
+	}
+	key, err := sourceKey(m)
+	if err != nil {
+		return false, err
+	}
+	id, err := s.store.Meta(ctx, key)
+	return state.DriveID(id) == drive, err
 }
 
 // sidecars is what has to be planned beside the items of a mirror, nil for nothing.

@@ -120,10 +120,6 @@ func (d *doctor) fail(c view.DoctorCheck, err error, advice string) {
 func (d *doctor) configuration() {
 	c := looked("config", relative(d.cfg.Dir, d.cfg.Dir), "valid")
 	d.ok(c, "tenants: %d, mirrors: %d", len(d.cfg.Tenants), len(d.cfg.Mirrors))
-	if err := refuseUnsupported(d.cfg); err != nil {
-		c.Check = "supported"
-		d.fail(c, err, "")
-	}
 }
 
 // row is what a usable state knows of a mirror.

@@ -35,6 +35,9 @@ func (s *session) recoverAll(ctx context.Context) (recovered []string, err error
 		if !open {
 			continue
 		}
+		if row, err = s.followed(ctx, row); err != nil {
+			return nil, err
+		}
 		at := targetOf(row, s.configOf(row))
 		dir, err := target.Open(at, target.Marker{UUID: row.Marker, Lineage: s.store.Lineage()}, s.targetOptions(row.Address)...)
 		if err != nil {
@@ -102,12 +105,12 @@ func (s *session) execute(ctx context.Context, c *cli.Command, h *plan.Header, l
 			}
 		}
 	}()
-	var run state.RunID
+	var run state.RunID // known once its mirrors are
 	for _, m := range h.Mirrors {
 		if !m.Planned() || h.Mode == plan.ModeRefreshOnly || m.Changes() == 0 && m.Summary[plan.Blocked].Items == 0 && m.Generation.Base > 0 {
 			continue
 		}
-		am, err := s.prepare(ctx, m)
+		am, err := s.prepareOrWait(ctx, h, m, &run)
 		if err != nil {
 			return fmt.Errorf("%s: %w", m.Address, err)
 		}
@@ -115,8 +118,8 @@ func (s *session) execute(ctx context.Context, c *cli.Command, h *plan.Header, l
 		am.Lacks = how.found.lacks[m.Address]
 		mirrors[m.Address] = am
 	}
-	run, err := s.begin(ctx, h, mirrors)
-	if err != nil {
+	var err error
+	if run, err = s.begin(ctx, h, mirrors); err != nil {
 		return err
 	}
 	job := apply.Job{
@@ -127,6 +130,7 @@ func (s *session) execute(ctx context.Context, c *cli.Command, h *plan.Header, l
 	applied := s.seen.trace.begin("apply")
 	report, err := job.Execute(ctx)
 	applied(err)
+	err = errors.Join(err, s.followTargets(context.WithoutCancel(ctx)))
 	s.notice.close()
 	if report != nil {
 		report.Traffic = s.traffic()
@@ -278,7 +282,7 @@ func (s *session) reestablish(ctx context.Context, m *plan.Mirror, row *state.Mi
 	if same && row.Target == m.Target.Path {
 		return nil
 	}
-	if row.Target != m.Target.Path {
+	if _, _, nested := s.nested(m.Address); row.Target != m.Target.Path && !nested {
 		if err := s.moveTarget(ctx, *row, m.Target.Path, marker); err != nil {
 			return err
 		}

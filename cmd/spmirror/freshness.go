@@ -38,7 +38,8 @@ func (s *session) checkFresh(ctx context.Context, h *plan.Header) (state.RunID, 
 		if !m.Planned() {
 			continue // nothing of it is carried out
 		}
-		if cfg := s.mirror(m.Address); cfg != nil && m.Target.Path != cfg.Target {
+		_, _, nested := s.nested(m.Address) // the target of such a mirror follows from the plan of another one
+		if cfg := s.mirror(m.Address); !nested && cfg != nil && m.Target.Path != cfg.Target {
 			return 0, stale("SPM0407", "It has another target for %s than the configuration: %s.", m.Address, m.Target.Path)
 		}
 		row, ok, err := s.plannedRow(ctx, m)

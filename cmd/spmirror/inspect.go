@@ -37,6 +37,7 @@ func (i *inspection) run(ctx context.Context, s *session, row state.Mirror) erro
 	var group []placed
 	at, first := "", true
 	seen := map[string]bool{}
+	nested := s.nestedIn[row.Address]
 	flush := func() error {
 		if first {
 			return nil
@@ -49,7 +50,7 @@ func (i *inspection) run(ctx context.Context, s *session, row state.Mirror) erro
 		if err != nil {
 			return err
 		}
-		if e.Folder {
+		if e.Folder && !nested[e.Item] {
 			folders = append(folders, e.path)
 		}
 		if dir := parentOf(e.path); first || dir != at {

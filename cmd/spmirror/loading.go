@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"path/filepath"
-	"strings"
 
 	"github.com/urfave/cli/v3"
 
@@ -69,21 +68,5 @@ func load(ctx context.Context, env *environment, c *cli.Command) (*config.Config
 	if err := diagnostics(env, cfg, diags); err != nil {
 		return nil, err
 	}
-	return cfg, refuseUnsupported(cfg)
-}
-
-// refuseUnsupported refuses settings that the language has and this version does
-// not carry out: to ignore them would promise what is not done.
-func refuseUnsupported(cfg *config.Config) error {
-	var list []string
-	for _, m := range cfg.Mirrors {
-		if m.Content.Shortcuts == "follow" {
-			list = append(list, m.Address+`: content.shortcuts = "follow"`)
-		}
-	}
-	if len(list) == 0 {
-		return nil
-	}
-	return &problem{code: "SPM0273", summary: "The configuration asks for what this version does not do",
-		detail: strings.Join(list, "\n") + "\n\nNothing was changed. Remove these settings; they are refused rather than ignored."}
+	return cfg, nil
 }

@@ -38,11 +38,17 @@ type wanted struct {
 	open   bool           // a run has changed it since it was settled
 	look   *plan.Request  // once it is planned
 	err    error
+
+	shortcut  *shortcut      // the mirror follows it; nil: it is declared
+	base      plan.RelPath   // where its target is in that of the mirror that has the shortcut
+	made      bool           // the plan makes the directory
+	shortcuts plan.Shortcuts // that lie in the mirror
+	layout    *plan.Layout   // of its folders, once it is planned
 }
 
 // makePlan refreshes the sources, compares, and judges. The plan must be closed.
 func (s *session) makePlan(ctx context.Context, o planOptions) (*plan.Plan, error) {
-	if err := s.resolveRelocations(ctx); err != nil {
+	if err := errors.Join(s.resolveRelocations(ctx), s.followTargets(ctx)); err != nil {
 		return nil, err
 	}
 	draft, header, err := s.startDraft(ctx, o)
@@ -78,20 +84,25 @@ func (s *session) compare(ctx context.Context, draft *plan.Draft, header *plan.H
 	if err != nil {
 		return nil, err
 	}
-	mirrors := s.selected(o)
 	if len(s.cfg.Mirrors) == 0 && s.replay == nil {
 		if ended, err := s.allEnded(ctx); err != nil || !ended {
 			return nil, errors.Join(err, s.refuseEmpty(ctx))
 		}
 	}
 	refreshed := s.seen.trace.begin("refresh")
-	err = s.refresh(ctx, mirrors, o)
+	mirrors, err := s.readSources(ctx, o)
 	if refreshed(err); err != nil {
 		return nil, err
 	}
 	defer s.seen.trace.begin("plan")(nil)
 	var guards []plan.GuardResult
 	for _, w := range mirrors {
+		if placed, err := s.place(ctx, w, mirrors, header); err != nil || !placed {
+			if err != nil {
+				return nil, err
+			}
+			continue
+		}
 		results, err := s.planMirror(ctx, draft, w, o, globs)
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
@@ -106,7 +117,7 @@ func (s *session) compare(ctx context.Context, draft *plan.Draft, header *plan.H
 			header.Diagnostics = append(header.Diagnostics, warnUnreadable(w.cfg.Address, w.bad))
 		}
 	}
-	ended, err := s.planVanished(ctx, draft, header, o)
+	ended, err := s.planVanished(ctx, draft, header, o, mirrors)
 	if err != nil {
 		return nil, err
 	}
@@ -173,9 +184,10 @@ func (s *session) planMirror(ctx context.Context, draft *plan.Draft, w *wanted, 
 	}
 	req := s.request(w, o, dir)
 	req.Full = req.Full || replaced
-	req.Emit, req.Drift = seen(globs, draft.Add), draft.AddDrift
+	layout := plan.NewLayout(req.Store.Applied)
+	req.Emit, req.Drift = seen(globs, w.base, laidOut(layout, w.shortcuts, draft.Add)), draft.AddDrift
 	if o.mode == plan.ModeRefreshOnly {
-		req.Emit = seen(globs, tellOnly(draft))
+		req.Emit = seen(globs, w.base, tellOnly(draft))
 	}
 	if err := errors.Join(w.rename(req.Emit), s.relocate(w, req.Emit)); err != nil {
 		return nil, err
@@ -183,8 +195,19 @@ func (s *session) planMirror(ctx context.Context, draft *plan.Draft, w *wanted, 
 	if err := s.runWithSidecars(ctx, w, &req); err != nil {
 		return nil, err
 	}
-	w.look = &req
+	w.look, w.layout = &req, layout
 	return s.guard(ctx, draft, w, req)
+}
+
+// laidOut notes what becomes of the folders of a mirror that has shortcuts.
+func laidOut(layout *plan.Layout, shortcuts plan.Shortcuts, emit func(plan.Change) error) func(plan.Change) error {
+	if len(shortcuts) == 0 {
+		return emit
+	}
+	return func(c plan.Change) error {
+		layout.See(&c)
+		return emit(c)
+	}
 }
 
 // describe fills the header of a mirror with what is known of its source.
@@ -204,6 +227,7 @@ func (s *session) describe(ctx context.Context, w *wanted) error {
 	if err != nil {
 		return err
 	}
+	w.shortcuts = s.shortcutsIn(w)
 	h := w.header
 	h.Source.Drive, h.Source.DriveID, h.Source.FolderID = w.drive.Name, plan.DriveID(w.drive.ID), plan.ItemID(folder)
 	h.Target.Marker, h.Observed = row.Marker, w.drive.Items
@@ -227,6 +251,9 @@ func (s *session) describe(ctx context.Context, w *wanted) error {
 // mirrorFolder finds the folder of a mirror: the one it always had, as long as it
 // is where the configuration says.
 func (s *session) mirrorFolder(ctx context.Context, w *wanted) (state.ItemID, error) {
+	if w.shortcut != nil {
+		return s.followedFolder(ctx, w)
+	}
 	shared, err := s.sharedFolder(ctx, w.cfg)
 	if err != nil {
 		return "", err
@@ -275,6 +302,7 @@ func (s *session) request(w *wanted, o planOptions, dir *target.Dir) plan.Reques
 	req := plan.Request{
 		Mirror: w.header, Since: plan.Generation(w.row.Settled), Full: o.Full || w.row.Settled < w.drive.LogFloor, Unfinished: w.open,
 		Store: recorded.Store(s.store, w.row), Verify: o.Verify, Only: o.TargetPaths, Replace: replacePaths(o.Replace, w.cfg.Address),
+		Base: w.base, Shortcuts: w.shortcuts,
 	}
 	if dir != nil {
 		req.Disk = recorded.Disk{Dir: dir}
@@ -298,6 +326,9 @@ func (s *session) request(w *wanted, o planOptions, dir *target.Dir) plan.Reques
 // applied with.
 func configChanges(w *wanted, before, now apply.Settled) []plan.ConfigChange {
 	list := before.Changes(now)
+	if w.shortcut != nil {
+		return list // where it leads to and where it is in the mirror is not configured
+	}
 	if was, is := w.row.FolderPath, w.cfg.Source.Folder; !strings.EqualFold(was, is) {
 		list = append(list, plan.ConfigChange{Path: "folder", Before: was, After: is})
 	}
@@ -320,7 +351,7 @@ func tellOnly(draft *plan.Draft) func(plan.Change) error {
 // relocate plans to move the whole target when its path changed in the
 // configuration: one rename on disk, never a download.
 func (s *session) relocate(w *wanted, emit func(plan.Change) error) error {
-	if w.row.Key == 0 || w.row.Target == w.cfg.Target {
+	if w.row.Key == 0 || w.row.Target == w.cfg.Target || w.shortcut != nil { // a shortcut moves with the mirror that has it
 		return nil
 	}
 	return emit(plan.Change{
@@ -332,7 +363,7 @@ func (s *session) relocate(w *wanted, emit func(plan.Change) error) error {
 // openForPlan opens the target for reading. A target that does not exist yet is
 // none; one that existed and has lost its marker is an error (I-18).
 func (s *session) openForPlan(ctx context.Context, w *wanted) (*target.Dir, error) {
-	if s.inventory {
+	if s.inventory || w.row.Key == 0 && w.made {
 		return nil, nil
 	}
 	opts := []target.Option{target.WithReadOnly(), target.WithQuickXor(newQuickXor), target.WithTrash(target.RelPath(w.cfg.Trash.Path))}

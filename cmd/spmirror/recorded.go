@@ -56,6 +56,10 @@ func openRecorded(ctx context.Context, env *environment, c *cli.Command) (*sessi
 		s.close()
 		return nil, noState(cfg, err)
 	}
+	if err := s.follow(ctx); err != nil {
+		s.close()
+		return nil, err
+	}
 	return s, nil
 }
 

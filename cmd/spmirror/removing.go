@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/spmirror/spmirror/plan"
 	"github.com/spmirror/spmirror/recorded"
@@ -12,7 +13,7 @@ import (
 // planVanished plans the end of mirrors that the state knows and the configuration does
 // not declare any more. Their files stay: configuration that is gone never deletes
 // anything (I-28). Only a removed block that says so does, through the plan and its guards.
-func (s *session) planVanished(ctx context.Context, draft *plan.Draft, h *plan.Header, o planOptions) ([]plan.GuardResult, error) {
+func (s *session) planVanished(ctx context.Context, draft *plan.Draft, h *plan.Header, o planOptions, planned []*wanted) ([]plan.GuardResult, error) {
 	if o.Narrowed() || o.mode == plan.ModeRefreshOnly {
 		return nil, nil
 	}
@@ -40,14 +41,27 @@ func (s *session) planVanished(ctx context.Context, draft *plan.Draft, h *plan.H
 			guards = append(guards, results...)
 			continue
 		}
+		reason := plan.MirrorRemoved
+		if of, _, ok := s.nested(now); ok && s.followsStill(of) {
+			if !slices.ContainsFunc(planned, func(w *wanted) bool { return w.cfg.Address == of && w.layout != nil }) {
+				continue // the mirror that had the shortcut is not planned: nothing is known of it
+			}
+			reason = plan.ShortcutGone
+		}
 		err := plan.ForgetMirror(ctx, draft, recorded.Store(s.store, row).Applied, plan.Gone{
-			Address: row.Address, Target: row.Target, Generation: row.Generation,
+			Address: row.Address, Target: row.Target, Generation: row.Generation, Reason: reason,
 		})
 		if err != nil {
 			return nil, err
 		}
 	}
 	return guards, nil
+}
+
+// followsStill reports whether a declared mirror follows shortcuts.
+func (s *session) followsStill(address string) bool {
+	m := s.mirror(address)
+	return m != nil && m.Content.Shortcuts == "follow"
 }
 
 // movedOnto warns that a moved block leads to a mirror that has a state of its own.

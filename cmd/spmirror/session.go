@@ -39,6 +39,10 @@ type session struct {
 	networkWait time.Duration
 	seen        observers
 	closers     []func()
+	// declared are the mirrors of the configuration, to which cfg adds those that follow their shortcuts.
+	declared  []config.Mirror
+	shortcuts []*shortcut
+	nestedIn  map[string]map[state.ItemID]bool // folders that are targets of mirrors of the state, by the mirror that has them
 }
 
 // sessionOptions say how a session opens the state.
@@ -96,7 +100,7 @@ func newSession(env *environment, cfg *config.Config, color string) (*session, e
 	if err != nil {
 		return nil, err
 	}
-	s := &session{env: env, cfg: cfg, pool: newPool(), out: env.output(color), log: log, closers: []func(){done}}
+	s := &session{env: env, cfg: cfg, declared: cfg.Mirrors, pool: newPool(), out: env.output(color), log: log, closers: []func(){done}}
 	s.out.Names = cfg.Names
 	if s.networkWait, err = env.networkWait(); err != nil {
 		done()
@@ -124,8 +128,19 @@ func (s *session) notify(json bool) {
 
 func (s *session) open(ctx context.Context, o sessionOptions) error {
 	if o.inventory != "" {
-		return s.openInventory(ctx, o.inventory)
+		if err := s.openInventory(ctx, o.inventory); err != nil {
+			return err
+		}
+		return s.follow(ctx)
 	}
+	if err := s.openState(ctx, o); err != nil {
+		return err
+	}
+	return s.follow(ctx)
+}
+
+// openState opens the state under its lock.
+func (s *session) openState(ctx context.Context, o sessionOptions) error {
 	path := s.cfg.Backend.Path
 	err := s.acquire(ctx, o)
 	if err != nil {

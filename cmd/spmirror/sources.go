@@ -294,18 +294,27 @@ func sameName(a, b string) bool { return strings.EqualFold(norm.NFC.String(a), n
 
 // folderPath is where an observed folder is in its drive, "" if it is nowhere.
 func (s *session) folderPath(ctx context.Context, drive state.Drive, id state.ItemID) (string, error) {
+	path, ok, err := s.pathFrom(ctx, drive, drive.Root, id)
+	if !ok {
+		return "", err
+	}
+	return "/" + path, nil
+}
+
+// pathFrom is where an observed item is below a folder; ok is false if it is not there.
+func (s *session) pathFrom(ctx context.Context, drive state.Drive, folder, id state.ItemID) (path string, ok bool, err error) {
 	var names []string
 	for depth := 0; depth < 500; depth++ {
-		if id == drive.Root {
+		if id == folder {
 			slices.Reverse(names)
-			return "/" + strings.Join(names, "/"), nil
+			return strings.Join(names, "/"), true, nil
 		}
 		item, ok, err := s.store.Item(ctx, drive.Key, id)
 		if err != nil || !ok {
-			return "", err
+			return "", false, err
 		}
 		names = append(names, item.Name)
 		id = item.Parent
 	}
-	return "", nil
+	return "", false, nil
 }

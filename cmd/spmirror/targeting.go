@@ -30,14 +30,24 @@ func (s *session) selected(o planOptions) []*wanted {
 	var list []*wanted
 	for i := range s.cfg.Mirrors {
 		m := &s.cfg.Mirrors[i]
-		if !m.Lifecycle.Enabled || !addressed(m.Address, o.Targets, true) || addressed(m.Address, o.Excludes, false) {
+		sc := s.shortcut(m.Address)
+		if !m.Lifecycle.Enabled || !sc.addressed(m.Address, o.Targets, true) || sc.addressed(m.Address, o.Excludes, false) {
 			continue
 		}
-		w := &wanted{cfg: m, header: mirrorHeader(m)}
+		w := &wanted{cfg: m, header: mirrorHeader(m), shortcut: sc}
+		if sc != nil && len(m.Select.Include)+len(m.Select.Exclude) > 0 {
+			w.header.Select.Below = sc.path
+		}
 		w.err = s.imported(w)
 		list = append(list, w)
 	}
 	return list
+}
+
+// addressed is that of the mirror which follows the shortcut: what names the mirror that has it
+// means it as well.
+func (sc *shortcut) addressed(address string, patterns []string, otherwise bool) bool {
+	return addressed(address, patterns, otherwise) || sc != nil && addressed(sc.of, patterns, otherwise)
 }
 
 // addressed reports whether one of the patterns names an address; otherwise is the
@@ -107,9 +117,9 @@ func pathGlobs(o planOptions) (*plan.Patterns, error) {
 }
 
 // seen notes which globs name the changes that are emitted.
-func seen(globs *plan.Patterns, emit func(plan.Change) error) func(plan.Change) error {
+func seen(globs *plan.Patterns, base plan.RelPath, emit func(plan.Change) error) func(plan.Change) error {
 	return func(c plan.Change) error {
-		globs.See(&c)
+		globs.See(base, &c)
 		return emit(c)
 	}
 }

@@ -158,9 +158,13 @@ func sameGround(saved, anew *plan.Header, recovered []string) map[string]bool {
 // configuration leads to.
 func (s *session) sameJudgement(ctx context.Context, h, anew *plan.Header, counted *plan.Recounted, same map[string]bool) error {
 	for _, m := range h.Mirrors {
+		now := mirrorIn(anew, m.Address)
+		if err := s.sameShortcut(h, anew, m, now); err != nil {
+			return err
+		}
 		_, renamed, err := s.store.MirrorByAddress(ctx, m.Address)
 		if err == nil {
-			err = sameMirror(m, mirrorIn(anew, m.Address), same[m.Address], renamed)
+			err = sameMirror(m, now, same[m.Address], renamed)
 		}
 		if err != nil {
 			return err
@@ -189,6 +193,23 @@ func (s *session) sameJudgement(ctx context.Context, h, anew *plan.Header, count
 		if check.Blocks() && !slices.ContainsFunc(h.Checks, func(was plan.CheckResult) bool { return was.Name == check.Name && was.Blocks() }) {
 			return doesNotFollow("The mandatory check %s does not hold, and the plan says otherwise.", check.Name)
 		}
+	}
+	return nil
+}
+
+// sameShortcut refuses a plan as stale if it fills or forgets the directory of a shortcut that has come, gone or moved
+// since, as a later reading of the mirror that has it shows, or if what the shortcut leads to has another name.
+func (s *session) sameShortcut(h, anew *plan.Header, m, now *plan.Mirror) error {
+	of, _, nested := s.nested(m.Address)
+	then, later := mirrorIn(h, of), mirrorIn(anew, of)
+	switch {
+	case !nested || !m.Planned():
+	case now != nil && now.Forgotten() == m.Forgotten() && now.Target.Path == m.Target.Path:
+		if now.Source.Folder != m.Source.Folder && now.Generation.Observed != m.Generation.Observed {
+			return stale("SPM0401", "The folder that the shortcut of %s leads to has another name or place.", m.Address)
+		}
+	case then != nil && later != nil && then.Generation.Observed != later.Generation.Observed:
+		return stale("SPM0401", "The shortcut of %s came, went or moved since it was made.", m.Address)
 	}
 	return nil
 }

@@ -67,7 +67,9 @@ func (s *session) why(ctx context.Context, address, path string) (plan.Explanati
 	if err := s.knownAddresses(o); err != nil {
 		return plan.Explanation{}, err
 	}
-	mirrors := s.selected(o)
+	mirrors := slices.DeleteFunc(s.selected(o), func(w *wanted) bool { // not those whose shortcuts it has
+		return !addressed(w.cfg.Address, o.Targets, false)
+	})
 	if len(mirrors) != 1 {
 		return plan.Explanation{}, &problem{code: "SPM0012", summary: fmt.Sprintf("%s names %s, not one", address, plural(len(mirrors), "mirror"))}
 	}
