@@ -53,6 +53,7 @@ type world struct {
 	workers int
 	fast    bool
 	reserve int64
+	within  map[string]*Mirror // further mirrors of the run
 
 	checkpoint int64
 	parts      parts
@@ -229,6 +230,7 @@ func (w *world) apply(ctx context.Context, p *plan.Plan, since state.RunID) (*Re
 		Mirrors: map[string]*Mirror{"mirror.m": {Plan: p.Mirrors[0], Key: w.key, Source: source, Beside: w.tenant, Dir: w.dir, Addresses: w.addr, Since: cmp.Or(since, run), Reserve: w.reserve}},
 		Now:     func() time.Time { return w.clock }, checkpoint: w.checkpoint, parts: w.parts,
 	}
+	maps.Copy(job.Mirrors, w.within)
 	report, err := job.Execute(ctx)
 	return report, cmp.Or(since, run), err
 }

@@ -77,10 +77,10 @@ func (s *session) refusal(ctx context.Context, w *wanted) (refused, err error) {
 }
 
 // warnRefused says in a plan that a shortcut leads to nothing.
-func warnRefused(w *wanted) plan.Diagnostic {
+func (s *session) warnRefused(w *wanted) plan.Diagnostic {
 	d := plan.Diagnostic{
 		Severity: "warning", Code: "SPM0621", Address: w.cfg.Address,
-		Summary: fmt.Sprintf("The shortcut %q leads to nothing that can be read", "/"+string(w.shortcut.path)),
+		Summary: fmt.Sprintf("The shortcut %s leads to nothing that can be read", s.out.ShownPath("/"+string(w.shortcut.path), true)),
 		Detail:  w.shortcut.refused.Error() + "\nWhat was mirrored of it stays as it is. Grant the application access to that library, or exclude the shortcut.",
 	}
 	if e, ok := graph.AsError(w.shortcut.refused); ok {
@@ -97,7 +97,7 @@ func (s *session) place(ctx context.Context, w *wanted, planned []*wanted, h *pl
 		return true, nil
 	}
 	if sc.refused != nil {
-		h.Diagnostics = append(h.Diagnostics, warnRefused(w))
+		h.Diagnostics = append(h.Diagnostics, s.warnRefused(w))
 		return false, nil
 	}
 	alone := true // the mirror that has it is not planned, and leaves its directory where it is
@@ -224,7 +224,7 @@ func (s *session) misplaced(ctx context.Context, m *plan.Mirror, of string, item
 		return "", err
 	}
 	if !known || !ok || filepath.Join(row.Target, path) != m.Target.Path {
-		return fmt.Sprintf("%s could not bring its directory to %s", of, m.Target.Path), nil
+		return of + " could not bring its directory to where the plan has it", nil
 	}
 	return "", nil
 }
