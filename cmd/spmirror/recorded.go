@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/urfave/cli/v3"
 
@@ -85,6 +86,9 @@ type takes struct {
 func (t takes) check(c *cli.Command) error {
 	if n := c.Args().Len(); n < t.least || n > t.most {
 		return &problem{code: "SPM0002", summary: t.sentence}
+	}
+	if slices.Contains(c.Args().Slice(), "") {
+		return &problem{code: "SPM0002", summary: "An argument is empty", detail: "It names nothing, and is not taken for everything. Is a variable of the shell not set?"}
 	}
 	return nil
 }
