@@ -138,7 +138,7 @@ func (s *Sidecars) Rest(ctx context.Context, r Request) error {
 		if err != nil {
 			return err
 		}
-		if len(only) > 0 && !coveredBy(only, string(path), pair.Entry.Folder) {
+		if len(only) > 0 && !coveredBy(only, string(joinLocal(r.Base, string(path))), pair.Entry.Folder) {
 			continue
 		}
 		c := s.change(r, s.needs[pair.id()], pair.Entry, path)

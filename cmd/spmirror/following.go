@@ -203,7 +203,7 @@ func (s *session) prepareOrWait(ctx context.Context, h *plan.Header, m *plan.Mir
 		if err != nil {
 			return "", err
 		}
-		ready.Since = waits.Since
+		ready.Since, ready.Reserve = waits.Since, waits.Reserve
 		*waits = *ready
 		if known {
 			return "", nil
