@@ -203,8 +203,7 @@ func (s *session) prepareOrWait(ctx context.Context, h *plan.Header, m *plan.Mir
 		if err != nil {
 			return "", err
 		}
-		ready.Since, ready.Reserve = waits.Since, waits.Reserve
-		*waits = *ready
+		waits.Key, waits.Dir, waits.Source, waits.Beside, waits.Addresses = ready.Key, ready.Dir, ready.Source, ready.Beside, ready.Addresses
 		if known {
 			return "", nil
 		}
