@@ -134,6 +134,7 @@ func (s *session) execute(ctx context.Context, c *cli.Command, h *plan.Header, l
 	s.notice.close()
 	if report != nil {
 		report.Traffic = s.traffic()
+		report.Messages = append(report.Messages, notPlanned(h)...)
 	}
 	if report == nil {
 		return errors.Join(err, s.end(ctx, run, "error", exitError, nil))
@@ -159,6 +160,16 @@ func (s *session) execute(ctx context.Context, c *cli.Command, h *plan.Header, l
 	}
 	s.endStreams("apply", err, report)
 	return err
+}
+
+// notPlanned says of which mirrors nothing was done, and why: the run is incomplete for them.
+func notPlanned(h *plan.Header) (list []string) {
+	for _, m := range h.Mirrors {
+		if p := m.Problem; p != nil {
+			list = append(list, fmt.Sprintf("Nothing was done for %s, which could not be planned: %s [%s]", m.Address, p.Summary, p.Code))
+		}
+	}
+	return list
 }
 
 // backup copies the state before a run that deletes (I-40).
