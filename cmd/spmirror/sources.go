@@ -232,6 +232,7 @@ func libraryCalled(drives []graph.Drive, name string) (graph.Drive, bool) {
 	for _, told := range []func(graph.Drive) string{
 		func(d graph.Drive) string { return d.Name },
 		func(d graph.Drive) string { return lastSegment(d.WebURL) },
+		func(d graph.Drive) string { return path.Base(d.WebURL) }, // as a browser shows it
 	} {
 		at := slices.IndexFunc(drives, func(d graph.Drive) bool { return sameName(told(d), name) })
 		if at >= 0 {

@@ -18,7 +18,7 @@ func TestALibraryIsFoundByItsNameFirstAndElseByItsAddress(t *testing.T) {
 		"Projects": "new", "old projects": "renamed", "Projects1": "new",
 		"Shared Documents": "default", "документы": "default",
 		"Ärger & Co 100%": "own", "berichte": "own",
-		"Shared%20Documents": "", "Nothing": "",
+		"Shared%20Documents": "default", "%C3%84rger%20%26%20Co%20100%25": "own", "Nothing": "",
 	} {
 		got, ok := libraryCalled(drives, name)
 		if got.ID != want || ok != (want != "") {
