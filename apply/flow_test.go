@@ -186,6 +186,32 @@ func TestAFileThatWaitsForItsDeleteInTheParkIsDeletedLater(t *testing.T) {
 	}
 }
 
+// Folders exchange their names, and what is in them their folders: every path is as it
+// was, and nothing is where it was.
+func TestWhatChangesItsFolderMovesAlsoWhereItsPathStays(t *testing.T) {
+	for _, changed := range []bool{false, true} {
+		t.Run(fmt.Sprint("changed: ", changed), func(t *testing.T) {
+			w := newWorld(t)
+			w.changes = true
+			for _, p := range []string{"a/file", "a/stays", "b/other", "a/sub/x", "b/y"} {
+				w.tenant.put(p, "text of "+p)
+			}
+			w.sync()
+			a, b, file, sub := w.tenant.find("a"), w.tenant.find("b"), w.tenant.find("a/file"), w.tenant.find("a/sub")
+			w.tenant.move(a, "c")
+			w.tenant.move(b, "a")
+			w.tenant.move(a, "b")
+			w.tenant.move(file, "a/file")
+			w.tenant.move(sub, "a/sub")
+			if changed {
+				w.tenant.put("a/file", "another text")
+			}
+			w.sync()
+			w.same()
+		})
+	}
+}
+
 // A file that nobody finds gives its place up like any other, and only its row steps
 // aside. A run that ends there leaves a row without a file.
 func TestARowThatSteppedAsideWithoutItsFileIsMadeGoodLater(t *testing.T) {

@@ -163,8 +163,11 @@ type Change struct {
 // item that moves and gets new content is one update with a previous path.
 func (c *Change) Action() Action { return c.Actions[len(c.Actions)-1] }
 
-// Moves reports whether the change takes the item from one place to another.
-func (c *Change) Moves() bool { return c.PreviousPath != "" && c.PreviousPath != c.Path }
+// Moves reports whether the change takes the item from one place to another. Both may
+// have one path: the old folder gives it up, and the new one takes it, by the same plan.
+func (c *Change) Moves() bool {
+	return slices.Contains(c.Actions, Move) || c.PreviousPath != "" && c.PreviousPath != c.Path
+}
 
 // OfMirror reports whether the change is about the mirror itself and no item of it: it
 // has no path below the target, and apply does it before all others.
