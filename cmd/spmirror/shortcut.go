@@ -139,26 +139,8 @@ func (s *session) shortcutsOf(ctx context.Context, m *config.Mirror) ([]*shortcu
 	if m.Content.Shortcuts != "follow" {
 		return nil, nil
 	}
-	w := &wanted{cfg: m}
-	known := false
-	var err error
-	if w.row, known, err = s.rowOf(ctx, m.Address); err != nil {
-		return nil, err
-	}
-	if known {
-		w.drive, err = s.driveOf(ctx, w.row)
-	} else {
-		w.drive, known, err = s.knownDrive(ctx, m)
-	}
-	if err != nil || !known {
-		return nil, err
-	}
-	root, err := s.mirrorFolder(ctx, w)
-	var missing *problem
-	if errors.As(err, &missing) {
-		return nil, nil
-	}
-	if err != nil {
+	drive, root, err := s.observedFolder(ctx, m)
+	if err != nil || root == "" {
 		return nil, err
 	}
 	selection, err := mirrorHeader(m).Select.Compile()
@@ -166,7 +148,7 @@ func (s *session) shortcutsOf(ctx context.Context, m *config.Mirror) ([]*shortcu
 		return nil, err
 	}
 	var items []state.Item
-	for it, err := range s.store.Shortcuts(ctx, w.drive.Key) {
+	for it, err := range s.store.Shortcuts(ctx, drive.Key) {
 		if err != nil {
 			return nil, err
 		}
@@ -174,7 +156,7 @@ func (s *session) shortcutsOf(ctx context.Context, m *config.Mirror) ([]*shortcu
 	}
 	var list []*shortcut
 	for _, it := range items {
-		path, inside, err := s.pathFrom(ctx, w.drive, root, it.ID)
+		path, inside, err := s.pathFrom(ctx, drive, root, it.ID)
 		if err != nil {
 			return nil, err
 		}
@@ -182,24 +164,52 @@ func (s *session) shortcutsOf(ctx context.Context, m *config.Mirror) ([]*shortcu
 			continue
 		}
 		sc := &shortcut{of: m.Address, item: it.ID, path: plan.RemotePath(path)}
-		var file bool
-		sc.drive, sc.folder, file = state.RemoteOf(it.Note)
-		switch {
-		case file:
-			sc.why = "it leads to a file"
-		case sc.drive == "" || sc.folder == "":
-			sc.why = "the service does not say where it leads to"
-		case !selection.Reaches(sc.path):
-			sc.why = "the selection leaves it out"
-		case sc.drive == w.drive.ID:
-			sc.why, err = s.overlap(ctx, w.drive, root, sc.folder)
-		}
-		if err != nil {
+		if sc.why, err = s.lead(ctx, sc, it.Note, drive, root, selection); err != nil {
 			return nil, err
 		}
 		list = append(list, sc)
 	}
 	return list, nil
+}
+
+// observedFolder is the folder of a mirror as it was read last, "" if it was not.
+func (s *session) observedFolder(ctx context.Context, m *config.Mirror) (state.Drive, state.ItemID, error) {
+	w := &wanted{cfg: m}
+	row, known, err := s.rowOf(ctx, m.Address)
+	if err != nil {
+		return w.drive, "", err
+	}
+	if known {
+		w.row = row
+		w.drive, err = s.driveOf(ctx, row)
+	} else {
+		w.drive, known, err = s.knownDrive(ctx, m)
+	}
+	if err != nil || !known {
+		return w.drive, "", err
+	}
+	root, err := s.mirrorFolder(ctx, w)
+	if missing := (*problem)(nil); errors.As(err, &missing) {
+		return w.drive, "", nil
+	}
+	return w.drive, root, err
+}
+
+// lead notes where a shortcut leads to, and says why it is not followed.
+func (s *session) lead(ctx context.Context, sc *shortcut, note string, drive state.Drive, root state.ItemID, selection *plan.Selector) (why string, err error) {
+	var file bool
+	sc.drive, sc.folder, file = state.RemoteOf(note)
+	switch {
+	case file:
+		return "it leads to a file", nil
+	case sc.drive == "" || sc.folder == "":
+		return "the service does not say where it leads to", nil
+	case !selection.Reaches(sc.path):
+		return "the selection leaves it out", nil
+	case sc.drive == drive.ID:
+		return s.overlap(ctx, drive, root, sc.folder)
+	}
+	return "", nil
 }
 
 // overlap says why a folder of the mirror's own drive is not followed.
