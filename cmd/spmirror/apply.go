@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -54,7 +55,7 @@ func runApply(ctx context.Context, env *environment, c *cli.Command, seen observ
 	if c.Args().Len() > 1 {
 		return &problem{code: "SPM0002", summary: "apply takes one saved plan"}
 	}
-	if err := checkApproval(env, c); err != nil {
+	if err := cmp.Or(checkApproval(env, c), checkReport(c)); err != nil {
 		return err
 	}
 	o, err := planOptionsOf(c)

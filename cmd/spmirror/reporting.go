@@ -80,13 +80,23 @@ func (s *session) report(ctx context.Context, c *cli.Command, r *apply.Report, f
 	return s.showOutputs(ctx)
 }
 
+// checkReport refuses before any work a report of a form that there is not.
+func checkReport(c *cli.Command) error {
+	name := c.String("report")
+	if name == "" || slices.Contains([]string{view.ReportJSON, view.ReportCSV, view.ReportMarkdown}, reportFormat(name)) {
+		return nil
+	}
+	return &problem{code: "SPM0002", summary: "Invalid -report=" + name, detail: "The name of a report ends in .json, .csv or .md. Nothing was done."}
+}
+
+func reportFormat(name string) string { return strings.TrimPrefix(filepath.Ext(name), ".") }
+
 func (s *session) writeReport(ctx context.Context, path string, r *apply.Report) error {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}
-	format := strings.TrimPrefix(filepath.Ext(path), ".")
-	return errors.Join(view.WriteReport(f, format, r, s.results(ctx, state.RunID(r.Run)), s.cfg.Names), f.Close())
+	return errors.Join(view.WriteReport(f, reportFormat(path), r, s.results(ctx, state.RunID(r.Run)), s.cfg.Names), f.Close())
 }
 
 // results yields what a run recorded of each item.
