@@ -86,6 +86,12 @@ func (l linked) edit(t *rapid.T, next *int) {
 		}
 	default:
 		someEdit(t, l.world, next)
+		for id := range l.made { // nothing turns a shortcut into something else
+			if it, there := l.items[id]; there {
+				it.Class = ClassShortcut
+				l.put(it)
+			}
+		}
 	}
 }
 
