@@ -25,7 +25,7 @@ func (d *Dir) Stat(rel RelPath) (Fingerprint, error) {
 	return fp, fail("stat", rel, err)
 }
 
-// hashBuffer is the read size for hashing; from 256 KiB on the rate is flat.
+// hashBuffer is the largest read for hashing; from 256 KiB on the rate is flat.
 const hashBuffer = 256 << 10
 
 // Hash reads a regular file and returns its fingerprint with hashes. A file that changes while it is read is
@@ -57,7 +57,7 @@ func (d *Dir) hashPlace(ctx context.Context, p place) (Fingerprint, error) {
 		quick = d.quickXor()
 		sink = io.MultiWriter(sha, quick)
 	}
-	n, err := copyContext(ctx, sink, f)
+	n, err := copyContext(ctx, sink, f, first.Size)
 	if err != nil {
 		return Fingerprint{}, err
 	}
@@ -75,8 +75,9 @@ func (d *Dir) hashPlace(ctx context.Context, p place) (Fingerprint, error) {
 	return last, nil
 }
 
-func copyContext(ctx context.Context, to io.Writer, from io.Reader) (n int64, err error) {
-	buf := make([]byte, hashBuffer)
+// copyContext copies until the end. The expected size spares small files a large buffer.
+func copyContext(ctx context.Context, to io.Writer, from io.Reader, size int64) (n int64, err error) {
+	buf := make([]byte, min(hashBuffer, max(size, 1)))
 	for {
 		if err := ctx.Err(); err != nil {
 			return n, err
