@@ -186,6 +186,44 @@ func TestAFileThatWaitsForItsDeleteInTheParkIsDeletedLater(t *testing.T) {
 	}
 }
 
+// Two files exchange their names while a person changes one: where it stepped aside,
+// its bytes do not stay where nobody would look for them.
+func TestKeptBytesDoNotStayAside(t *testing.T) {
+	for _, gone := range []bool{false, true} {
+		t.Run(fmt.Sprint("gone at the source: ", gone), func(t *testing.T) {
+			w := newWorld(t)
+			w.policy.OnLocalChange = "keep"
+			for _, name := range []string{"a", "b", "c"} {
+				w.tenant.put(name, "text of "+name)
+			}
+			w.sync()
+			a, b := w.tenant.find("a"), w.tenant.find("b")
+			w.tenant.move(a, "x")
+			w.tenant.move(b, "a")
+			w.tenant.move(a, "b")
+			p := w.plan()
+			w.check(os.WriteFile(filepath.Join(w.root(), "a"), []byte("a person's"), 0o600))
+			w.execute(p)
+			w.reopen()
+			if gone {
+				w.tenant.remove("b")
+			}
+			w.run()
+			w.run()
+			w.tidy()
+			found := w.trashed()
+			for _, text := range w.disk() {
+				found = append(found, text)
+			}
+			for _, text := range []string{"a person's", "text of b", "text of c"} {
+				if !slices.Contains(found, text) {
+					t.Errorf("%q is neither in the mirror nor in the trash", text)
+				}
+			}
+		})
+	}
+}
+
 // Folders exchange their names, and what is in them their folders: every path is as it
 // was, and nothing is where it was.
 func TestWhatChangesItsFolderMovesAlsoWhereItsPathStays(t *testing.T) {

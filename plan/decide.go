@@ -377,6 +377,9 @@ func (p *planner) drifted(ctx context.Context, pair Pair, c Change, at place, d 
 	case policy.OnLocalChange == "keep" && sourceSame && !c.Moves():
 		p.keep(it.ID)
 		return nil
+	case policy.OnLocalChange == "keep" && e.Parent == ParkedParent: // where it lies nobody would find it
+		c.Actions = []Action{Move}
+		return p.emitOf(e, c)
 	case policy.OnLocalChange == "keep":
 		detail := `changed on disk and at the source (lifecycle.on_local_change = "keep")`
 		return p.block(ctx, pair, blockage{c.Path, Update, BlockedLocalChange, detail, d.found})

@@ -75,7 +75,7 @@ func (p *planner) leaves(ctx context.Context, pair Pair, d departure) error {
 		switch {
 		case fact.kind == DriftReplaced:
 			d.setting, c.Detail = "keep", "something that is not a file lies in its place and stays"
-		case fact.changed() && p.req.Mirror.Policy.OnLocalChange == "keep":
+		case fact.changed() && p.req.Mirror.Policy.OnLocalChange == "keep" && e.Parent != ParkedParent:
 			d.setting, c.Detail = "keep", `changed on disk and kept (lifecycle.on_local_change = "keep")`
 		}
 	}
