@@ -74,7 +74,7 @@ func TestAnErrorOfAnyEffectLosesNothingAndIsNeverSuccess(t *testing.T) {
 func (c campaign) strike(t *testing.T, sc scenario, s *striker) int {
 	t.Helper()
 	w := newWorld(t)
-	defer w.close()
+	defer w.done()
 	w.workers, w.checkpoint, w.flush = c.workers, 1024, c.flush
 	w.reopen()
 	before := w.prepare(sc)

@@ -57,6 +57,7 @@ type world struct {
 
 	checkpoint int64
 	parts      parts
+	plans      []*plan.Plan
 	asked      atomic.Int64 // parts asked for
 	diskFaults target.Faults
 	rowFaults  state.Faults
@@ -82,7 +83,7 @@ func newWorld(t testing.TB) *world {
 	w.check(store.Close())
 	w.check(target.Init(w.root(), target.NewMarker(lineage, "mirror.m", "drive", w.clock)))
 	w.open()
-	t.Cleanup(w.close)
+	t.Cleanup(w.done)
 	return w
 }
 
@@ -108,6 +109,15 @@ func (w *world) open() {
 func (w *world) close() {
 	w.dir.Close()
 	w.store.Close()
+}
+
+// done closes all that a world has open. Campaigns make thousands of them in one test.
+func (w *world) done() {
+	w.close()
+	for _, p := range w.plans {
+		p.Close()
+	}
+	w.plans = nil
 }
 
 // reopen is what a new process does.
@@ -183,7 +193,7 @@ func (w *world) planOnly() *plan.Plan {
 	w.check(req.Run(ctx))
 	w.check(side.Rest(ctx, req))
 	p := draft.Finish(w.clock, nil, nil)
-	w.t.Cleanup(func() { p.Close() })
+	w.plans = append(w.plans, p)
 	return p
 }
 

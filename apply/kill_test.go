@@ -147,7 +147,7 @@ type outcome struct{ effects, kills int }
 func (c campaign) run(t *testing.T, sc scenario, k *killer) outcome {
 	t.Helper()
 	w := newWorld(t)
-	defer w.close()
+	defer w.done()
 	w.workers, w.checkpoint, w.flush, w.caps = c.workers, 1024, c.flush, c.caps
 	w.reopen()
 	before := w.prepare(sc)
