@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 
 	"github.com/spmirror/spmirror/graph"
@@ -142,6 +143,14 @@ func (f *fetch) still(ctx context.Context) (bool, error) {
 	return f.item.ETag == before, nil
 }
 
+// otherVersion reports whether the tag of a content host names another version of the
+// item: the same id with another counter (D35, C15). Tags of another form say nothing.
+func otherVersion(tag, item string) bool {
+	id, n, ok := strings.Cut(tag, "},")
+	want, m, known := strings.Cut(item, "},")
+	return ok && known && strings.EqualFold(id, want) && n != m
+}
+
 // sameVersion reports whether an item has the content that the plan speaks of.
 func sameVersion(want *plan.Remote, it *graph.Item) bool {
 	switch {
@@ -217,6 +226,9 @@ func (f *fetch) verify(ctx context.Context) (verdict state.Verdict, again bool, 
 	}
 	if f.instead() {
 		return "", false, f.page()
+	}
+	if otherVersion(f.etag, f.item.ETag) {
+		return "", false, integrity("the content host sends another version than the one of the item, twice the same")
 	}
 	// Twice the same bytes for an unchanged item: the service rewrites this file
 	// on delivery (C18, C19, C24).

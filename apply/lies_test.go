@@ -68,6 +68,34 @@ func TestAPageInPlaceOfAFileIsNeverKept(t *testing.T) {
 	}
 }
 
+// A host that lags behind sends the version before, again and again. Its tag says so.
+func TestAnotherVersionIsNotWhatTheServiceRewrites(t *testing.T) {
+	for tag, kept := range map[string]bool{`"{0A},1"`: false, `"{0a},3"`: false, `"{0A},2"`: true, `"{0B},1"`: true, `W/"1"`: true, "": true} {
+		t.Run(tag, func(t *testing.T) {
+			bubble(t, func(t *testing.T, w *world, n *node) {
+				w.tenant.onItem = func(n *node, _ int) (graph.Item, error, bool) {
+					it := n.item()
+					it.ETag = `"{0A},2"`
+					return it, nil, true
+				}
+				older := func(_ *tenant, _ *node, q graph.ContentRequest) (*graph.Content, error) {
+					const text = "the version before"
+					c := body(text[q.Offset:], nil, q.Offset, int64(len(text)))
+					c.ETag = tag
+					return c, nil
+				}
+				w.script(repeat(older, 20))
+				if r := w.run(); !kept {
+					wantProblems(t, r, map[string]string{"file": CodeIntegrity})
+					w.equal(map[string]string{"file": "old text"})
+				} else {
+					w.equal(map[string]string{"file": "the version before"})
+				}
+			})
+		})
+	}
+}
+
 // Bytes that are not those of the hash are never published, wherever they are wrong:
 // each file gets an answer of its own that is spoiled, once (I-05, M01, M02).
 func TestContentThatIsWrongIsFetchedAgain(t *testing.T) {
