@@ -18,6 +18,8 @@ import (
 var (
 	//go:embed page/page.html
 	pageHTML string
+	//go:embed page/parts.html
+	pageParts string
 	//go:embed page/page.css
 	pageCSS string
 	//go:embed page/page.js
@@ -44,9 +46,9 @@ func WriteHTML(w io.Writer, h *plan.Header, p Plan, names string) error {
 	if err != nil {
 		return fmt.Errorf("write plan as HTML: %w", err)
 	}
-	layout, err := template.New("page").Parse(pageHTML)
+	layout, err := pageLayout(pageHTML)
 	if err != nil {
-		return fmt.Errorf("layout of the page: %w", err)
+		return err
 	}
 	out := bufio.NewWriterSize(w, 1<<18)
 	v := &pageView{h: naming(names).header(h), t: t, lost: lost, names: naming(names)}
@@ -62,6 +64,18 @@ func WriteHTML(w io.Writer, h *plan.Header, p Plan, names string) error {
 		}
 	}
 	return nil
+}
+
+// pageLayout is the layout of a page together with the parts that pages share.
+func pageLayout(text string) (*template.Template, error) {
+	layout, err := template.New("page").Parse(text)
+	if err == nil {
+		_, err = layout.New("parts").Parse(pageParts)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("layout of the page: %w", err)
+	}
+	return layout, nil
 }
 
 func (v *pageView) writeScript(out *bufio.Writer) error {

@@ -206,9 +206,9 @@ func (p statePage) Mirrors() *pageTable {
 
 // WriteStateHTML writes a state as one page that needs no network and no script.
 func WriteStateHTML(w io.Writer, s *State) error {
-	layout, err := template.New("state").Parse(stateHTML)
+	layout, err := pageLayout(stateHTML)
 	if err != nil {
-		return fmt.Errorf("layout of the page: %w", err)
+		return err
 	}
 	out := bufio.NewWriterSize(w, 1<<18)
 	if err := layout.Execute(out, statePage{s}); err != nil {
