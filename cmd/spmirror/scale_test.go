@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"iter"
 	"net/http"
 	"os"
 	"os/exec"
@@ -31,13 +32,7 @@ import (
 // commas). It reports seconds of CPU, wall seconds and peak memory of spmirror
 // alone. BENCHMARKS.md quotes it.
 func BenchmarkScale(b *testing.B) {
-	bin := buildBinary(b)
-	for _, text := range strings.Split(orText(os.Getenv("SPMIRROR_BENCH_ITEMS"), "10000"), ",") {
-		files, err := strconv.Atoi(text)
-		if err != nil {
-			b.Fatal(err)
-		}
-		s := newScale(b, bin, files)
+	for files, s := range scales(b) {
 		b.Run(fmt.Sprintf("first-plan/%d", files), func(b *testing.B) { s.first(b) })
 		s.fill(b)
 		b.Run(fmt.Sprintf("no-change-plan/%d", files), func(b *testing.B) { s.measure(b, "plan", "-compact", "-verify=none") })
@@ -54,13 +49,7 @@ func BenchmarkScale(b *testing.B) {
 // show it in every form: seconds of CPU, peak memory, and bytes written. BENCHMARKS.md
 // quotes it.
 func BenchmarkForms(b *testing.B) {
-	bin := buildBinary(b)
-	for _, text := range strings.Split(orText(os.Getenv("SPMIRROR_BENCH_ITEMS"), "10000"), ",") {
-		files, err := strconv.Atoi(text)
-		if err != nil {
-			b.Fatal(err)
-		}
-		s := newScale(b, bin, files)
+	for files, s := range scales(b) {
 		s.run(b, "plan", "-compact")
 		file := filepath.Join(s.dir, "p.spplan")
 		for _, form := range []struct {
@@ -79,19 +68,29 @@ func BenchmarkForms(b *testing.B) {
 // BenchmarkLooks measures commands that look at what is recorded and on disk, with mirrors
 // of SPMIRROR_BENCH_ITEMS files. BENCHMARKS.md quotes it.
 func BenchmarkLooks(b *testing.B) {
-	bin := buildBinary(b)
-	for _, text := range strings.Split(orText(os.Getenv("SPMIRROR_BENCH_ITEMS"), "10000"), ",") {
-		files, err := strconv.Atoi(text)
-		if err != nil {
-			b.Fatal(err)
-		}
-		s := newScale(b, bin, files)
+	for files, s := range scales(b) {
 		s.run(b, "plan", "-compact")
 		s.fill(b)
 		for _, args := range [][]string{
 			{"status"}, {"show"}, {"show", "-json"}, {"state", "list", "-items"}, {"state", "list", "-items", "-json"}, {"state", "show", "mirror.m", s.file}, {"verify"},
 		} {
 			b.Run(fmt.Sprintf("%s/%d", strings.Join(args[:min(len(args), 4)], " "), files), func(b *testing.B) { s.measure(b, args...) })
+		}
+	}
+}
+
+// scales are drives of SPMIRROR_BENCH_ITEMS files, one after the other.
+func scales(b *testing.B) iter.Seq2[int, *scale] {
+	return func(yield func(int, *scale) bool) {
+		bin := buildBinary(b)
+		for _, text := range strings.Split(orText(os.Getenv("SPMIRROR_BENCH_ITEMS"), "10000"), ",") {
+			files, err := strconv.Atoi(text)
+			if err != nil {
+				b.Fatal(err)
+			}
+			if !yield(files, newScale(b, bin, files)) {
+				return
+			}
 		}
 	}
 }
