@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"iter"
-	"path"
 
 	"github.com/urfave/cli/v3"
 
@@ -18,7 +17,7 @@ func (s *session) showState(ctx context.Context, c *cli.Command, o showOptions) 
 	if err != nil {
 		return err
 	}
-	recorded := &view.State{Lineage: s.store.Lineage(), Names: s.out.Names, Items: s.itemsOf(ctx, rows, o)}
+	recorded := &view.State{Lineage: s.store.Lineage(), Names: s.out.Names, Items: s.itemsOf(ctx, rows, o.text.Path)}
 	if o.names != "" {
 		recorded.Names, s.out.Names = o.names, o.names
 	}
@@ -48,12 +47,12 @@ func (s *session) showState(ctx context.Context, c *cli.Command, o showOptions) 
 	return s.showStateText(recorded, o)
 }
 
-// itemsOf yields the tracked items of mirrors, or those of them that -path names.
-func (s *session) itemsOf(ctx context.Context, rows []state.Mirror, o showOptions) iter.Seq2[view.StateItem, error] {
+// itemsOf yields the tracked items of mirrors, or those of them whose path matches.
+func (s *session) itemsOf(ctx context.Context, rows []state.Mirror, match func(path string, folder bool) bool) iter.Seq2[view.StateItem, error] {
 	return func(yield func(view.StateItem, error) bool) {
 		for _, row := range rows {
 			for e, err := range s.entriesOf(ctx, row) {
-				if err == nil && o.text.Path != nil && !o.text.Path(e.path, e.Folder) {
+				if err == nil && match != nil && !match(e.path, e.Folder) {
 					continue
 				}
 				if !yield(recordOf(row.Address, e.path, e.Entry), err) || err != nil {
@@ -105,7 +104,7 @@ func (s *session) listStateItems(recorded *view.State, limit int) error {
 		}
 		name, detail := "/"+i.Path, sizeText(i.Size)+", "+orText(i.Verdict, "not verified")
 		if i.Folder {
-			name, detail = path.Join(name)+"/", "folder"
+			name, detail = name+"/", "folder"
 		}
 		if _, err := fmt.Fprintf(s.env.stdout, "%s  %s  %s\n", view.Name(i.Mirror), s.shown(name, i.Folder), detail); err != nil {
 			return err

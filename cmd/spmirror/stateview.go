@@ -130,23 +130,21 @@ func (s *session) listItems(ctx context.Context, rows []state.Mirror, asJSON boo
 	out := bufio.NewWriter(s.env.stdout)
 	enc := json.NewEncoder(out)
 	enc.SetEscapeHTML(false)
-	for _, row := range rows {
-		for e, err := range s.entriesOf(ctx, row) {
-			if err != nil {
-				return errors.Join(out.Flush(), err)
+	for i, err := range s.itemsOf(ctx, rows, nil) {
+		if err != nil {
+			return errors.Join(out.Flush(), err)
+		}
+		if asJSON {
+			err = enc.Encode(i)
+		} else {
+			name := "/" + i.Path
+			if i.Folder {
+				name += "/"
 			}
-			if asJSON {
-				err = enc.Encode(recordOf(row.Address, e.path, e.Entry))
-			} else {
-				name := "/" + e.path
-				if e.Folder {
-					name += "/"
-				}
-				_, err = fmt.Fprintf(out, "%s  %s\n", view.Name(row.Address), s.shown(name, e.Folder))
-			}
-			if err != nil {
-				return err
-			}
+			_, err = fmt.Fprintf(out, "%s  %s\n", view.Name(i.Mirror), s.shown(name, i.Folder))
+		}
+		if err != nil {
+			return err
 		}
 	}
 	return out.Flush()
