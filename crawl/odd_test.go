@@ -174,6 +174,8 @@ var badForms = []struct {
 }{
 	{"a name that is a number", `{"id":"b","name":7,"file":{},"parentReference":{"id":"root"}}`, true},
 	{"a size that is none", `{"id":"b","name":"b","size":-1.5,"file":{},"parentReference":{"id":"root"}}`, true},
+	{"a name in another encoding", "{\"id\":\"b\",\"name\":\"caf\xe9\",\"file\":{},\"parentReference\":{\"id\":\"root\"}}", true},
+	{"half a character", `{"id":"b","name":"b\ud800","file":{},"parentReference":{"id":"root"}}`, true},
 	{"an id twice", `{"id":"b","id":"c","name":"b","file":{},"parentReference":{"id":"root"}}`, false},
 	{"no id", `{"name":"b","file":{},"parentReference":{"id":"root"}}`, false},
 	{"no object", `17`, false},

@@ -7,7 +7,6 @@ import (
 	"io"
 	"net/http"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/klauspost/compress/gzip"
 )
@@ -37,8 +36,6 @@ func (c *Client) readJSON(buf *bytes.Buffer, op string, resp *http.Response) err
 		return fmt.Errorf("read the answer: %w", &connError{cause: err})
 	case n == 0:
 		return bad("the answer is empty")
-	case !utf8.Valid(buf.Bytes()):
-		return bad("the answer is not valid UTF-8") // H-25
 	}
 	return nil
 }
@@ -82,7 +79,7 @@ func undo(resp *http.Response) {
 // parse reads one JSON value from a whole body by a strict scanner. Broken syntax is a protocol error that may go away;
 // so is a value that is odd, but that will not.
 func parse(op string, body []byte, h http.Header, value func(s *scanner)) error {
-	s := &scanner{b: body}
+	s := newScanner(body)
 	value(s)
 	s.end()
 	id := cleanID(h.Get("request-id"))

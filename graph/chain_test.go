@@ -162,7 +162,7 @@ func TestEverySituationIsTriedAsOftenAsItDeserves(t *testing.T) {
 		{"cut short", func(int) (*http.Response, error) { return jsonAnswer(200, `{"id":"d"`), nil }, maxTransient, ErrProtocol},
 		{"broken compression", func(int) (*http.Response, error) { return jsonAnswer(200, driveBody, "Content-Encoding", "gzip"), nil }, maxTransient, ErrProtocol},
 		{"unknown encoding", func(int) (*http.Response, error) { return jsonAnswer(200, driveBody, "Content-Encoding", "br"), nil }, maxTransient, ErrProtocol},
-		{"invalid UTF-8", func(int) (*http.Response, error) { return jsonAnswer(200, "{\"id\":\"\xff\"}"), nil }, maxTransient, ErrProtocol},
+		{"invalid UTF-8", func(int) (*http.Response, error) { return jsonAnswer(200, "{\"id\":\"\xff\"}"), nil }, 1, ErrProtocol},
 		{"wrong shape", func(int) (*http.Response, error) { return jsonAnswer(200, `{"id":7}`), nil }, 1, ErrProtocol},
 		{"too large", func(int) (*http.Response, error) {
 			return jsonAnswer(200, `{"id":"`+strings.Repeat("x", 2000)+`"}`), nil

@@ -38,10 +38,7 @@ func newError(op string, resp *http.Response, now time.Time) *Error {
 
 // readEnvelope takes codes, message and ids from {"error":{...}} (E1). Text that is no envelope changes nothing.
 func (e *Error) readEnvelope(body []byte) {
-	if !utf8.Valid(body) {
-		return
-	}
-	s := &scanner{b: body}
+	s := newScanner(body)
 	found := false
 	s.object(func(key []byte) {
 		if string(key) != "error" || found || s.peek() != '{' {

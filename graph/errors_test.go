@@ -90,6 +90,13 @@ func TestErrorsAreReadFromTheEnvelope(t *testing.T) {
 	}
 }
 
+func TestAnErrorWhoseMessageIsNoUnicodeKeepsItsCode(t *testing.T) {
+	body := "{\"error\":{\"code\":\"itemNotFound\",\"message\":\"no item caf\xe9 here\"}}"
+	if e := newError("test", response(404, body), time.Now()); e.Code != "itemNotFound" || e.Message != "no item caf here" {
+		t.Errorf("%+v", e)
+	}
+}
+
 func TestEveryWayToSayResyncIsRecognised(t *testing.T) {
 	for _, c := range []struct {
 		status int

@@ -18,7 +18,7 @@ import (
 // readItem reads a single item as the client does.
 func readItem(t *testing.T, body string) (Item, *BadItem) {
 	t.Helper()
-	s := &scanner{b: []byte(body)}
+	s := newScanner([]byte(body))
 	var it Item
 	bad := s.item(&it)
 	s.end()
@@ -97,6 +97,10 @@ func TestOddItemsAreReportedAndTombstonesNeedOnlyAnID(t *testing.T) {
 		{`{"id":"1","name":5}`, "not a text"},
 		{`{"id":"1","name":"\ud800"}`, "Unicode"},
 		{`{"id":"1","name":"\udc00\ud800x"}`, "Unicode"},
+		{"{\"id\":\"1\",\"name\":\"caf\xe9\"}", "Unicode"},
+		{"{\"id\":\"1\",\"name\":\"\\u0041\xed\xa0\x80\"}", "Unicode"},
+		{"{\"id\":\"1\",\"name\":\"a\",\"f\xffle\":{}}", "Unicode"},
+		{"{\"id\":\"1\",\"name\":\"\ufffd\",\"unknown\":\"\xff\"}", ""},
 		{`{"id":"1","name":"` + strings.Repeat("n", 1<<20) + `"}`, "too long"},
 		{`{"id":"` + strings.Repeat("n", 1<<20) + `","name":"x"}`, "too long"},
 		{`{"id":"1","name":"a","size":-1}`, "size"},
@@ -133,6 +137,8 @@ func TestTheIDOfABadItemIsToldOnlyIfItIsCertain(t *testing.T) {
 		`{"name":"a","name":"b","id":"1","id":"1"}`: "",
 		`{"id":"1","name":"a","id":"2"}`:            "",
 		`{"id":"\ud800","name":"a"}`:                "",
+		"{\"id\":\"\xff\",\"name\":\"a\"}":          "",
+		"{\"id\":\"1\",\"name\":\"\xff\"}":          "1",
 		`{"name":"a","name":"b","id":"\ud800"}`:     "",
 		`{"id":7,"name":"a"}`:                       "",
 		`{"name":7}`:                                "",
@@ -282,12 +288,19 @@ func TestAnErrorInsideASuccessIsAnError(t *testing.T) {
 }
 
 func TestAnOddItemDoesNotSpoilItsPage(t *testing.T) {
-	items, bad, p, err := pageItems([]byte(`{"value":[{"id":"1","name":"a"},{"id":"2","name":"\udfff"},null,{"id":"3","size":-1,"name":"x"},{"id":"4","name":"d"}],"@odata.deltaLink":"l"}`))
-	if err != nil || len(items) != 2 || len(bad) != 3 || p.delta != "l" || p.count != 5 {
+	items, bad, p, err := pageItems([]byte(`{"value":[{"id":"1","name":"a"},{"id":"2","name":"\udfff"},null,{"id":"3","size":-1,"name":"x"},{"id":"4","name":"d"},` +
+		"{\"id\":\"5\",\"name\":\"caf\xe9\"},{\"id\":\"\xff\",\"name\":\"e\"}" + `],"@odata.deltaLink":"l"}`))
+	if err != nil || len(items) != 2 || len(bad) != 5 || p.delta != "l" || p.count != 7 {
 		t.Fatalf("%v, %v, %+v, %v", items, bad, p, err)
 	}
-	if bad[0].ID != "2" || bad[1].ID != "" || bad[2].ID != "3" {
+	if bad[0].ID != "2" || bad[1].ID != "" || bad[2].ID != "3" || bad[3].ID != "5" || bad[4].ID != "" {
 		t.Errorf("%+v", bad)
+	}
+}
+
+func TestALinkThatIsNoUnicodeIsNotFollowed(t *testing.T) {
+	if _, _, _, err := pageItems([]byte("{\"value\":[],\"@odata.nextLink\":\"https://x/\xff\"}")); !errors.Is(err, ErrProtocol) {
+		t.Errorf("%v", err)
 	}
 }
 
@@ -327,11 +340,14 @@ func FuzzPagesAreReadAsEncodingJSONReadsThem(f *testing.F) {
 		f.Add([]byte(`{"value":[` + string(raw) + `],"@odata.nextLink":"https://x"}`))
 	}
 	f.Add([]byte(`{"value":[{"id":"\u00e9\ud83d\ude00","name":"a\/b\n","size":12,"parentReference":{"id":"p"},"file":{"mimeType":"x"}}]}`))
+	f.Add([]byte("{\"value\":[{\"id\":\"1\",\"name\":\"caf\xe9\"},{\"id\":\"2\",\"name\":\"\xed\xa0\x80\"},{\"id\":\"3\",\"name\":\"c\"}]}"))
 	f.Fuzz(func(t *testing.T, body []byte) {
-		if !utf8.Valid(body) {
-			return
-		}
 		items, bad, p, err := pageItems(body)
+		for _, it := range items {
+			if !utf8.ValidString(string(it.ID) + it.Name + it.ETag + it.CTag + string(it.Parent)) {
+				t.Fatalf("%q: an item was read that is no Unicode: %+v", body, it)
+			}
+		}
 		if !json.Valid(body) {
 			if err == nil {
 				t.Fatalf("broken JSON was read: %q", body)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/maphash"
 	"math"
+	"unicode/utf8"
 )
 
 const (
@@ -19,18 +20,19 @@ const (
 //
 // Two kinds of trouble are kept apart. Broken syntax makes the page worthless: err is set, and every method does nothing
 // from then on. An odd value concerns the item it stands in: the first one is noted in odd, and reading goes on.
-//
-// The caller has made sure that b is valid UTF-8.
 type scanner struct {
 	b     []byte
 	i     int
 	depth int
 	err   error
 	odd   string
+	mixed bool // not all of b is valid UTF-8, so that each text has to be looked at
 
 	last    [5]string // recent texts that repeat from item to item
 	scratch []byte    // texts with escapes, undone
 }
+
+func newScanner(b []byte) *scanner { return &scanner{b: b, mixed: !utf8.Valid(b)} }
 
 // fail marks the page as broken.
 func (s *scanner) fail(what string) {
@@ -266,7 +268,7 @@ func (s *scanner) value() []byte {
 	if s.err != nil {
 		return nil
 	}
-	return bytes.Clone(s.b[from:s.i])
+	return bytes.Clone(s.checked(s.b[from:s.i]))
 }
 
 // skip consumes a value of any type, checking its form only.

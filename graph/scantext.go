@@ -18,7 +18,15 @@ func (s *scanner) key() []byte {
 	if s.err != nil {
 		return nil
 	}
-	return s.b[from : s.i-1]
+	return s.checked(s.b[from : s.i-1])
+}
+
+// checked notes a text that is no valid UTF-8 (H-25): it concerns the item it stands in, and not the others of the page (Q41).
+func (s *scanner) checked(text []byte) []byte {
+	if s.mixed && !utf8.Valid(text) {
+		s.note("a text is not valid Unicode")
+	}
+	return text
 }
 
 // stops marks the bytes that end a run of plain text.
@@ -99,7 +107,7 @@ func (s *scanner) raw() ([]byte, bool) {
 		if s.err != nil {
 			return nil, false
 		}
-		return s.b[from : s.i-1], true
+		return s.checked(s.b[from : s.i-1]), true
 	}
 	return s.unescape(from), s.err == nil
 }
@@ -122,7 +130,7 @@ func (s *scanner) unescape(from int) []byte {
 		out = append(out, s.b[run:end]...)
 	}
 	s.scratch = out
-	return out
+	return s.checked(out)
 }
 
 // escapeAt reads one escape, or a pair that makes up one character.
