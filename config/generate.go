@@ -140,7 +140,8 @@ func (s Source) expressible() error {
 		if strings.ContainsFunc(a[1], func(r rune) bool { return isHidden(r) || strings.ContainsRune("\n\r\t\ufffd", r) }) {
 			return fmt.Errorf("its %s has a hidden character", a[0])
 		}
-		if !norm.NFC.IsNormalString(a[1]) { // HCL composes every text, and the service compares them as they are
+		// HCL composes every text. Names of libraries and folders are compared so, all else is sent to the service as it is.
+		if named := a[0] == "drive" || a[0] == "folder"; !named && !norm.NFC.IsNormalString(a[1]) {
 			return fmt.Errorf("its %s has characters that the configuration would write in composed form", a[0])
 		}
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/urfave/cli/v3"
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/text/unicode/norm"
 
 	"github.com/spmirror/spmirror/config"
 	"github.com/spmirror/spmirror/graph"
@@ -214,7 +215,7 @@ func driveWays(s graph.Site, list []graph.Drive, i int, folder string) []config.
 	id := config.Source{DriveID: string(list[i].ID), Folder: folder}
 	name := list[i].Name
 	for j, other := range list {
-		if j != i && (strings.EqualFold(other.Name, name) || strings.EqualFold(lastSegment(other.WebURL), name)) {
+		if j != i && (sameName(other.Name, name) || sameName(lastSegment(other.WebURL), name)) {
 			return []config.Source{id}
 		}
 	}
@@ -252,16 +253,29 @@ func findFolders(ctx context.Context, d *discovering, c *cli.Command) error {
 	slices.SortFunc(list, func(a, b graph.Item) int {
 		return strings.Compare(a.Name+"\x00"+string(a.ID), b.Name+"\x00"+string(b.ID))
 	})
-	for _, item := range list {
+	for i, item := range list {
 		at := "/" + strings.TrimPrefix(strings.Trim(c.String("folder"), "/")+"/"+item.Name, "/")
+		mirror := &config.NewMirror{About: about(drive.Name+" / "+at, item.Size), Kind: "folder", Name: item.Name, Ways: ways(at)}
+		if hidesBehindTwin(list, i) {
+			d.leaveOut(mirror.About, "in composed form, in which the configuration has every text, another folder has its name")
+			mirror = nil
+		}
 		err := d.show(source{
 			Type: "folder", Name: drive.Name, Path: at, URL: item.WebURL, DriveID: string(drive.ID), ItemID: string(item.ID), Bytes: sized(item.Size), Items: &item.Children,
-		}, &config.NewMirror{About: about(drive.Name+" / "+at, item.Size), Kind: "folder", Name: item.Name, Ways: ways(at)})
+		}, mirror)
 		if err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// hidesBehindTwin reports whether the name of a folder, as a configuration has it, may mean one of the others.
+func hidesBehindTwin(list []graph.Item, i int) bool {
+	name := list[i].Name
+	return !norm.NFC.IsNormalString(name) && slices.ContainsFunc(list, func(other graph.Item) bool {
+		return other.ID != list[i].ID && sameName(other.Name, name)
+	})
 }
 
 // library finds the library that folders are asked of, and how mirrors may name it.

@@ -80,9 +80,16 @@ func (d *discovering) show(s source, mirror *config.NewMirror) error {
 	}
 	mirror.Tenant = d.tenant
 	if _, err := d.generator.Add(*mirror); err != nil {
-		d.generator.Comment(fmt.Sprintf("Left out: %s: %v.", mirror.About, err))
+		d.leaveOut(mirror.About, err.Error())
 	}
 	return nil
+}
+
+// leaveOut says in the file why there is no mirror of a thing that was found.
+func (d *discovering) leaveOut(about, why string) {
+	if d.generator != nil {
+		d.generator.Comment(fmt.Sprintf("Left out: %s: %s.", about, why))
+	}
 }
 
 // refuse names a thing that is there and cannot be read.
