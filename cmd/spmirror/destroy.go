@@ -101,7 +101,7 @@ func (s *session) doomed(ctx context.Context, o planOptions) ([]state.Mirror, er
 	}
 	var list []state.Mirror
 	for _, row := range rows {
-		if addressed(row.Address, o.Targets, true) && !addressed(row.Address, o.Excludes, false) {
+		if s.named(row.Address, o.Targets, true) && !s.named(row.Address, o.Excludes, false) {
 			list = append(list, row)
 		}
 	}

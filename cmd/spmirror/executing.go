@@ -149,7 +149,7 @@ func (s *session) execute(ctx context.Context, c *cli.Command, h *plan.Header, l
 	if err := s.markApplied(ctx, h, mirrors, run, report); err != nil {
 		return err
 	}
-	if err := s.forgetEmptied(ctx, h); err != nil {
+	if err := errors.Join(s.forgetEmptied(ctx, h), s.carryUnplanned(ctx, h)); err != nil {
 		return err
 	}
 	if err := s.report(ctx, c, report, how.file); err != nil {

@@ -148,7 +148,7 @@ func (s *session) followTargets(ctx context.Context) error {
 		if !ok {
 			continue
 		}
-		up, known, err := s.store.MirrorByAddress(ctx, of)
+		up, known, err := s.recordedAs(ctx, of)
 		if err != nil {
 			return err
 		}
@@ -169,6 +169,15 @@ func (s *session) followTargets(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// recordedAs finds the row of a mirror that had an address, which moved blocks may have led elsewhere.
+func (s *session) recordedAs(ctx context.Context, address string) (row state.Mirror, known bool, err error) {
+	row, known, err = s.store.MirrorByAddress(ctx, address)
+	if known || err != nil {
+		return row, known, err
+	}
+	return s.rowOf(ctx, s.cfg.Now(address))
 }
 
 // followed is the row of a mirror with its target where it is now.

@@ -15,13 +15,13 @@ import (
 // sourceChanged guards against another drive or folder under the same name
 // (require_same_source). -replace=ADDR accepts it: the mirror then becomes what
 // the new source is, through the plan and its guards.
-func sourceChanged(w *wanted, o planOptions) (guard plan.GuardResult, stop, replaced bool) {
+func (s *session) sourceChanged(w *wanted, o planOptions) (guard plan.GuardResult, stop, replaced bool) {
 	was := w.row.Key != 0
 	same := w.row.Drive == w.drive.Key && string(w.row.Folder) == string(w.header.Source.FolderID)
 	if !was || same {
 		return plan.GuardResult{}, false, false
 	}
-	if !w.cfg.Guard.RequireSameSource || addressed(w.cfg.Address, addresses(o.Replace), false) {
+	if !w.cfg.Guard.RequireSameSource || s.named(w.cfg.Address, addresses(o.Replace), false) {
 		w.row.Drive, w.row.Folder = w.drive.Key, state.ItemID(w.header.Source.FolderID)
 		return plan.GuardResult{}, false, true
 	}

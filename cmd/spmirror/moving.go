@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/spmirror/spmirror/config"
 	"github.com/spmirror/spmirror/plan"
@@ -57,11 +58,59 @@ func (s *session) carryRename(ctx context.Context, m *plan.Mirror, row *state.Mi
 	if row.Address == m.Address {
 		return nil
 	}
-	err := s.store.Tx(ctx, func(tx *state.Tx) error { return tx.RenameMirror(row.Key, m.Address) })
+	err := s.store.Tx(ctx, func(tx *state.Tx) error { return renameAll(tx, []rename{{*row, m.Address}}) })
 	if err != nil {
-		return fmt.Errorf("rename %s to %s: %w", row.Address, m.Address, err)
+		return err
 	}
 	row.Address = m.Address
+	return nil
+}
+
+// rename is another address for a mirror of the state.
+type rename struct {
+	row state.Mirror
+	to  string
+}
+
+// nestedRenames are those of the mirrors that follow the shortcuts of a mirror which gets another address.
+func (s *session) nestedRenames(ctx context.Context, from, to string) (list []rename, err error) {
+	rows, err := s.store.Mirrors(ctx)
+	for _, row := range rows {
+		if of, item, ok := s.nested(row.Address); ok && of == from {
+			list = append(list, rename{row, nestedAddress(to, item)})
+		}
+	}
+	return list, err
+}
+
+func renameAll(tx *state.Tx, list []rename) error {
+	for _, r := range list {
+		if err := tx.RenameMirror(r.row.Key, r.to); err != nil {
+			return fmt.Errorf("rename %s to %s: %w", r.row.Address, r.to, err)
+		}
+	}
+	return nil
+}
+
+// carryUnplanned gives those mirrors their new address that follow shortcuts of a renamed one and are not in the plan, such
+// as those whose source may not be read now: when the moved block is gone, nobody would know where they belong.
+func (s *session) carryUnplanned(ctx context.Context, h *plan.Header) error {
+	for _, m := range h.Mirrors {
+		if m.PreviousAddress == "" {
+			continue
+		}
+		list, err := s.nestedRenames(ctx, m.PreviousAddress, m.Address)
+		if err != nil {
+			return err
+		}
+		list = slices.DeleteFunc(list, func(r rename) bool { return mirrorIn(h, r.to) != nil })
+		if len(list) == 0 {
+			continue
+		}
+		if err := s.store.Tx(ctx, func(tx *state.Tx) error { return renameAll(tx, list) }); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

@@ -171,7 +171,7 @@ func (s *session) planMirror(ctx context.Context, draft *plan.Draft, w *wanted, 
 	if err := s.describe(ctx, w); err != nil {
 		return nil, err
 	}
-	guard, stop, replaced := sourceChanged(w, o)
+	guard, stop, replaced := s.sourceChanged(w, o)
 	if stop {
 		return []plan.GuardResult{guard}, nil
 	}
@@ -301,7 +301,7 @@ func (s *session) request(w *wanted, o planOptions, dir *target.Dir) plan.Reques
 	naming := target.Naming{Portable: w.cfg.TargetNames == "portable"}
 	req := plan.Request{
 		Mirror: w.header, Since: plan.Generation(w.row.Settled), Full: o.Full || w.row.Settled < w.drive.LogFloor, Unfinished: w.open,
-		Store: recorded.Store(s.store, w.row), Verify: o.Verify, Only: o.TargetPaths, Replace: replacePaths(o.Replace, w.cfg.Address),
+		Store: recorded.Store(s.store, w.row), Verify: o.Verify, Only: o.TargetPaths, Replace: s.replacePaths(o.Replace, w.cfg.Address),
 		Base: w.base, Shortcuts: w.shortcuts,
 	}
 	if dir != nil {

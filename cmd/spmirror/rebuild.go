@@ -74,6 +74,7 @@ type rebuild struct {
 	json    bool
 	adopt   []string // lineages whose targets may be taken over
 	lost    error    // why the state cannot be used; nil if it can
+	named   planOptions
 	mirrors []*rebuilding
 	skipped []string // why other mirrors need no rebuilding
 }
@@ -88,15 +89,15 @@ type rebuilding struct {
 
 // prepare looks at state and targets and changes nothing.
 func (r *rebuild) prepare(ctx context.Context, named []string) error {
-	o := planOptions{mode: plan.ModeNormal, Options: plan.Options{Targets: named}}
-	if err := r.knownAddresses(o); err != nil {
-		return err
-	}
+	r.named = planOptions{mode: plan.ModeNormal, Options: plan.Options{Targets: named}}
 	if err := r.openOld(ctx); err != nil {
 		return err
 	}
+	if err := r.knownAddresses(r.named); err != nil {
+		return err
+	}
 	seen := map[string]string{}
-	for _, w := range r.selected(o) {
+	for _, w := range r.selected(r.named) {
 		m, why, err := r.examine(ctx, w)
 		if err != nil {
 			return err
@@ -194,11 +195,16 @@ func (r *rebuild) question() string {
 		fmt.Fprintf(&b, "The state %s cannot be used: %s.\n", relative(r.cfg.Dir, r.cfg.Backend.Path), view.Message(r.lost.Error()))
 	}
 	b.WriteString("Rebuild the records of these mirrors?\n")
+	follows := false
 	for _, m := range r.mirrors {
+		follows = follows || m.cfg.Content.Shortcuts == "follow"
 		fmt.Fprintf(&b, "  %s  ->  %s\n", view.Name(m.cfg.Address), view.Name(relative(r.cfg.Dir, m.path)))
 		if r.store == nil || m.marker.Lineage != r.store.Lineage() {
 			fmt.Fprintf(&b, "    taken over from %s of the state with lineage %s\n", view.Name(m.marker.Mirror), view.Name(m.marker.Lineage))
 		}
+	}
+	if follows {
+		b.WriteString("  And those that follow shortcuts, as far as the sources show them.\n")
 	}
 	for _, why := range r.skipped {
 		fmt.Fprintf(&b, "  (left out: %s)\n", view.Message(why))
@@ -213,23 +219,9 @@ func (r *rebuild) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var mirrors []*wanted
-	for _, m := range r.mirrors {
-		mirrors = append(mirrors, m.wanted)
-	}
-	if err := r.refresh(ctx, mirrors, planOptions{mode: plan.ModeNormal, Options: plan.Options{Full: true}}); err != nil {
+	failed, err := r.matchAll(ctx)
+	if err != nil {
 		return err
-	}
-	failed := 0
-	for _, m := range r.mirrors {
-		if err := r.match(ctx, m); err != nil {
-			if ctx.Err() != nil {
-				return ctx.Err()
-			}
-			failed++
-			m.err = err
-			writeProblem(r.env.stderr, explained(fmt.Errorf("%s: %w", m.cfg.Address, err)))
-		}
 	}
 	summary := r.summary(kept)
 	if err := r.logged(ctx, "state rebuild", summary, func(*state.Tx) error { return nil }); err != nil {
@@ -245,6 +237,81 @@ func (r *rebuild) run(ctx context.Context) error {
 		return exitStatus(exitIncomplete)
 	}
 	return nil
+}
+
+// matchAll makes the records of the declared mirrors and then of those that follow their shortcuts, and counts those that
+// could not be made.
+func (r *rebuild) matchAll(ctx context.Context) (failed int, err error) {
+	r.mirrors = slices.DeleteFunc(r.mirrors, func(m *rebuilding) bool { return m.shortcut != nil }) // they are found anew
+	var read []*wanted
+	for _, m := range r.mirrors {
+		read = append(read, m.wanted)
+	}
+	if err := r.refresh(ctx, read, inFull()); err != nil {
+		return 0, err
+	}
+	if err := r.follow(ctx); err != nil {
+		return 0, err
+	}
+	for _, m := range r.mirrors {
+		if err := r.tryMatch(ctx, m); err != nil {
+			return 0, err
+		}
+	}
+	nested, err := r.nestedMirrors(ctx, read)
+	if err != nil {
+		return 0, err
+	}
+	for _, m := range nested {
+		if err := r.tryMatch(ctx, m); err != nil {
+			return 0, err
+		}
+	}
+	r.mirrors = append(r.mirrors, nested...)
+	for _, m := range r.mirrors {
+		if m.err != nil {
+			failed++
+		}
+	}
+	return failed, nil
+}
+
+func inFull() planOptions { return planOptions{mode: plan.ModeNormal, Options: plan.Options{Full: true}} }
+
+// tryMatch makes the records of one mirror, and tells why not if it cannot.
+func (r *rebuild) tryMatch(ctx context.Context, m *rebuilding) error {
+	if m.err = r.match(ctx, m); m.err == nil || ctx.Err() != nil {
+		return ctx.Err()
+	}
+	writeProblem(r.env.stderr, explained(fmt.Errorf("%s: %w", m.cfg.Address, m.err)))
+	return nil
+}
+
+// nestedMirrors are those that follow shortcuts of the named ones, read: which there are is known once their sources
+// were. One without a target is left to the next plan; one that cannot be rebuilt says so itself.
+func (r *rebuild) nestedMirrors(ctx context.Context, read []*wanted) (list []*rebuilding, err error) {
+	var followed []*wanted
+	for _, w := range r.selected(r.named) {
+		if w.shortcut == nil {
+			continue
+		}
+		m, _, err := r.examine(ctx, w)
+		if err != nil {
+			m, w.err = &rebuilding{wanted: w}, err
+		}
+		if m != nil {
+			list, followed = append(list, m), append(followed, w)
+		}
+	}
+	if err := r.readFollowed(ctx, read, followed, inFull()); err != nil {
+		return nil, err
+	}
+	for _, w := range followed {
+		if w.err == nil {
+			w.err = w.shortcut.refused
+		}
+	}
+	return list, nil
 }
 
 // rebuilt is what state rebuild says of one mirror.

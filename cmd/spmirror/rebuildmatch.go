@@ -79,7 +79,7 @@ func (r *rebuild) match(ctx context.Context, m *rebuilding) error {
 // clear gives the mirror a row without records. Its generation moves on, so that no plan made before fits any more.
 func (r *rebuild) clear(ctx context.Context, m *rebuilding) error {
 	row := state.Mirror{
-		Address: m.cfg.Address, Drive: m.drive.Key, Folder: state.ItemID(m.header.Source.FolderID), FolderPath: m.cfg.Source.Folder,
+		Address: m.cfg.Address, Drive: m.drive.Key, Folder: state.ItemID(m.header.Source.FolderID), FolderPath: m.header.Source.Folder,
 		Target: m.path, Marker: m.marker.UUID, Created: r.env.now(),
 	}
 	err := r.store.Tx(ctx, func(tx *state.Tx) error {

@@ -21,7 +21,7 @@ func (r *rebuild) openOld(ctx context.Context) error {
 			return err
 		}
 		if err = store.Check(ctx, true); err == nil {
-			return nil
+			return r.follow(ctx)
 		}
 	}
 	for _, lost := range []error{state.ErrMissing, state.ErrEmpty, state.ErrNotState, state.ErrDamaged} {

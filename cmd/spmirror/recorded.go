@@ -71,7 +71,9 @@ func openEditing(ctx context.Context, env *environment, c *cli.Command, operatio
 		return nil, err
 	}
 	look.close()
-	return openSession(ctx, env, look.cfg, sessionOptions{operation: operation, lockTimeout: c.Duration("lock-timeout"), color: colorOf(c)})
+	declared := *look.cfg
+	declared.Mirrors = look.declared
+	return openSession(ctx, env, &declared, sessionOptions{operation: operation, lockTimeout: c.Duration("lock-timeout"), color: colorOf(c)})
 }
 
 // work is what a command does with an open state.
@@ -148,7 +150,8 @@ func (s *session) recordedMirror(ctx context.Context, address string) (state.Mir
 	return row, &problem{code: "SPM0012", summary: fmt.Sprintf("The state has no mirror %s.%s", address, didYouMeanAddress(address, "mirror", names))}
 }
 
-// recordedMirrors are the mirrors of the state that an optional address names, with wildcards.
+// recordedMirrors are the mirrors of the state that an optional address names, with wildcards. It names those that follow
+// shortcuts of a mirror together with that mirror.
 func (s *session) recordedMirrors(ctx context.Context, address string) ([]state.Mirror, error) {
 	rows, err := s.store.Mirrors(ctx)
 	if err != nil || address == "" {
@@ -156,7 +159,7 @@ func (s *session) recordedMirrors(ctx context.Context, address string) ([]state.
 	}
 	var named []state.Mirror
 	for _, r := range rows {
-		if addressed(r.Address, []string{address}, false) {
+		if s.named(r.Address, []string{address}, false) {
 			named = append(named, r)
 		}
 	}

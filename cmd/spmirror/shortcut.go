@@ -237,10 +237,12 @@ func (s *session) findNested(ctx context.Context) error {
 		if !ok {
 			continue
 		}
-		if s.nestedIn[of] == nil {
-			s.nestedIn[of] = make(map[state.ItemID]bool)
+		for _, of := range []string{of, s.cfg.Now(of)} { // it may have another address by now, and they not yet
+			if s.nestedIn[of] == nil {
+				s.nestedIn[of] = make(map[state.ItemID]bool)
+			}
+			s.nestedIn[of][item] = true
 		}
-		s.nestedIn[of][item] = true
 	}
 	return nil
 }

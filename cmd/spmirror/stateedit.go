@@ -118,7 +118,8 @@ func stateMvCommand(env *environment) *cli.Command {
 		Usage:     "give a mirror another address",
 		ArgsUsage: "FROM TO",
 		Description: "Tells the state that a mirror has another name in the configuration now. Nothing is moved on\n" +
-			"disk and nothing downloaded. A moved block in the configuration does the same through a plan.",
+			"disk and nothing downloaded, and the mirrors that follow its shortcuts go with it. A moved block\n" +
+			"in the configuration does the same through a plan.",
 		Flags:  editFlags(),
 		Action: editing(env, "state mv", takes{2, 2, "state mv takes two addresses"}, runStateMv),
 	}
@@ -133,21 +134,32 @@ func runStateMv(ctx context.Context, s *session, c *cli.Command) error {
 	if err != nil {
 		return err
 	}
-	if _, taken, err := s.store.MirrorByAddress(ctx, to); err != nil || taken {
-		if err != nil {
-			return err
-		}
-		return &problem{code: "SPM0707", summary: fmt.Sprintf("The state has a mirror %s already", to), detail: "Nothing was done."}
-	}
-	if c.Bool("dry-run") {
-		_, err := fmt.Fprintf(s.env.stdout, "Would move %s to %s.\n", view.Name(from), view.Name(to))
-		return err
-	}
-	err = s.edit(ctx, "state mv", map[string]any{"from": from, "to": to}, func(tx *state.Tx) error { return tx.RenameMirror(row.Key, to) })
+	renames, err := s.nestedRenames(ctx, from, to)
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(s.env.stdout, "Moved %s to %s.\n", view.Name(from), view.Name(to))
+	renames = append([]rename{{row, to}}, renames...)
+	verb := "Moved"
+	if c.Bool("dry-run") {
+		verb = "Would move"
+	}
+	var lines []string
+	for _, r := range renames {
+		if _, taken, err := s.store.MirrorByAddress(ctx, r.to); err != nil || taken {
+			if err != nil {
+				return err
+			}
+			return &problem{code: "SPM0707", summary: fmt.Sprintf("The state has a mirror %s already", r.to), detail: "Nothing was done."}
+		}
+		lines = append(lines, fmt.Sprintf("%s %s to %s.\n", verb, view.Name(r.row.Address), view.Name(r.to)))
+	}
+	if !c.Bool("dry-run") {
+		err := s.edit(ctx, "state mv", map[string]any{"from": from, "to": to}, func(tx *state.Tx) error { return renameAll(tx, renames) })
+		if err != nil {
+			return err
+		}
+	}
+	_, err = io.WriteString(s.env.stdout, strings.Join(lines, ""))
 	return err
 }
 

@@ -76,7 +76,7 @@ func (s *session) statuses(ctx context.Context, address string) ([]mirrorStatus,
 		if err != nil {
 			return nil, err
 		}
-		if !known && (address == "" || addressed(m.Address, []string{address}, false)) {
+		if !known && (address == "" || s.named(m.Address, []string{address}, false)) {
 			list = append(list, mirrorStatus{Address: m.Address, Target: m.Target, Problem: "never applied"})
 		}
 	}

@@ -31,7 +31,7 @@ func (s *session) selected(o planOptions) []*wanted {
 	for i := range s.cfg.Mirrors {
 		m := &s.cfg.Mirrors[i]
 		sc := s.shortcut(m.Address)
-		if !m.Lifecycle.Enabled || !sc.addressed(m.Address, o.Targets, true) || sc.addressed(m.Address, o.Excludes, false) {
+		if !m.Lifecycle.Enabled || !s.named(m.Address, o.Targets, true) || s.named(m.Address, o.Excludes, false) {
 			continue
 		}
 		w := &wanted{cfg: m, header: mirrorHeader(m), shortcut: sc}
@@ -44,10 +44,11 @@ func (s *session) selected(o planOptions) []*wanted {
 	return list
 }
 
-// addressed is that of the mirror which follows the shortcut: what names the mirror that has it
-// means it as well.
-func (sc *shortcut) addressed(address string, patterns []string, otherwise bool) bool {
-	return addressed(address, patterns, otherwise) || sc != nil && addressed(sc.of, patterns, otherwise)
+// named is addressed for mirrors that may follow shortcuts: what names the mirror that has the
+// shortcut means them as well.
+func (s *session) named(address string, patterns []string, otherwise bool) bool {
+	of, _, nested := s.nested(address)
+	return addressed(address, patterns, otherwise) || nested && addressed(of, patterns, otherwise)
 }
 
 // addressed reports whether one of the patterns names an address; otherwise is the
@@ -93,9 +94,8 @@ func addresses(replace []string) []string {
 }
 
 // replacePaths turns -replace=ADDR and -replace=GLOB into path globs of a mirror.
-func replacePaths(list []string, address string) []string {
-	named := addresses(list)
-	if addressed(address, named, false) {
+func (s *session) replacePaths(list []string, address string) []string {
+	if s.named(address, addresses(list), false) {
 		return []string{"**"}
 	}
 	return globsOf(list)

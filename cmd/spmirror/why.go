@@ -23,8 +23,9 @@ func whyCommand(env *environment) *cli.Command {
 		Usage:     "say all that is known of one item",
 		ArgsUsage: "ADDR PATH",
 		Description: "Says whether an item is in the selection and by which rule, what the source said last,\n" +
-			"what is on disk, and what the next plan would do. PATH is relative to the mirror's folder.\n" +
-			"It reads recorded data and the disk, not the source.",
+			"what is on disk, and what the next plan would do. PATH is relative to the mirror's folder,\n" +
+			"and may lead through a shortcut that the mirror follows. It reads recorded data and the disk,\n" +
+			"not the source.",
 		Flags: slices.Concat(configFlags(), outputFlags(), []cli.Flag{
 			jsonFlag(), lockFlag(),
 		}),
@@ -49,7 +50,11 @@ func runWhy(ctx context.Context, env *environment, c *cli.Command) error {
 		return err
 	}
 	defer s.close()
-	x, err := s.why(ctx, address, path)
+	if err := s.knownAddresses(planOptions{Options: plan.Options{Targets: []string{address}}}); err != nil {
+		return err
+	}
+	inside, rest := s.through(address, path)
+	x, err := s.why(ctx, inside, rest)
 	if err != nil {
 		return err
 	}
@@ -57,16 +62,33 @@ func runWhy(ctx context.Context, env *environment, c *cli.Command) error {
 		return writeJSON(env.stdout, x)
 	}
 	s.notice.close()
-	_, err = fmt.Fprint(env.stdout, whyText(x))
+	text := whyText(x)
+	if inside != address {
+		text = fmt.Sprintf("%-10s %s, which follows a shortcut\n", "Mirror", view.Name(inside)) + text
+	}
+	_, err = fmt.Fprint(env.stdout, text)
 	return err
+}
+
+// through leads a path of a mirror through the shortcut above it to the mirror that follows that one, and to the path there.
+// The shortcut itself is an item of the mirror that has it.
+func (s *session) through(address, path string) (inside, rest string) {
+	names := strings.Split(strings.Trim(path, "/"), "/")
+	for _, sc := range s.shortcuts {
+		at := strings.Split(string(sc.path), "/")
+		if sc.of != address || len(names) <= len(at) || !sameName(strings.Join(names[:len(at)], "/"), string(sc.path)) {
+			continue
+		}
+		if nested := nestedAddress(sc.of, sc.item); s.mirror(nested) != nil {
+			return nested, strings.Join(names[len(at):], "/")
+		}
+	}
+	return address, path
 }
 
 // why explains one item from recorded data.
 func (s *session) why(ctx context.Context, address, path string) (plan.Explanation, error) {
 	o := planOptions{mode: plan.ModeNormal, Options: plan.Options{Targets: []string{address}, NoRefresh: true, Verify: plan.VerifyStat}}
-	if err := s.knownAddresses(o); err != nil {
-		return plan.Explanation{}, err
-	}
 	mirrors := slices.DeleteFunc(s.selected(o), func(w *wanted) bool { // not those whose shortcuts it has
 		return !addressed(w.cfg.Address, o.Targets, false)
 	})
