@@ -3,6 +3,7 @@ package plan
 import (
 	"context"
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 )
@@ -10,15 +11,15 @@ import (
 // decideFolders decides folders once all files are. Which of them exist only as
 // parents of others must be known before the first is decided, so that the result
 // does not depend on arrival.
-func (p *planner) decideFolders(ctx context.Context, folders []Pair) error {
-	for _, pair := range folders {
-		if err := p.needParents(ctx, pair); err != nil {
-			return err
-		}
-	}
-	for _, pair := range folders {
-		if err := p.decideFolder(ctx, pair); err != nil {
-			return err
+func (p *planner) decideFolders(ctx context.Context, folders iter.Seq2[Pair, error]) error {
+	for _, decide := range []func(context.Context, Pair) error{p.needParents, p.decideFolder} {
+		for pair, err := range folders {
+			if err != nil {
+				return fmt.Errorf("read folders: %w", err)
+			}
+			if err := decide(ctx, pair); err != nil {
+				return err
+			}
 		}
 	}
 	return p.prune(ctx)

@@ -89,6 +89,24 @@ func (p Pair) id() ItemID {
 	return p.Pending.Item
 }
 
+// clone is a pair that stays valid.
+func (p Pair) clone() Pair {
+	var c Pair
+	if p.Item != nil {
+		it := *p.Item
+		c.Item = &it
+	}
+	if p.Entry != nil {
+		e := *p.Entry
+		c.Entry = &e
+	}
+	if p.Pending != nil {
+		pending := *p.Pending
+		c.Pending = &pending
+	}
+	return c
+}
+
 // Inventory reads the pairs of one mirror. All yields everything in the order of
 // ids; Since what was observed after a generation, with what is pending; Of the
 // given ids.
@@ -98,10 +116,12 @@ type Inventory interface {
 	Of(ctx context.Context, ids []ItemID) iter.Seq2[Pair, error]
 }
 
-// Observed reads the folders of the mirror's drive.
+// Observed reads the items of the mirror's drive.
 type Observed interface {
 	Item(ctx context.Context, id ItemID) (Item, bool, error)
 	Folders(ctx context.Context) iter.Seq2[Item, error]
+	// Names yields every item, each once, with its ID, Parent, Name and Class alone.
+	Names(ctx context.Context) iter.Seq2[Item, error]
 	// Children yields what is observed directly in a folder.
 	Children(ctx context.Context, folder ItemID) iter.Seq2[Item, error]
 	// Subtree yields the pairs of all that is observed below a folder.

@@ -2,27 +2,9 @@ package plan
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"hash/fnv"
-	"io/fs"
 	"slices"
-	"strings"
 )
-
-// claimKey identifies a place on disk, a parent and a folded name, in 128 bits so
-// that a million of them fit into little memory.
-type claimKey [16]byte
-
-func keyOf(parent ItemID, fold string) claimKey {
-	h := fnv.New128a()
-	h.Write([]byte(parent))
-	h.Write([]byte{0})
-	h.Write([]byte(fold))
-	var k claimKey
-	h.Sum(k[:0])
-	return k
-}
 
 // hold is the answer to a claim: by names the item that keeps the place, replaces
 // the one that leaves it.
@@ -56,16 +38,18 @@ const inCircle = "the item that is to make room for it cannot"
 // that moves and whose old place is wanted is asked before: so the result does not
 // depend on the order of arrival (I-64).
 func (p *planner) newClaim(ctx context.Context, id ItemID, at place) (hold, error) {
-	parent := at.parent.entryID()
-	key := keyOf(parent, at.fold)
-	if _, taken := p.claims[key]; taken {
+	key := keyOf(at.parent.id, at.fold)
+	free, err := p.claims.take(ctx, key)
+	if err != nil {
+		return hold{}, err
+	}
+	if !free {
 		return hold{by: "another item", detail: "another new item of this folder has the same name on disk"}, nil
 	}
-	occupant, ok, err := p.entryAt(ctx, parent, at.fold)
+	occupant, ok, err := p.entryAt(ctx, at.parent.entryID(), at.fold)
 	if err != nil {
 		return hold{}, fmt.Errorf("read place of %s: %w", at.local, err)
 	}
-	p.claims[key] = struct{}{}
 	if !ok || occupant.Item == id {
 		return hold{}, nil
 	}
@@ -77,7 +61,7 @@ func (p *planner) newClaim(ctx context.Context, id ItemID, at place) (hold, erro
 		return hold{}, err
 	}
 	if !frees {
-		delete(p.claims, key)
+		p.claims.giveBack(key)
 		// What was given on the way may count on this item's moving.
 		for _, takeBack := range p.granted[given:] {
 			takeBack()
@@ -412,113 +396,4 @@ func (n *node) collide(detail string) {
 func (n *node) obstruct(reason Reason) {
 	n.obstacle = reason
 	n.unsafe = fmt.Sprintf("the folder %q above it has no place: %s", n.local, strayThere)
-}
-
-const strayThere = "something that spmirror did not write lies there"
-
-// stray is something on disk that the state does not know.
-type stray struct {
-	Found
-	path RelPath // where it lies now
-}
-
-// occupant looks for a stray where an item is to come that finds no entry there.
-func (p *planner) occupant(ctx context.Context, at place) (*stray, error) {
-	if p.req.Verify == VerifyNone || p.req.Disk == nil {
-		return nil, nil
-	}
-	dir, there, err := p.whereabouts(ctx, at.parent)
-	if err != nil || !there {
-		return nil, err
-	}
-	list, err := p.listing(ctx, dir)
-	if err != nil {
-		return nil, err
-	}
-	f, ok := list.find(at.fold)
-	if !ok {
-		return nil, nil
-	}
-	return &stray{f, joinLocal(dir, f.Name)}, nil
-}
-
-// whereabouts returns the directory in which now lies what will be in a folder when the
-// plan is done: where an applied one is, whatever moves; there is false for a new one
-// that takes the place of another, and for what is in it.
-func (p *planner) whereabouts(ctx context.Context, n *node) (dir RelPath, there bool, err error) {
-	if n.root {
-		return "", true, nil
-	}
-	e, err := p.applied.folder(ctx, n.id)
-	switch {
-	case err != nil:
-		return "", false, err
-	case e != nil && p.drift[n.id].kind == "":
-		dir, err = p.applied.dir(ctx, n.id)
-		return dir, err == nil, err
-	case n.replaces != "":
-		return "", false, nil
-	}
-	up, there, err := p.whereabouts(ctx, n.parent)
-	return joinLocal(up, n.name), there, err
-}
-
-// listing is a directory in the order of fold.
-type listing []foundAs
-
-type foundAs struct {
-	fold string
-	Found
-}
-
-func (l listing) find(fold string) (Found, bool) {
-	i, ok := slices.BinarySearchFunc(l, fold, func(f foundAs, fold string) int { return strings.Compare(f.fold, fold) })
-	if !ok {
-		return Found{}, false
-	}
-	return l[i].Found, true
-}
-
-// listing reads a directory once. A directory below one that does not exist is
-// not asked for.
-func (p *planner) listing(ctx context.Context, dir RelPath) (listing, error) {
-	if list, ok := p.listings[dir]; ok {
-		return list, nil
-	}
-	if up, name, ok := splitLocal(dir); ok {
-		above, err := p.listing(ctx, up)
-		if err != nil {
-			return nil, err
-		}
-		if f, ok := above.find(p.names.Fold(name)); !ok || f.Kind != FoundDir {
-			p.listings[dir] = nil
-			return nil, nil
-		}
-	}
-	found, err := p.req.Disk.ReadDir(ctx, dir)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("read directory %q: %w", dir, err)
-	}
-	list := make(listing, 0, len(found))
-	if err == nil {
-		for _, f := range found {
-			list = append(list, foundAs{p.names.Fold(f.Name), f})
-		}
-	}
-	slices.SortFunc(list, func(a, b foundAs) int { return strings.Compare(a.fold, b.fold) })
-	p.listings[dir] = list
-	return list, nil
-}
-
-// splitLocal splits a path into its directory and its last name; ok is false for
-// the target itself.
-func splitLocal(path RelPath) (dir RelPath, name string, ok bool) {
-	if path == "" {
-		return "", "", false
-	}
-	i := strings.LastIndexByte(string(path), '/')
-	if i < 0 {
-		return "", string(path), true
-	}
-	return path[:i], string(path[i+1:]), true
 }

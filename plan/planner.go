@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"iter"
@@ -46,6 +47,8 @@ type Request struct {
 	Drift func(Drift) error
 	// Kept takes the files that stay as they were changed on disk; nil: nobody asks.
 	Kept func(ItemID)
+
+	claims int // how many are remembered before their rivals are looked for; 0: maxClaims
 }
 
 // How the disk is checked.
@@ -71,7 +74,7 @@ type planner struct {
 	above         map[RelPath]bool // folders that hold what -target-path names
 	leftOut       []Change         // new folders that -target-path does not name
 	drift         map[ItemID]driftFact
-	claims        map[claimKey]struct{}
+	claims        *claims
 	granted       []func()             // take back what was given while another claim was pending
 	depth         int                  // of claims that wait for each other
 	held          map[ItemID]hold      // answers to claims of applied items
@@ -124,7 +127,6 @@ func newPlanner(r Request) (*planner, error) {
 		replace:  replace,
 		only:     only,
 		drift:    make(map[ItemID]driftFact),
-		claims:   make(map[claimKey]struct{}),
 		held:     make(map[ItemID]hold),
 		leaving:  make(map[ItemID]bool),
 		left:     make(map[ItemID]int),
@@ -134,6 +136,7 @@ func newPlanner(r Request) (*planner, error) {
 		above:    make(map[RelPath]bool),
 	}
 	p.tree.shortcuts = r.Shortcuts
+	p.claims = newClaims(p.places, cmp.Or(r.claims, maxClaims))
 	return p, p.comparePrevious()
 }
 
@@ -184,7 +187,7 @@ func (p *planner) full(ctx context.Context) error {
 	if err := p.claimFolders(ctx); err != nil {
 		return err
 	}
-	var folders []Pair
+	var folders []ItemID // there may be very many: they are read again when they are decided
 	m := p.req.Mirror
 	m.Observed = 0
 	for pair, err := range p.req.Store.All(ctx) {
@@ -199,14 +202,14 @@ func (p *planner) full(ctx context.Context) error {
 		}
 		m.Compared++
 		if isFolder(pair) {
-			folders = append(folders, pair.clone())
+			folders = append(folders, pair.id())
 			continue
 		}
 		if err := p.decide(ctx, pair); err != nil {
 			return err
 		}
 	}
-	return p.decideFolders(ctx, folders)
+	return p.decideFolders(ctx, p.req.Store.Of(ctx, folders))
 }
 
 // incremental compares the candidates only; what is not among them is unchanged
@@ -236,12 +239,23 @@ func (p *planner) incremental(ctx context.Context, candidates []Pair) error {
 			return err
 		}
 	}
-	if err := p.decideFolders(ctx, folders); err != nil {
+	if err := p.decideFolders(ctx, known(folders)); err != nil {
 		return err
 	}
 	m.Unchanged += m.Tracked.Items - applied
 	m.Compared = m.Tracked.Items + int64(len(candidates)) - applied
 	return p.parents(ctx)
+}
+
+// known yields pairs that are in memory.
+func known(pairs []Pair) iter.Seq2[Pair, error] {
+	return func(yield func(Pair, error) bool) {
+		for _, pair := range pairs {
+			if !yield(pair, nil) {
+				return
+			}
+		}
+	}
 }
 
 // isFolder reports whether the pair is decided among the folders.
@@ -250,23 +264,6 @@ func isFolder(p Pair) bool {
 		return p.Item.Class.container()
 	}
 	return p.Entry != nil && p.Entry.Folder
-}
-
-func (p Pair) clone() Pair {
-	var c Pair
-	if p.Item != nil {
-		it := *p.Item
-		c.Item = &it
-	}
-	if p.Entry != nil {
-		e := *p.Entry
-		c.Entry = &e
-	}
-	if p.Pending != nil {
-		pending := *p.Pending
-		c.Pending = &pending
-	}
-	return c
 }
 
 // candidates collects the pairs that may differ: observed since the mirror was

@@ -18,14 +18,16 @@ import (
 
 // spoolChunk is how many bytes of changes are sorted in memory at once; more go
 // to a temporary file and are merged.
-const spoolChunk = 24 << 20
+const spoolChunk = 4 << 20
+
+// runBuffer is how much of each run a merge holds.
+const runBuffer = 32 << 10
 
 // Spool sorts changes of any number in bounded memory: by mirror, action and
 // path, the order of a plan file. It lives in one unnamed temporary file.
 type Spool struct {
 	file    *os.File
-	chunk   []spooled
-	size    int
+	chunk   chunk
 	runs    []run
 	offset  int64
 	dropped map[string]bool // first parts of keys
@@ -34,10 +36,33 @@ type Spool struct {
 	sorted bool       // chunk is
 }
 
+// spooled is one value, as a JSON line, under its key.
 type spooled struct {
 	key  []byte
 	line []byte
 }
+
+func (s spooled) compare(t spooled) int {
+	return cmp.Or(bytes.Compare(s.key, t.key), bytes.Compare(s.line, t.line))
+}
+
+// chunk is what is in memory: the bytes of all values together, so that they are one allocation, and where each is.
+type chunk struct {
+	text   bytes.Buffer
+	values []extent
+}
+
+// extent is where a value lies in the text of its chunk: a key from start to middle, a line from there to end.
+type extent struct{ start, middle, end int }
+
+func (c *chunk) at(i int) spooled {
+	e := c.values[i]
+	text := c.text.Bytes()
+	return spooled{key: text[e.start:e.middle:e.middle], line: text[e.middle:e.end:e.end]}
+}
+
+// full reports whether the chunk is to be written out.
+func (c *chunk) full() bool { return c.text.Len()+24*len(c.values) >= spoolChunk }
 
 // run is one sorted stretch of the file.
 type run struct{ start, end int64 }
@@ -81,26 +106,31 @@ func (s *Spool) keeps(key []byte) bool {
 
 // Add stores one value under a sort key.
 func (s *Spool) Add(key []byte, value any) error {
-	var line bytes.Buffer
-	enc := json.NewEncoder(&line)
+	text := &s.chunk.text
+	e := extent{start: text.Len()}
+	text.Write(key)
+	e.middle = text.Len()
+	enc := json.NewEncoder(text)
 	enc.SetEscapeHTML(false)
 	if err := enc.Encode(value); err != nil {
+		text.Truncate(e.start)
 		return fmt.Errorf("spool: %w", err)
 	}
-	s.chunk, s.sorted = append(s.chunk, spooled{key: key, line: line.Bytes()}), false
-	s.size += len(key) + line.Len() + 64
-	if s.size < spoolChunk {
-		return nil
+	e.end = text.Len()
+	s.chunk.values, s.sorted = append(s.chunk.values, e), false
+	if s.chunk.full() {
+		return s.spill()
 	}
-	return s.spill()
+	return nil
 }
 
 // spill sorts what is in memory and appends it to the file.
 func (s *Spool) spill() error {
-	sortSpooled(s.chunk)
-	w := bufio.NewWriterSize(io.NewOffsetWriter(s.file, s.offset), 1<<20)
+	s.chunk.sort()
+	w := bufio.NewWriterSize(io.NewOffsetWriter(s.file, s.offset), 64<<10)
 	var n int64
-	for _, e := range s.chunk {
+	for i := range s.chunk.values {
+		e := s.chunk.at(i)
 		var head [8]byte
 		binary.LittleEndian.PutUint32(head[:4], uint32(len(e.key)))
 		binary.LittleEndian.PutUint32(head[4:], uint32(len(e.line)))
@@ -114,13 +144,15 @@ func (s *Spool) spill() error {
 	}
 	s.runs = append(s.runs, run{s.offset, s.offset + n})
 	s.offset += n
-	s.chunk, s.size = s.chunk[:0], 0
+	s.chunk.text.Reset()
+	s.chunk.values = s.chunk.values[:0]
 	return nil
 }
 
-func sortSpooled(list []spooled) {
-	slices.SortFunc(list, func(a, b spooled) int {
-		return cmp.Or(bytes.Compare(a.key, b.key), bytes.Compare(a.line, b.line))
+func (c *chunk) sort() {
+	text := c.text.Bytes()
+	slices.SortFunc(c.values, func(a, b extent) int {
+		return cmp.Or(bytes.Compare(text[a.start:a.middle], text[b.start:b.middle]), bytes.Compare(text[a.middle:a.end], text[b.middle:b.end]))
 	})
 }
 
@@ -129,7 +161,7 @@ func (s *Spool) sort() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.sorted {
-		sortSpooled(s.chunk)
+		s.chunk.sort()
 		s.sorted = true
 	}
 }
@@ -141,7 +173,8 @@ func (s *Spool) Lines() iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
 		s.sort()
 		if len(s.runs) == 0 {
-			for _, e := range s.chunk {
+			for i := range s.chunk.values {
+				e := s.chunk.at(i)
 				if s.keeps(e.key) && !yield(e.line, nil) {
 					return
 				}
@@ -155,7 +188,7 @@ func (s *Spool) Lines() iter.Seq2[[]byte, error] {
 func (s *Spool) merge(yield func([]byte, error) bool) {
 	var h mergeHeap
 	for _, r := range s.runs {
-		c := &cursor{r: bufio.NewReaderSize(io.NewSectionReader(s.file, r.start, r.end-r.start), 256<<10)}
+		c := &cursor{r: bufio.NewReaderSize(io.NewSectionReader(s.file, r.start, r.end-r.start), runBuffer)}
 		if ok, err := c.next(); err != nil {
 			yield(nil, err)
 			return
@@ -163,9 +196,8 @@ func (s *Spool) merge(yield func([]byte, error) bool) {
 			h = append(h, c)
 		}
 	}
-	if c := (&cursor{memory: s.chunk}); len(s.chunk) > 0 {
-		c.next()
-		h = append(h, c)
+	if len(s.chunk.values) > 0 {
+		h = append(h, &cursor{memory: &s.chunk, at: s.chunk.at(0), n: 1})
 	}
 	heap.Init(&h)
 	for len(h) > 0 {
@@ -188,16 +220,18 @@ func (s *Spool) merge(yield func([]byte, error) bool) {
 // cursor reads one sorted run, of the file or of memory.
 type cursor struct {
 	r      *bufio.Reader
-	memory []spooled
+	memory *chunk
+	n      int // values of memory that were read
 	at     spooled
 }
 
 func (c *cursor) next() (bool, error) {
-	if c.r == nil {
-		if len(c.memory) == 0 {
+	if c.memory != nil {
+		if c.n == len(c.memory.values) {
 			return false, nil
 		}
-		c.at, c.memory = c.memory[0], c.memory[1:]
+		c.at = c.memory.at(c.n)
+		c.n++
 		return true, nil
 	}
 	var head [8]byte
@@ -220,7 +254,7 @@ type mergeHeap []*cursor
 
 func (h mergeHeap) Len() int { return len(h) }
 func (h mergeHeap) Less(i, j int) bool {
-	return cmp.Or(bytes.Compare(h[i].at.key, h[j].at.key), bytes.Compare(h[i].at.line, h[j].at.line)) < 0
+	return h[i].at.compare(h[j].at) < 0
 }
 func (h mergeHeap) Swap(i, j int) { h[i], h[j] = h[j], h[i] }
 

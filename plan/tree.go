@@ -70,16 +70,21 @@ func newTree(root ItemID, sel *Selector, names Namer, policy Policy, obs Observe
 // preload reads every folder of the drive in one pass; the loads that place them
 // then come from memory.
 func (t *tree) preload(ctx context.Context, obs Observed) error {
-	folders := make(map[ItemID]Item)
+	type folder struct {
+		parent ItemID
+		name   string
+		class  Class
+	}
+	folders := make(map[ItemID]folder)
 	for f, err := range obs.Folders(ctx) {
 		if err != nil {
 			return fmt.Errorf("read folders: %w", err)
 		}
-		folders[f.ID] = Item{ID: f.ID, Parent: f.Parent, Name: f.Name, Class: f.Class}
+		folders[f.ID] = folder{f.Parent, f.Name, f.Class}
 	}
 	t.load = func(_ context.Context, id ItemID) (Item, bool, error) {
 		f, ok := folders[id]
-		return f, ok, nil
+		return Item{ID: id, Parent: f.parent, Name: f.name, Class: f.class}, ok, nil
 	}
 	return nil
 }

@@ -126,6 +126,10 @@ func (w observedWorld) Folders(context.Context) iter.Seq2[Item, error] {
 	return values(list)
 }
 
+func (w observedWorld) Names(context.Context) iter.Seq2[Item, error] {
+	return values(slices.Collect(maps.Values(w.items)))
+}
+
 func (w observedWorld) Children(_ context.Context, folder ItemID) iter.Seq2[Item, error] {
 	var list []Item
 	for _, it := range w.items {

@@ -113,6 +113,10 @@ func (o observed) Folders(ctx context.Context) iter.Seq2[plan.Item, error] {
 	return mapped(o.store.Folders(ctx, o.mirror.Drive), func(i state.Item) plan.Item { return planItem(&i) })
 }
 
+func (o observed) Names(ctx context.Context) iter.Seq2[plan.Item, error] {
+	return mapped(o.store.Names(ctx, o.mirror.Drive), func(i state.Item) plan.Item { return planItem(&i) })
+}
+
 func (o observed) Children(ctx context.Context, folder plan.ItemID) iter.Seq2[plan.Item, error] {
 	return mapped(o.store.Children(ctx, o.mirror.Drive, state.ItemID(folder)), func(i state.Item) plan.Item { return planItem(&i) })
 }

@@ -31,8 +31,13 @@ func (s *Store) Item(ctx context.Context, drive DriveKey, id ItemID) (Item, bool
 
 // Folders yields the folders, packages and the root of a drive in id order, with ID, Parent, Name and Class alone; index items_folders.
 func (s *Store) Folders(ctx context.Context, drive DriveKey) iter.Seq2[Item, error] {
-	return stream(ctx, s, scanFolder, `SELECT `+joined(`id, parent, name, class`)+` FROM items INDEXED BY items_folders
+	return stream(ctx, s, scanName, `SELECT `+joined(`id, parent, name, class`)+` FROM items INDEXED BY items_folders
 		WHERE drive = ? AND class IN (2, 3, 4) ORDER BY id`, drive)
+}
+
+// Names yields every item of a drive in no particular order, with ID, Parent, Name and Class alone.
+func (s *Store) Names(ctx context.Context, drive DriveKey) iter.Seq2[Item, error] {
+	return stream(ctx, s, scanName, `SELECT `+joined(`id, parent, name, class`)+` FROM items WHERE drive = ?`, drive)
 }
 
 // Shortcuts yields the shortcuts of a drive in id order; index items_shortcuts.
@@ -41,7 +46,7 @@ func (s *Store) Shortcuts(ctx context.Context, drive DriveKey) iter.Seq2[Item, e
 		WHERE i.drive = ? AND i.class = 6 ORDER BY i.id`, drive)
 }
 
-func scanFolder(row []driver.Value) (Item, error) {
+func scanName(row []driver.Value) (Item, error) {
 	u := unpack(row[0])
 	it := Item{ID: ItemID(u.text()), Parent: ItemID(u.text()), Name: u.text(), Class: Class(u.int()), Size: -1}
 	return it, u.end()

@@ -21,6 +21,7 @@ var wideByNature = []string{
 	"FROM entries e WHERE e.mirror = ? ORDER BY +e.item", // PairsAll
 	"ORDER BY e.parent, e.fold",                          // EntriesByParent
 	"INDEXED BY items_folders",                           // Folders, covering
+	"FROM items WHERE drive = ?",                         // Names
 	"INDEXED BY entries_folders",                         // EntryFolders
 	"FROM pending p WHERE p.mirror = ? ORDER",            // PendingItems
 	"GROUP BY verdict",                                   // Verdicts counts all
@@ -56,6 +57,7 @@ func TestStatementsReachTheirRowsByIndex(t *testing.T) {
 	all(t, s.EntrySubtree(ctx, m, ""))
 	all(t, s.Children(ctx, drive, "root"))
 	all(t, s.Folders(ctx, drive))
+	all(t, s.Names(ctx, drive))
 	all(t, s.EntryFolders(ctx, m.Key))
 	all(t, s.EntriesByParent(ctx, m.Key))
 	all(t, s.EntryChildren(ctx, m.Key, ""))
