@@ -90,7 +90,7 @@ func (f *fetch) begin(ctx context.Context) error {
 	if err := f.look(ctx); err != nil {
 		return err
 	}
-	return f.resume()
+	return f.resume(ctx)
 }
 
 // remembered takes the address that the crawl brought, if it is of the version of

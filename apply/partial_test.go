@@ -204,6 +204,8 @@ func TestACheckpointIsOnlyAsGoodAsItsFile(t *testing.T) {
 		"empty":         func(_ *testing.T, file string) error { return os.Truncate(file, 0) },
 		"longer":        func(_ *testing.T, file string) error { return os.Truncate(file, 9000) },
 		"other bytes":   func(_ *testing.T, file string) error { return splice(file, "!", 4000) }, // behind what is hashed
+		"other hashed":  func(_ *testing.T, file string) error { return splice(file, "!", 100) },
+		"lost pages":    func(_ *testing.T, file string) error { return splice(file, strings.Repeat("\x00", 500), 1000) },
 		"a second name": func(t *testing.T, file string) error { return os.Link(file, filepath.Join(t.TempDir(), "mine")) },
 	} {
 		for _, ahead := range []bool{false, true} {
@@ -229,6 +231,39 @@ func TestACheckpointIsOnlyAsGoodAsItsFile(t *testing.T) {
 				})
 			})
 		}
+	}
+}
+
+// Parts ahead have no hash until they are joined. Where the source gives none either, nothing would tell that somebody
+// has changed them meanwhile: they are fetched again.
+func TestPartsAheadOfAFileWithoutAHashAreNotTrustedLater(t *testing.T) {
+	for _, verify := range []string{"", "size"} {
+		t.Run("verify "+verify, func(t *testing.T) {
+			bubble(t, func(t *testing.T, w *world, n *node) {
+				n.noHash = verify == ""
+				if verify != "" {
+					w.policy.Verify = verify
+				}
+				w.script(append([]answer{cut(3000)}, repeat(cut(0), 20)...))
+				w.run()
+				list := collect(t, w.store.Partials(t.Context(), w.key))
+				file := filepath.Join(w.root(), ".spmirror/staging", list[0].Staging)
+				w.check(splice(file, random(77, 1000), 3500))
+				list[0].Ahead = []state.Span{{From: 3500, To: 4500}}
+				w.check(w.store.Tx(t.Context(), func(tx *state.Tx) error { return tx.PutPartial(w.key, list[0]) }))
+				var from []int64
+				w.tenant.onOpen = func(_ *node, q graph.ContentRequest, _ int) (*graph.Content, error, bool) {
+					from = append(from, q.Offset)
+					return nil, nil, false
+				}
+				w.reopen()
+				w.sync()
+				w.same()
+				if len(from) != 1 || from[0] != list[0].Offset {
+					t.Errorf("asked from %v on, %d bytes were hashed", from, list[0].Offset)
+				}
+			})
+		})
 	}
 }
 

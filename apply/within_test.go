@@ -73,5 +73,5 @@ func TestAnInterruptedRunPreparesNoMirrorWithinAnother(t *testing.T) {
 type refusing struct{ *tenant }
 
 func (refusing) Open(context.Context, graph.ContentRequest) (*graph.Content, error) {
-	return nil, errors.New("not today")
+	return nil, graph.ErrMalware // nothing that is worth another try
 }
