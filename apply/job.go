@@ -93,6 +93,10 @@ func (j Job) Execute(ctx context.Context) (*Report, error) {
 	r.report = &Report{
 		PlanID: j.Header.PlanID, Run: int64(j.Run), Started: r.Now(), Commit: j.Header.Configuration.Commit, Origins: OriginsOf(j.Mirrors),
 	}
+	var err error
+	if r.latest, err = j.Store.LatestStart(context.WithoutCancel(ctx), j.Run, clockRuns); err != nil {
+		return nil, fmt.Errorf("apply: read runs: %w", err)
+	}
 	mirrors, err := r.prepare()
 	if err != nil {
 		return nil, fmt.Errorf("apply: %w", err)
@@ -198,6 +202,7 @@ type running struct {
 	haltAll  func(*halted) // ends the run in order
 	slots    chan struct{}
 	sections *sections
+	latest   time.Time // at which one of the runs before this one began
 
 	mu     sync.Mutex
 	report *Report

@@ -26,7 +26,6 @@ type mirrorRun struct {
 	replaced  map[plan.ItemID]bool
 	leaving   map[plan.ItemID]*plan.Local // replaced items that may be displaced, as the plan found them
 	partials  map[state.ItemID]bool       // items with a partial download when the run began
-	latest    time.Time                   // time at which a run before this one began
 	total     Progress
 	lists     bool          // there are lists beside the marker
 	reclaim   sync.Mutex    // one at a time makes space
@@ -196,9 +195,6 @@ func (m *mirrorRun) open(ctx context.Context) error {
 		return err
 	}
 	var err error
-	if m.latest, err = m.latestRun(ctx); err != nil {
-		return err
-	}
 	m.tree, err = loadTree(ctx, m.Store, m.Key)
 	return err
 }

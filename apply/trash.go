@@ -88,20 +88,6 @@ func (m *mirrorRun) purge(ctx context.Context) (files int, bytes int64, err erro
 // clock that was once far ahead is forgotten.
 const clockRuns = 100
 
-// latestRun is the latest time at which one of the runs before this one began.
-func (m *mirrorRun) latestRun(ctx context.Context) (latest time.Time, err error) {
-	runs, err := m.Store.Runs(ctx, clockRuns)
-	if err != nil {
-		return latest, fmt.Errorf("read runs: %w", err)
-	}
-	for _, r := range runs {
-		if r.ID < m.Run && r.Started.After(latest) {
-			latest = r.Started
-		}
-	}
-	return latest, nil
-}
-
 // trashTime is the time that new trash is kept from. A clock that went back, as one
 // without a battery does, must not make it so old that the next purge takes it (I-66).
 func (m *mirrorRun) trashTime() time.Time {

@@ -42,6 +42,11 @@ func (s *Store) DriveByID(ctx context.Context, tenant string, id DriveID) (Drive
 	return one(ctx, s, scanDrive, driveQuery+` WHERE d.tenant = ? AND d.id = ?`, tenant, id)
 }
 
+// DriveByKey finds the drive of a mirror.
+func (s *Store) DriveByKey(ctx context.Context, key DriveKey) (Drive, bool, error) {
+	return one(ctx, s, scanDrive, driveQuery+` WHERE d.key = ?`, key)
+}
+
 // PutDrive inserts a drive or updates its name, type, address and site; an empty Root leaves the known root alone. Progress (links,
 // generations, counters) belongs to the rounds and is never touched here.
 func (tx *Tx) PutDrive(d Drive) (DriveKey, error) {

@@ -74,6 +74,18 @@ func (s *Store) Runs(ctx context.Context, limit int) ([]Run, error) {
 	return collect(ctx, s, scanRun, runQuery+` ORDER BY id DESC LIMIT ?`, limit)
 }
 
+// LatestStart returns the latest time at which one of the newest runs before a run began, zero if there is none. It reads as many runs as
+// it is told to, without what they keep of themselves.
+func (s *Store) LatestStart(ctx context.Context, before RunID, runs int) (time.Time, error) {
+	at, err := s.int(ctx, `SELECT coalesce(max(started), 0) FROM (SELECT started FROM runs WHERE id < ? ORDER BY id DESC LIMIT ?)`, before, runs)
+	return fromUnix(at), err
+}
+
+// RunsOfPlan returns the runs of a kind that had a plan, the newest first.
+func (s *Store) RunsOfPlan(ctx context.Context, kind, digest string) ([]Run, error) {
+	return collect(ctx, s, scanRun, runQuery+` WHERE kind = ? AND plan_digest = ? ORDER BY id DESC`, kind, digest)
+}
+
 // LastRun returns the newest run that is not of a kind; ok is false if there is none.
 func (s *Store) LastRun(ctx context.Context, but string) (run Run, ok bool, err error) {
 	return one(ctx, s, scanRun, runQuery+` WHERE kind <> ? ORDER BY id DESC LIMIT 1`, but)

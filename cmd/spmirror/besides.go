@@ -6,51 +6,59 @@ import (
 	"slices"
 
 	"github.com/spmirror/spmirror/apply"
-	"github.com/spmirror/spmirror/config"
 	"github.com/spmirror/spmirror/graph"
 	"github.com/spmirror/spmirror/plan"
 	"github.com/spmirror/spmirror/state"
 )
 
-// deltaQuery is how a drive is read. It also asks for sharing if any mirror of the drive
-// keeps permissions, and for shortcuts if any follows them, planned now or not: a link belongs
+// deltaQuery is how a drive is read.
+func (w wishes) deltaQuery() graph.DeltaQuery {
+	q := graph.DeltaQuery{Select: graph.DeltaSelect(), Top: deltaPage}
+	if w.sharing {
+		q = q.WithSharing()
+	}
+	if w.shortcuts {
+		q = q.WithShortcuts()
+	}
+	return q
+}
+
+// wishes are what the mirrors of a drive want of its listing beyond the usual.
+type wishes struct{ sharing, shortcuts bool }
+
+// driveName names a drive as mirrors do.
+type driveName struct {
+	tenant string
+	id     state.DriveID
+}
+
+// wishes finds the drives that are asked for more than the usual: for sharing if any mirror of the drive
+// keeps permissions, and for shortcuts if any follows them, planned now or not. A link belongs
 // to the headers it came with (D46), and one that goes to and fro would mean an enumeration in
 // full each time.
-func (s *session) deltaQuery(ctx context.Context, d *drive) (graph.DeltaQuery, error) {
-	q := graph.DeltaQuery{Select: graph.DeltaSelect(), Top: deltaPage}
-	sharing, shortcuts := false, false
+func (s *session) wishes(ctx context.Context) (map[driveName]wishes, error) {
+	all := make(map[driveName]wishes)
 	for i := range s.cfg.Mirrors {
 		m := &s.cfg.Mirrors[i]
 		keeps, follows := keptPermissions(m) != "", m.Content.Shortcuts == "follow"
-		if m.Tenant != d.tenant || !keeps && !follows {
+		if !keeps && !follows {
 			continue
 		}
-		reads, err := s.readsDrive(ctx, m, d.row.ID)
+		key, err := sourceKey(m)
 		if err != nil {
-			return q, err
+			return nil, err
 		}
-		sharing, shortcuts = sharing || reads && keeps, shortcuts || reads && follows
+		found, err := s.store.Meta(ctx, key)
+		if err != nil {
+			return nil, err
+		}
+		for _, id := range []string{m.Source.DriveID, found} {
+			name := driveName{m.Tenant, state.DriveID(id)}
+			was := all[name]
+			all[name] = wishes{was.sharing || keeps, was.shortcuts || follows}
+		}
 	}
-	if sharing {
-		q = q.WithSharing()
-	}
-	if shortcuts {
-		q = q.WithShortcuts()
-	}
-	return q, nil
-}
-
-// readsDrive reports whether a mirror was found to be of a drive.
-func (s *session) readsDrive(ctx context.Context, m *config.Mirror, drive state.DriveID) (bool, error) {
-	if state.DriveID(m.Source.DriveID) == drive {
-		return true, nil
-	}
-	key, err := sourceKey(m)
-	if err != nil {
-		return false, err
-	}
-	id, err := s.store.Meta(ctx, key)
-	return state.DriveID(id) == drive, err
+	return all, nil
 }
 
 // sidecars is what has to be planned beside the items of a mirror, nil for nothing.

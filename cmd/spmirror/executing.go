@@ -64,10 +64,8 @@ func (s *session) recoverOne(ctx context.Context, row state.Mirror, dir *target.
 
 // mirror returns the configuration of an address, nil if it is not declared.
 func (s *session) mirror(address string) *config.Mirror {
-	for i := range s.cfg.Mirrors {
-		if s.cfg.Mirrors[i].Address == address {
-			return &s.cfg.Mirrors[i]
-		}
+	if i, ok := s.declaredAt[address]; ok {
+		return &s.cfg.Mirrors[i]
 	}
 	return nil
 }

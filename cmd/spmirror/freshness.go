@@ -91,17 +91,13 @@ func (s *session) checkFresh(ctx context.Context, h *plan.Header) (state.RunID, 
 // runsOf reports whether a plan was applied before, and by which run it was carried out
 // to its end. A mirror that is forgotten has no row that would tell.
 func (s *session) runsOf(ctx context.Context, digest string) (before bool, finished state.RunID, err error) {
-	runs, err := s.store.Runs(ctx, 0)
+	runs, err := s.store.RunsOfPlan(ctx, kindApply, digest)
 	for _, r := range runs {
-		if r.Kind != kindApply || r.PlanDigest != digest {
-			continue
-		}
-		before = true
 		if r.Result == resultComplete {
 			finished = r.ID
 		}
 	}
-	return before, finished, err
+	return len(runs) > 0, finished, err
 }
 
 // applied by which plan a mirror's generation was advanced last.

@@ -15,19 +15,37 @@ import (
 // entries, its marker and its history of generations, and nothing is downloaded.
 func (s *session) rowOf(ctx context.Context, address string) (row state.Mirror, known bool, err error) {
 	row, known, err = s.store.MirrorByAddress(ctx, address)
-	if known || err != nil || len(s.cfg.Moved) == 0 {
+	if known || err != nil {
 		return row, known, err
 	}
-	rows, err := s.store.Mirrors(ctx)
-	if err != nil {
+	if err := s.findMoved(ctx); err != nil {
 		return row, false, err
 	}
-	for _, r := range rows {
-		if s.cfg.Now(r.Address) == address {
-			return r, true, nil
+	for _, old := range s.movedFrom[address] {
+		if row, known, err = s.store.MirrorByAddress(ctx, old); known || err != nil {
+			return row, known, err
 		}
 	}
 	return state.Mirror{}, false, nil
+}
+
+// findMoved finds the mirrors of the state that moved blocks lead from, once: to follow the blocks from every row for every mirror
+// would cost the square of their number. What a session does to the rows takes addresses away from them and adds none.
+func (s *session) findMoved(ctx context.Context) error {
+	if s.movedFrom != nil || len(s.cfg.Moved) == 0 {
+		return nil
+	}
+	rows, err := s.store.Mirrors(ctx)
+	if err != nil {
+		return err
+	}
+	s.movedFrom = make(map[string][]string)
+	for _, r := range rows {
+		if now := s.cfg.Now(r.Address); now != r.Address {
+			s.movedFrom[now] = append(s.movedFrom[now], r.Address)
+		}
+	}
+	return nil
 }
 
 // plannedRow finds the row that a plan was made for. A plan that gives a mirror another

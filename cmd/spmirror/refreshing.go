@@ -61,12 +61,16 @@ func (s *session) readDrives(ctx context.Context, mirrors []*wanted, o planOptio
 		}
 		d.mirrors = append(d.mirrors, w)
 	}
+	wishes, err := s.wishes(ctx)
+	if err != nil {
+		return err
+	}
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(cmp.Or(o.drivesAtOnce, drivesAtOnce))
 	for _, d := range order {
+		d.wishes = wishes[driveName{d.tenant, d.row.ID}]
 		if o.NoRefresh {
 			d.report = crawl.Report{Mode: "recorded", AsOf: d.row.CrawledAt, Drive: d.row}
-			var err error
 			if d.bad, err = s.unread(ctx, d); err != nil {
 				return err
 			}
@@ -94,6 +98,7 @@ type drive struct {
 	row     state.Drive
 	tenant  string
 	mirrors []*wanted
+	wishes  wishes
 	report  crawl.Report
 	bad     []state.Unread
 	err     error
@@ -105,12 +110,8 @@ func (s *session) crawl(ctx context.Context, d *drive, full bool) error {
 		d.err = err
 		return nil
 	}
-	query, err := s.deltaQuery(ctx, d)
-	if err != nil {
-		return err
-	}
 	crawler := crawl.Crawler{
-		Source: c.Client, Store: s.store, Query: query,
+		Source: c.Client, Store: s.store, Query: d.wishes.deltaQuery(),
 		Now: s.env.now, Log: s.log, Watch: s.notice,
 	}
 	if s.applies {

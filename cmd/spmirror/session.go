@@ -18,18 +18,19 @@ import (
 // session is what commands that touch state or source work with. It owns all that
 // it opens.
 type session struct {
-	env     *environment
-	cfg     *config.Config
-	store   *state.Store
-	lock    *state.Lock
-	pool    *pool
-	out     view.Output
-	log     *slog.Logger
-	notice  *notices
-	events  *view.Events // with -json, else nil
-	into    *view.Events // with -json-into, else nil
-	streams []*view.Events
-	ended   bool // the last event was written
+	env        *environment
+	cfg        *config.Config
+	declaredAt map[string]int // index of a mirror in cfg, by address
+	store      *state.Store
+	lock       *state.Lock
+	pool       *pool
+	out        view.Output
+	log        *slog.Logger
+	notice     *notices
+	events     *view.Events // with -json, else nil
+	into       *view.Events // with -json-into, else nil
+	streams    []*view.Events
+	ended      bool // the last event was written
 	// inventory says that store is a copy made for planning: source and disk are not there.
 	inventory bool
 	recorded  runSummary // of the apply that is begun
@@ -42,6 +43,7 @@ type session struct {
 	// declared are the mirrors of the configuration, to which cfg adds those that follow their shortcuts.
 	declared  []config.Mirror
 	shortcuts []*shortcut
+	movedFrom map[string][]string              // addresses of mirrors of the state, by the one to which moved blocks lead from them; nil until asked for
 	nestedIn  map[string]map[state.ItemID]bool // folders that are targets of mirrors of the state, by the mirror that has them
 }
 
@@ -100,13 +102,22 @@ func newSession(env *environment, cfg *config.Config, color string) (*session, e
 	if err != nil {
 		return nil, err
 	}
-	s := &session{env: env, cfg: cfg, declared: cfg.Mirrors, pool: newPool(), out: env.output(color), log: log, closers: []func(){done}}
+	s := &session{env: env, declared: cfg.Mirrors, pool: newPool(), out: env.output(color), log: log, closers: []func(){done}}
+	s.configure(cfg)
 	s.out.Names = cfg.Names
 	if s.networkWait, err = env.networkWait(); err != nil {
 		done()
 		return nil, err
 	}
 	return s, nil
+}
+
+// configure lets the session work with a configuration.
+func (s *session) configure(cfg *config.Config) {
+	s.cfg, s.declaredAt = cfg, make(map[string]int, len(cfg.Mirrors))
+	for i := range cfg.Mirrors {
+		s.declaredAt[cfg.Mirrors[i].Address] = i
+	}
 }
 
 // notify chooses how the session tells what it does.

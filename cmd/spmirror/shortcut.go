@@ -81,7 +81,7 @@ func (s *session) follow(ctx context.Context) error {
 	}
 	cfg := *s.cfg
 	cfg.Mirrors = mirrors
-	s.cfg = &cfg
+	s.configure(&cfg)
 	return nil
 }
 

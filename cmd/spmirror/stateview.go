@@ -94,13 +94,8 @@ func (s *session) countPending(ctx context.Context, row state.Mirror) (n int64, 
 }
 
 func (s *session) driveOf(ctx context.Context, row state.Mirror) (state.Drive, error) {
-	drives, err := s.store.Drives(ctx)
-	for _, d := range drives {
-		if d.Key == row.Drive {
-			return d, nil
-		}
-	}
-	return state.Drive{}, err
+	d, _, err := s.store.DriveByKey(ctx, row.Drive)
+	return d, err
 }
 
 func (s *session) listMirrorsJSON(ctx context.Context, rows []state.Mirror) error {

@@ -1,0 +1,68 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/spmirror/spmirror/sandbox"
+)
+
+// wideWorld is a tenant of so many sites, each with one library of one file, and a configuration that mirrors all of them.
+func wideWorld(t *testing.T, sites int, mirror string) *world {
+	t.Helper()
+	o := sandbox.Demo(1)
+	o.Sites = nil
+	for i := range sites {
+		o.Sites = append(o.Sites, sandbox.SiteSpec{Path: fmt.Sprintf("sites/s%03d", i), Name: fmt.Sprintf("Site %d", i), Drives: []sandbox.DriveSpec{
+			{Name: "Documents", Segment: "Shared Documents", Files: []sandbox.FileSpec{{Path: "a.txt", Text: "a"}}},
+		}})
+	}
+	return tenantWorld(t, o, fmt.Sprintf(`
+mirror "all" {
+  for_each = toset([for n in range(%d) : format("s%%03d", n)])
+  site     = "https://contoso.sharepoint.com/sites/${each.key}"
+  target   = "./mirror/${each.key}"
+%s}
+`, sites, mirror))
+}
+
+// allocations counts what a command allocates.
+func allocations(t *testing.T, w *world, args ...string) uint64 {
+	t.Helper()
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	w.run(exitOK, args...)
+	runtime.ReadMemStats(&after)
+	return after.Mallocs - before.Mallocs
+}
+
+// Twice the mirrors need twice the work: what 32 more cost is compared with what 16 more cost, so that the
+// constant part of a command hides nothing.
+func TestWhatCommandsDoGrowsWithTheNumberOfMirrorsAndNotWithItsSquare(t *testing.T) {
+	w := wideWorld(t, 64, "  metadata {\n    permissions = \"sidecar\"\n  }\n")
+	data, err := os.ReadFile(w.path("main.hcl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	counts := map[string][]float64{}
+	count := func(c string) { counts[c] = append(counts[c], float64(allocations(t, w, strings.Fields(c)...))) }
+	for _, sites := range []int{16, 32, 64} {
+		main := strings.ReplaceAll(string(data), "range(64)", fmt.Sprintf("range(%d)", sites))
+		w.write("main.hcl", main)
+		w.run(exitOK, "apply", "-auto-approve", "-compact")
+		for _, c := range []string{"status", "show", "show -json", "state list -json", "plan", "plan -refresh=false"} {
+			count(c)
+		}
+		renamed := strings.ReplaceAll(main, `mirror "all"`, `mirror "renamed"`)
+		w.write("main.hcl", renamed+"moved {\n  from = mirror.all\n  to   = mirror.renamed\n}\n")
+		count("plan -refresh=false -compact")
+	}
+	for c, n := range counts {
+		if grown := (n[2] - n[1]) / (n[1] - n[0]); grown > 2.2 {
+			t.Errorf("%s: allocations of 16, 32 and 64 mirrors are %.0f: the second step is %.1f times the first", c, n, grown)
+		}
+	}
+}
