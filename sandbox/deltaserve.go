@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 )
@@ -173,9 +174,10 @@ func (c *call) appendLinks(b []byte, d *Drive, top *item, p deltaPage) []byte {
 	return appendString(append(b, name...), link)
 }
 
+// versionOf is the version that a path begins with, in whatever case (N7).
 func versionOf(path string) string {
 	for _, v := range versionPrefixes {
-		if len(path) >= len(v) && path[:len(v)] == v {
+		if n := len(v); len(path) > n && path[n] == '/' && strings.EqualFold(path[:n], v) {
 			return v
 		}
 	}

@@ -96,6 +96,6 @@ func (c *call) deviceToken(form url.Values) {
 	case state == "":
 		c.tokenError(http.StatusBadRequest, "authorization_pending", 70016, "The user has not yet signed in.")
 	default:
-		c.grant(d.app, strings.Contains(form.Get("scope"), "offline_access") || form.Get("scope") == "", "Files.Read.All")
+		c.grant(d.app, false, strings.Contains(form.Get("scope"), "offline_access") || form.Get("scope") == "", "Files.Read.All")
 	}
 }

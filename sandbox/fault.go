@@ -224,7 +224,7 @@ func (c *call) wait(d time.Duration) bool {
 }
 
 func (c *call) lossFor(f *Fault) *graphError {
-	id, _, _ := strings.Cut(strings.TrimPrefix(normalKeys(c.path), "drives/"), "/")
+	id, _, _ := strings.Cut(strings.TrimPrefix(canonicalPath(c.path), "drives/"), "/")
 	d, e := c.driveByID(id)
 	if e != nil {
 		return e

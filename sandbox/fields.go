@@ -35,7 +35,6 @@ const (
 	fPending
 	fPublication
 	fSharedChanged
-	fListItem
 	// fDefault is what comes without $select: sharepointIds and publication must be asked for (D8, V10).
 	fDefault = fID | fName | fSize | fETag | fCTag | fCreated | fModified | fCreatedBy | fModifiedBy | fWebURL | fParent |
 		fFile | fFolder | fRoot | fPackage | fRemote | fDeleted | fMalware | fFileSystem | fShared | fDownloadURL | fSpecial | fPending | fSharedChanged

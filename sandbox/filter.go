@@ -3,6 +3,7 @@ package sandbox
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 )
 
@@ -13,11 +14,7 @@ func (c *call) filtered(list []map[string]any) ([]map[string]any, *graphError) {
 	if text == "" {
 		return list, nil
 	}
-	f := &filter{rest: text}
-	match, err := f.either()
-	if err == nil && strings.TrimSpace(f.rest) != "" {
-		err = fmt.Errorf("unexpected %q", f.rest)
-	}
+	match, err := parseFilter(text, nil)
 	if err != nil {
 		return nil, errorf(http.StatusBadRequest, "Request_UnsupportedQuery", "Unsupported or invalid query filter clause: %v.", err)
 	}
@@ -30,9 +27,20 @@ func (c *call) filtered(list []map[string]any) ([]map[string]any, *graphError) {
 	return out, nil
 }
 
+// parseFilter reads a filter clause that names the known members only, or any when known is nil.
+func parseFilter(text string, known []string) (matcher, error) {
+	f := &filter{rest: text, known: known}
+	match, err := f.either()
+	if err == nil && strings.TrimSpace(f.rest) != "" {
+		err = fmt.Errorf("unexpected %q", f.rest)
+	}
+	return match, err
+}
+
 // filter reads a filter clause from its beginning.
 type filter struct {
 	rest  string
+	known []string
 	depth int
 }
 
@@ -86,7 +94,10 @@ func (f *filter) term() (matcher, error) {
 	case strings.HasSuffix(lower, "/any") && f.sign("("):
 		return f.any(name[:len(name)-len("/any")])
 	}
-	if !f.word("eq") {
+	switch {
+	case !f.knows(name):
+		return nil, fmt.Errorf("there is no member %q", name)
+	case !f.word("eq"):
 		return nil, fmt.Errorf("%q is not compared with eq", name)
 	}
 	want, err := f.literal()
@@ -96,8 +107,8 @@ func (f *filter) term() (matcher, error) {
 // affix reads startsWith(name,'text') behind its parenthesis.
 func (f *filter) affix(function string) (matcher, error) {
 	name := f.name()
-	if name == "" || !f.sign(",") {
-		return nil, fmt.Errorf("%s has two arguments", function)
+	if !f.knows(name) || !f.sign(",") {
+		return nil, fmt.Errorf("%s has a member and a text", function)
 	}
 	want, err := f.literal()
 	if err == nil && !f.sign(")") {
@@ -133,6 +144,10 @@ func (f *filter) any(name string) (matcher, error) {
 		}
 		return false
 	}, err
+}
+
+func (f *filter) knows(name string) bool {
+	return name != "" && (f.known == nil || slices.Contains(f.known, name))
 }
 
 // literal reads a quoted text, true or false.

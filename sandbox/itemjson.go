@@ -72,6 +72,8 @@ type view struct {
 	b       Behaviour
 	now     int64
 	host    string // scheme and host of download URLs, "" for the one of the site
+	base    string // of links
+	expand  *expansion
 	delta   bool
 	exclude bool // deltaExcludeParent
 	sharing bool // deltashowsharingchanges
@@ -134,6 +136,9 @@ func (d *Drive) appendItem(b []byte, it *item, v *view) []byte {
 	if f&fFileSystem != 0 {
 		b = appendTime(append(b, `"fileSystemInfo":{"createdDateTime":`...), it.created)
 		b = append(appendTime(append(b, `,"lastModifiedDateTime":`...), it.fsModified), '}', ',')
+	}
+	if v.expand != nil {
+		b = d.appendExpanded(b, it, v)
 	}
 	return closeObject(b)
 }

@@ -3,7 +3,7 @@ package sandbox
 import (
 	"cmp"
 	"encoding/base64"
-	"maps"
+	"math"
 	"net/http"
 	"net/url"
 	"slices"
@@ -19,29 +19,11 @@ func (c *call) view(delta bool) (*view, *graphError) {
 		c.violate("bad select", err.Error())
 		return nil, errorf(http.StatusBadRequest, "BadRequest", "Parsing OData Select and Expand failed: %s.", err)
 	}
-	v := &view{fields: f, b: c.t.behaviour(), now: c.start.Unix(), host: c.content, delta: delta}
+	v := &view{fields: f, b: c.t.behaviour(), now: c.start.Unix(), host: c.content, base: c.base, delta: delta}
 	if e := c.expand(v); e != nil {
 		return nil, e
 	}
 	return v, c.prefer(v)
-}
-
-// expand answers $expand: delta refuses it (D6), permissions are never expanded (V7), listItem is not
-// built here beyond what the facts say (V4).
-func (c *call) expand(v *view) *graphError {
-	switch e := strings.ToLower(c.query["expand"]); {
-	case e == "":
-		return nil
-	case strings.Contains(e, "permissions"):
-		return errorf(http.StatusBadRequest, "notSupported", "Permission is not supported in this item.")
-	case v.delta:
-		return errorf(http.StatusBadRequest, "invalidRequest", "Expand is not supported on this call.")
-	case strings.HasPrefix(e, "listitem"):
-		v.fields |= fListItem
-		return nil
-	default:
-		return errorf(http.StatusBadRequest, "invalidRequest", "The expansion '%s' is not supported.", c.query["expand"])
-	}
 }
 
 // prefer reads the headers of 1.6. The three sharing values belong together (D52).
@@ -101,9 +83,6 @@ func (c *call) sendItem(d *Drive, it *item) *graphError {
 	}
 	b := appendString([]byte(`{"@odata.context":`), c.base+"/$metadata#drives('"+url.QueryEscape(string(d.id))+"')/items/$entity")
 	item := d.appendItem(nil, it, v)
-	if v.fields&fListItem != 0 {
-		item = append(d.appendListItem(append(item[:len(item)-1], `,"listItem":`...), it), '}')
-	}
 	c.t.mu.RUnlock()
 	if len(item) > len("{}") {
 		b = append(append(b, ','), item[1:]...)
@@ -115,50 +94,98 @@ func (c *call) sendItem(d *Drive, it *item) *graphError {
 }
 
 // sendChildren lists a folder in pages; the position in the link is the ordinal of the last child, so
-// edits between pages lose nothing that stayed.
+// edits between pages lose nothing that stayed. In an order or a selection it is the number of the last one.
 func (c *call) sendChildren(d *Drive, it *item) *graphError {
 	v, e := c.view(false)
 	if e != nil {
 		return e
 	}
-	top, after := cmp.Or(v.b.PageSize, defaultPage), int64(-1)
+	pick, e := c.arrangement()
+	if e != nil {
+		return e
+	}
+	top, after, e := c.pageOf(v.b)
+	if e != nil {
+		return e
+	}
+	c.t.mu.RLock()
+	count := -1
+	var page []shown
+	var more bool
+	if pick == nil {
+		page, more = d.childPage(it, after, top, v)
+	} else {
+		list, _ := d.childPage(it, -1, math.MaxInt, v)
+		list = pick(d, list)
+		count = len(list)
+		from := int(min(after+1, int64(count)))
+		page, more = list[from:min(from+top, count)], from+top < count
+		after += int64(len(page))
+	}
+	c.t.mu.RUnlock()
+	if pick == nil && more {
+		after = int64(page[len(page)-1].it.ord)
+	}
+	if c.query["count"] != "true" {
+		count = -1
+	}
+	return c.sendPage(d.addressOf(c.base, it)+"/children", d, it, v, page, more, after, count)
+}
+
+// pageOf reads $top and $skiptoken.
+func (c *call) pageOf(b Behaviour) (top int, after int64, e *graphError) {
+	top, after = cmp.Or(b.PageSize, defaultPage), -1
 	if s := c.query["top"]; s != "" {
 		n, err := strconv.Atoi(s)
 		if err != nil || n < 1 {
-			return errorf(http.StatusBadRequest, "invalidRequest", "The value '%s' of $top is not valid.", s)
+			return 0, 0, errorf(http.StatusBadRequest, "invalidRequest", "The value '%s' of $top is not valid.", s)
 		}
-		top = min(n, cmp.Or(v.b.MaxPage, maximumPage))
+		top = min(n, cmp.Or(b.MaxPage, maximumPage))
 	}
 	if s := c.query["skiptoken"]; s != "" {
 		raw, err := base64.RawURLEncoding.DecodeString(s)
 		n, err2 := strconv.ParseInt(string(raw), 36, 64)
-		if err != nil || err2 != nil {
+		if err != nil || err2 != nil || n < 0 {
 			c.violate("bad link", "the $skiptoken is not one that was handed out")
-			return errorf(http.StatusBadRequest, "invalidRequest", "The paging token is not valid.")
+			return 0, 0, errorf(http.StatusBadRequest, "invalidRequest", "The paging token is not valid.")
 		}
 		after = n
 	}
-	c.t.mu.RLock()
-	page, more := d.childPage(it, after, top, v)
-	c.t.mu.RUnlock()
+	return top, after, nil
+}
+
+// addressOf is the address of an item by its id.
+func (d *Drive) addressOf(base string, it *item) string {
+	return base + "/drives/" + string(d.id) + "/items/" + string(d.itemID(it))
+}
+
+// sendPage answers a page of items with the link to the next one; a count of -1 is left out.
+func (c *call) sendPage(address string, d *Drive, it *item, v *view, page []shown, more bool, last int64, count int) *graphError {
 	d.hashAhead(page, v)
 	c.t.mu.RLock()
 	b := appendString([]byte(`{"@odata.context":`), c.base+"/$metadata#drives('"+url.QueryEscape(string(d.id))+"')/items('"+string(d.itemID(it))+"')/children")
-	if len(page) > 0 && more {
-		q := url.Values{}
-		for _, k := range []string{"select", "top", "expand"} {
-			if s := c.query[k]; s != "" {
-				q.Set("$"+k, s)
-			}
-		}
-		q.Set("$skiptoken", base64.RawURLEncoding.EncodeToString([]byte(strconv.FormatInt(int64(page[len(page)-1].it.ord), 36))))
-		b = appendString(append(b, `,"@odata.nextLink":`...), c.base+"/drives/"+string(d.id)+"/items/"+string(d.itemID(it))+"/children?"+q.Encode())
+	if count >= 0 {
+		b = appendInt(append(b, `,"@odata.count":`...), int64(count))
+	}
+	if more && len(page) > 0 {
+		b = appendString(append(b, `,"@odata.nextLink":`...), linkBehind(address, c.query, last))
 	}
 	b = append(b, `,"value":`...)
 	b = d.appendItems(b, page, v)
 	c.t.mu.RUnlock()
 	c.reply(http.StatusOK, append(b, '}'))
 	return nil
+}
+
+// linkBehind is the address of what follows a position of a collection, with the options of the call.
+func linkBehind(address string, options query, last int64) string {
+	q := url.Values{"$skiptoken": {base64.RawURLEncoding.EncodeToString([]byte(strconv.FormatInt(last, 36)))}}
+	for _, k := range []string{"select", "top", "expand", "orderby", "filter", "count"} {
+		if s := options[k]; s != "" {
+			q.Set("$"+k, s)
+		}
+	}
+	return address + "?" + q.Encode()
 }
 
 func (d *Drive) childPage(it *item, after int64, top int, v *view) (page []shown, more bool) {
@@ -216,106 +243,6 @@ func (d *Drive) hashAhead(page []shown, v *view) {
 	}
 	d.t.mu.RUnlock()
 	d.t.runHashes(todo)
-}
-
-// sendListItem answers the columns of an item with what every library has (V4).
-func (c *call) sendListItem(d *Drive, it *item) *graphError {
-	c.t.mu.RLock()
-	b := d.appendListItem(nil, it)
-	c.t.mu.RUnlock()
-	c.reply(http.StatusOK, b)
-	return nil
-}
-
-func (d *Drive) appendListItem(b []byte, it *item) []byte {
-	b = append(appendInt(append(b, `{"id":"`...), int64(it.ord)), '"')
-	b = append(d.appendETag(append(b, `,"eTag":"\"`...), it), `\""`...)
-	b = appendString(append(b, `,"fields":{"FileLeafRef":`...), it.name)
-	b = appendTime(append(b, `,"Modified":`...), it.modified)
-	if it.more != nil {
-		for _, name := range slices.Sorted(maps.Keys(it.more.columns)) {
-			b = append(appendString(append(b, ','), name), ':')
-			b = appendString(b, it.more.columns[name])
-		}
-	}
-	return append(b, `}}`...)
-}
-
-// sendVersions lists the versions of a file, newest first and the present one among them (V3).
-func (c *call) sendVersions(d *Drive, it *item, rest string) *graphError {
-	if it.kind != kindFile {
-		return errorf(http.StatusBadRequest, "invalidRequest", "The item has no versions.")
-	}
-	id, op, _ := strings.Cut(rest, "/")
-	number := 0
-	if id != "" {
-		n, err := strconv.Atoi(strings.TrimSuffix(id, ".0"))
-		if err != nil || op != "" && op != "content" {
-			return errNotFound()
-		}
-		number = n
-	}
-	if op == "content" {
-		return c.sendContent(d, it, uint32(number))
-	}
-	c.t.mu.RLock()
-	defer c.t.mu.RUnlock()
-	list := []version{{number: it.content, size: it.size, modified: it.modified, by: it.modifiedBy}}
-	if it.more != nil {
-		for _, o := range slices.Backward(it.more.versions) {
-			list = append(list, o)
-		}
-	}
-	if number == 0 {
-		b := []byte(`{"value":[`)
-		for i, o := range list {
-			if i > 0 {
-				b = append(b, ',')
-			}
-			b = d.appendVersion(b, o)
-		}
-		c.reply(http.StatusOK, append(b, `]}`...))
-		return nil
-	}
-	for _, o := range list {
-		if o.number == uint32(number) {
-			c.reply(http.StatusOK, d.appendVersion(nil, o))
-			return nil
-		}
-	}
-	return errNotFound()
-}
-
-func (d *Drive) appendVersion(b []byte, o version) []byte {
-	b = appendInt(append(b, `{"id":"`...), int64(o.number))
-	b = append(append(b, `.0","lastModifiedBy":`...), d.t.users[o.by].json...)
-	b = appendTime(append(b, `,"lastModifiedDateTime":`...), o.modified)
-	return append(appendInt(append(b, `,"size":`...), o.size), '}')
-}
-
-// sendPermissions lists effective permissions; inheritedFrom is not there on business drives (V6).
-func (c *call) sendPermissions(d *Drive, it *item) *graphError {
-	c.t.mu.RLock()
-	defer c.t.mu.RUnlock()
-	if c.notModified(d, it) {
-		return nil
-	}
-	b := []byte(`{"value":[`)
-	owner := d.t.users[d.owner]
-	b = append(b, `{"id":"owner","roles":["owner"],"grantedToV2":`...)
-	b = append(append(b, owner.json...), '}')
-	if scope := d.sharedScope(it, false); scope != "" {
-		b = append(b, `,{"id":"link-`...)
-		b = append(append(b, scope...), `","roles":["read"],"shareId":"u!c2VjcmV0LXNoYXJl","link":{"type":"view","scope":`...)
-		b = appendString(append(appendString(b, scope), `,"webUrl":`...), d.site.webURL()+"/:b:/s/secret-link") // opens the door (V6)
-		b = append(b, `},"grantedToIdentitiesV2":[`...)
-		if scope == "users" && len(d.t.users) > 1 {
-			b = append(b, d.t.users[1].json...)
-		}
-		b = append(b, `]}`...)
-	}
-	c.reply(http.StatusOK, append(b, `]}`...))
-	return nil
 }
 
 // sendContent redirects to the content host (C1). Range is not looked at here (C11).

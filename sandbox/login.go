@@ -64,11 +64,11 @@ func (t *Tenant) AccessToken(clientID string) (string, error) {
 	if app == nil {
 		return "", fmt.Errorf("no application %q in the tenant", clientID)
 	}
-	return t.issue(app, "access"), nil
+	return t.issue(app, "access", true), nil
 }
 
-// issue makes a signed token that expires.
-func (t *Tenant) issue(app *App, use string) string {
+// issue makes a signed token that expires, for the application itself or for somebody who signed in to it.
+func (t *Tenant) issue(app *App, use string, appOnly bool) string {
 	t.login.mu.Lock()
 	t.login.serial++
 	n := t.login.serial
@@ -79,37 +79,37 @@ func (t *Tenant) issue(app *App, use string) string {
 		life = 90 * 24 * time.Hour // Q82
 	}
 	claims, _ := json.Marshal(map[string]any{"aud": "https://graph.microsoft.com", "appid": app.ClientID, "tid": t.id.String(), "roles": app.Roles,
-		"iat": now.Unix(), "nbf": now.Unix(), "exp": now.Add(life).Unix(), "use": use, "n": n, "r": now.Nanosecond()})
+		"iat": now.Unix(), "nbf": now.Unix(), "exp": now.Add(life).Unix(), "use": use, "idtyp": map[bool]string{true: "app", false: "user"}[appOnly], "n": n, "r": now.Nanosecond()})
 	text := tokenHead + "." + base64.RawURLEncoding.EncodeToString(claims)
 	return text + "." + base64.RawURLEncoding.EncodeToString(t.sign("token", []byte(text)))
 }
 
-// inspect checks a token of ours and returns its application.
-func (t *Tenant) inspect(token, use string) (*App, string) {
+// inspect checks a token of ours and returns its application, and whether it is the application's own.
+func (t *Tenant) inspect(token, use string) (app *App, appOnly bool, why string) {
 	head, sig, ok := cutLast(token, ".")
 	mac, err := base64.RawURLEncoding.DecodeString(sig)
 	if !ok || err != nil || string(mac) != string(t.sign("token", []byte(head))) {
-		return nil, "Access token validation failure. Invalid signature."
+		return nil, false, "Access token validation failure. Invalid signature."
 	}
 	_, payload, _ := strings.Cut(head, ".")
 	raw, err := base64.RawURLEncoding.DecodeString(payload)
 	var claims struct {
-		AppID, Use string
-		Exp        int64
+		AppID, Use, IDTyp string
+		Exp               int64
 	}
 	if err != nil || json.Unmarshal(raw, &claims) != nil || claims.Use != use {
-		return nil, "Access token validation failure."
+		return nil, false, "Access token validation failure."
 	}
 	if t.now().Unix() >= claims.Exp {
-		return nil, "Lifetime validation failed, the token is expired."
+		return nil, false, "Lifetime validation failed, the token is expired."
 	}
 	t.login.mu.Lock()
 	gone := t.login.revoked[token]
 	t.login.mu.Unlock()
 	if gone {
-		return nil, "The token has been revoked."
+		return nil, false, "The token has been revoked."
 	}
-	return t.app(claims.AppID), ""
+	return t.app(claims.AppID), claims.IDTyp == "app", ""
 }
 
 func cutLast(s, sep string) (before, after string, ok bool) {
@@ -175,14 +175,14 @@ func (c *call) authorize() *graphError {
 	if static {
 		return nil
 	}
-	app, why := c.t.inspect(token, "access")
+	app, appOnly, why := c.t.inspect(token, "access")
 	if why != "" {
 		return errToken401(why)
 	}
 	if app == nil {
 		return errToken401("The application of the token is not registered.")
 	}
-	c.app = app
+	c.app, c.appOnly = app, appOnly
 	return c.checkRole()
 }
 
@@ -382,7 +382,7 @@ func (c *call) clientCredentials(form url.Values) {
 		return
 	}
 	c.takeClaims(form)
-	c.grant(app, false, "")
+	c.grant(app, true, false, "")
 }
 
 // takeClaims ends a challenge when the client asked with claims (A15).
@@ -409,11 +409,12 @@ func oneResource(scope string) bool {
 	return resources == 1
 }
 
-func (c *call) grant(app *App, refresh bool, scope string) {
+// grant answers with an access token, and a refresh token when one is wanted.
+func (c *call) grant(app *App, appOnly, refresh bool, scope string) {
 	out := map[string]any{"token_type": "Bearer", "expires_in": int(c.t.tokenLifetime().Seconds()), "ext_expires_in": int(c.t.tokenLifetime().Seconds()),
-		"access_token": c.t.issue(app, "access")}
+		"access_token": c.t.issue(app, "access", appOnly)}
 	if refresh {
-		out["refresh_token"], out["scope"] = c.t.issue(app, "refresh"), scope
+		out["refresh_token"], out["scope"] = c.t.issue(app, "refresh", appOnly), scope
 	}
 	_ = c.sendJSON(http.StatusOK, out)
 }
@@ -422,7 +423,7 @@ func (c *call) grant(app *App, refresh bool, scope string) {
 // registered; with [Options.AnyRefreshToken] they are taken as the first application.
 func (c *call) refresh(form url.Values) {
 	token := form.Get("refresh_token")
-	app, why := c.t.inspect(token, "refresh")
+	app, _, why := c.t.inspect(token, "refresh")
 	if app == nil && c.t.opts.AnyRefreshToken && token != "" && len(c.t.opts.Apps) > 0 {
 		app, why = &c.t.opts.Apps[0], ""
 	}
@@ -430,5 +431,5 @@ func (c *call) refresh(form url.Values) {
 		c.tokenError(http.StatusBadRequest, "invalid_grant", 70008, "The provided authorization code or refresh token has expired or is not valid.")
 		return
 	}
-	c.grant(app, true, cmp.Or(form.Get("scope"), "Files.Read.All offline_access"))
+	c.grant(app, false, true, cmp.Or(form.Get("scope"), "Files.Read.All offline_access"))
 }

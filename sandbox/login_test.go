@@ -89,7 +89,7 @@ func TestBadTokensAreRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	refresh := tn.issue(&tn.opts.Apps[0], "refresh")
+	refresh := tn.issue(&tn.opts.Apps[0], "refresh", false)
 	check := func(name, header string, status int) {
 		t.Helper()
 		resp := ask(tn, driveURL(d, ""), "Authorization", header)

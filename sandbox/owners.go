@@ -1,9 +1,7 @@
 package sandbox
 
 import (
-	"encoding/base64"
 	"net/http"
-	"net/url"
 	"strings"
 )
 
@@ -58,18 +56,30 @@ func (c *call) ownedDrive(set, id string) (*Drive, *graphError) {
 		}
 		return nil, errorf(http.StatusNotFound, "Request_ResourceNotFound", "Resource '%s' does not exist.", id)
 	}
-	n, ok := c.t.people[strings.ToLower(id)]
-	if set == "me" {
-		n, ok = 1, len(c.t.users) > 1
-	}
-	if !ok || n == 0 {
-		return nil, errorf(http.StatusNotFound, "Request_ResourceNotFound", "Resource '%s' does not exist.", id)
+	n, e := c.person(set, id)
+	if e != nil {
+		return nil, e
 	}
 	s := c.t.personalSite(n)
 	if s == nil {
 		return nil, errorf(http.StatusNotFound, "ResourceNotFound", "User's mysite not found.")
 	}
 	return c.defaultDrive(s)
+}
+
+// person finds a user, or the one who signed in: behind an application's own token there is nobody.
+func (c *call) person(set, id string) (int, *graphError) {
+	n, ok := c.t.people[strings.ToLower(id)]
+	if set == "me" {
+		if c.appOnly {
+			return 0, errorf(http.StatusBadRequest, "BadRequest", "/me request is only valid with delegated authentication flow.")
+		}
+		n, ok = 1, len(c.t.users) > 1
+	}
+	if !ok || n == 0 {
+		return 0, errorf(http.StatusNotFound, "Request_ResourceNotFound", "Resource '%s' does not exist.", id)
+	}
+	return n, nil
 }
 
 func (u user) members() map[string]any {
@@ -141,59 +151,13 @@ func (c *call) listGroups() *graphError {
 }
 
 func (c *call) sendUser(set, id string) *graphError {
-	n, ok := c.t.people[strings.ToLower(id)]
-	if set == "me" {
-		n, ok = 1, len(c.t.users) > 1
-	}
-	if !ok {
-		return errorf(http.StatusNotFound, "Request_ResourceNotFound", "Resource '%s' does not exist.", id)
+	n, e := c.person(set, id)
+	if e != nil {
+		return e
 	}
 	m, e := c.choose(c.t.users[n].members(), userMembers, "accountEnabled", "userType")
 	if e != nil {
 		return e
 	}
 	return c.sendMap(m)
-}
-
-// sharePath routes shares/u!{address}, the way from an address to an item.
-func (c *call) sharePath(rest string) action {
-	token, op, _ := strings.Cut(rest, "/")
-	encoded, ok := strings.CutPrefix(token, "u!")
-	if !ok || op != "driveItem" && op != "root" {
-		return nil
-	}
-	c.kind = KindItem
-	return func(c *call) *graphError {
-		raw, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(encoded, "="))
-		if err != nil {
-			return errorf(http.StatusBadRequest, "invalidRequest", "The sharing token is not valid.")
-		}
-		d, it := c.t.byWebURL(string(raw))
-		if it == nil {
-			return errorf(http.StatusNotFound, "itemNotFound", "The sharing link no longer exists, or you do not have permission to access it.")
-		}
-		return c.sendItem(d, it)
-	}
-}
-
-// byWebURL finds the item at an address.
-func (t *Tenant) byWebURL(address string) (*Drive, *item) {
-	u, err := url.Parse(address)
-	if err != nil {
-		return nil, nil
-	}
-	t.mu.RLock()
-	defer t.mu.RUnlock()
-	for _, d := range t.drives {
-		base, err := url.Parse(d.texts.webURL)
-		if err != nil || !strings.EqualFold(base.Host, u.Host) {
-			continue
-		}
-		if rest := strings.TrimSuffix(u.Path, "/"); len(rest) >= len(base.Path) && strings.EqualFold(rest[:len(base.Path)], base.Path) {
-			if rest = rest[len(base.Path):]; rest == "" || rest[0] == '/' {
-				return d, d.walk(rest)
-			}
-		}
-	}
-	return nil, nil
 }

@@ -66,55 +66,31 @@ func (c *call) serveGraph() {
 
 // route finds the action for a path.
 func (c *call) route() (action, *graphError) {
-	path, version := c.r.URL.Path, ""
-	for _, v := range versionPrefixes {
-		if rest, ok := strings.CutPrefix(path, v+"/"); ok {
-			path, version = rest, v
-		}
-	}
+	path, version := c.r.URL.Path, versionOf(c.r.URL.Path)
 	if version == "" {
 		c.setHosts("/v1.0")
 		return nil, errorf(http.StatusBadRequest, "BadRequest", "Invalid version.")
 	}
 	c.setHosts(version)
-	c.path = strings.TrimSuffix(path, "/")
-	q, e := parseQuery(c.r.URL.RawQuery)
-	if e != nil {
+	c.path = strings.Trim(path[len(version):], "/")
+	if e := c.parseQuery(); e != nil {
 		return nil, e
 	}
-	c.query = q
-	run := c.find(normalKeys(c.path))
+	run := c.find(canonicalPath(c.path))
+	if c.kind != KindSubscribe && c.kind != KindBatch && c.r.Method != http.MethodGet && c.r.Method != http.MethodHead {
+		c.kind = KindUnknown
+		e := errorf(http.StatusMethodNotAllowed, "notAllowed", "The sandbox is read-only over Graph: %s is not answered.", c.r.Method)
+		e.header = map[string]string{"Allow": "GET, HEAD"}
+		return nil, e
+	}
 	if run == nil {
 		c.kind = KindUnknown
 		return nil, errorf(http.StatusBadRequest, "BadRequest", "Resource not found for the segment '%s'.", lastSegment(c.path))
 	}
-	if c.kind != KindSubscribe && c.kind != KindBatch && c.r.Method != http.MethodGet && c.r.Method != http.MethodHead {
-		c.kind = KindUnknown
-		return nil, errorf(http.StatusMethodNotAllowed, "notAllowed", "The sandbox is read-only over Graph: %s is not answered.", c.r.Method)
-	}
-	return run, nil
+	return run, c.checkOptions()
 }
 
 func lastSegment(p string) string { return p[strings.LastIndexByte(p, '/')+1:] }
-
-// normalKeys turns drives('x') into drives/x: both forms occur in links of the service (D2).
-func normalKeys(p string) string {
-	for _, set := range []string{"drives", "items", "sites", "users", "groups"} {
-		for {
-			i := strings.Index(p, set+"('")
-			if i < 0 || i > 0 && p[i-1] != '/' {
-				break
-			}
-			rest := p[i+len(set)+2:]
-			j := strings.Index(rest, "')")
-			if j < 0 {
-				break
-			}
-			p = p[:i] + set + "/" + rest[:j] + rest[j+2:]
-		}
-	}
-	return p
-}
 
 // find routes by the first segment.
 func (c *call) find(p string) action {
@@ -157,6 +133,17 @@ func (c *call) drivePath(find driveFinder, rest string) action {
 	var locate func(*Drive) *item
 	var op string
 	switch {
+	case rest == "list":
+		c.kind = KindDrives
+		return func(c *call) *graphError {
+			d, e := find(c)
+			if e != nil {
+				return e
+			}
+			return c.sendListOf(d)
+		}
+	case strings.HasPrefix(rest, "search("):
+		op, locate = rest, (*Drive).root
 	case rest == "root" || strings.HasPrefix(rest, "root/"):
 		op = strings.TrimPrefix(strings.TrimPrefix(rest, "root"), "/")
 		locate = (*Drive).root
@@ -229,12 +216,17 @@ func (c *call) itemPath(find driveFinder, locate func(*Drive) *item, op string) 
 		return located(KindContent, func(c *call, d *Drive, it *item) *graphError { return c.sendContent(d, it, 0) })
 	case head == "versions":
 		return located(KindVersions, func(c *call, d *Drive, it *item) *graphError { return c.sendVersions(d, it, rest) })
-	case op == "permissions":
-		return located(KindPermissions, (*call).sendPermissions)
+	case head == "permissions":
+		return located(KindPermissions, func(c *call, d *Drive, it *item) *graphError { return c.sendPermissions(d, it, rest) })
+	case head == "thumbnails":
+		return located(KindItem, func(c *call, _ *Drive, _ *item) *graphError { return c.sendThumbnails(rest) })
 	case op == "listItem":
 		return located(KindItem, (*call).sendListItem)
 	case op == "retentionLabel":
 		return located(KindItem, func(*call, *Drive, *item) *graphError { return errNotFound() })
+	}
+	if text, tail, ok := argument(op, "search", "q"); ok && tail == "" {
+		return located(KindChildren, func(c *call, d *Drive, it *item) *graphError { return c.sendFound(d, it, text) })
 	}
 	if token, ok := deltaCall(op); ok {
 		if token != "" {
@@ -251,17 +243,9 @@ func (c *call) itemPath(find driveFinder, locate func(*Drive) *item, op string) 
 
 // deltaCall recognises the forms of the delta function (D2) and takes its parameter out.
 func deltaCall(op string) (token string, ok bool) {
-	op = strings.TrimPrefix(op, "microsoft.graph.")
-	rest, ok := strings.CutPrefix(op, "delta")
-	if !ok {
-		return "", false
-	}
-	if rest == "" || rest == "()" {
+	if op == "delta" {
 		return "", true
 	}
-	rest, ok = strings.CutPrefix(rest, "(token='")
-	if !ok {
-		return "", false
-	}
-	return strings.CutSuffix(rest, "')")
+	token, rest, ok := argument(op, "delta", "token")
+	return token, ok && rest == ""
 }

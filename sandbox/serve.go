@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"net/url"
 	"strconv"
 	"strings"
 	"sync"
@@ -39,6 +38,7 @@ type call struct {
 	content string // scheme and host of download URLs; "" means the host of the site
 	query   query
 	app     *App
+	appOnly bool // the token is the application's own, nobody signed in
 	fault   *Fault
 	status  int
 	bytes   int64
@@ -243,28 +243,4 @@ func (c *call) send(status int, contentType string, b []byte) {
 	if c.r.Method != http.MethodHead {
 		_, _ = c.w.Write(b) // a client that went away needs no answer
 	}
-}
-
-// query is the query of a Graph call. Options are taken with and without the dollar sign: some
-// clients write select= (CLIENTS 2).
-type query map[string]string
-
-// graphOptions are the query options that some call knows.
-var graphOptions = map[string]bool{"select": true, "top": true, "expand": true, "skiptoken": true, "token": true, "search": true,
-	"filter": true, "orderby": true, "count": true, "avoverride": true, "skip": true, "format": true}
-
-func parseQuery(raw string) (query, *graphError) {
-	values, err := url.ParseQuery(raw)
-	if err != nil {
-		return nil, errorf(http.StatusBadRequest, "invalidRequest", "The query is malformed.")
-	}
-	q := query{}
-	for k, v := range values {
-		name := strings.ToLower(strings.TrimPrefix(k, "$"))
-		if !graphOptions[name] {
-			return nil, errorf(http.StatusBadRequest, "invalidRequest", "The query option '%s' is not known.", k)
-		}
-		q[name] = v[0]
-	}
-	return q, nil
 }

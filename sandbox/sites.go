@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"cmp"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -49,18 +50,29 @@ func (c *call) driveByID(id string) (*Drive, *graphError) {
 func (c *call) sitesPath(rest string) action {
 	id, rest, _ := strings.Cut(rest, "/")
 	switch {
-	case id == "" || id == "getAllSites" || id == "microsoft.graph.getAllSites" || id == "oneDrive.getAllSites" || id == "getAllSites()":
+	case id == "" || id == "getAllSites" || id == "oneDrive.getAllSites":
 		c.kind = KindSites
 		return func(c *call) *graphError { return c.listSites(id) }
-	case strings.HasPrefix(id, "delta") || strings.HasPrefix(id, "microsoft.graph.delta"):
+	}
+	if token, ok := deltaCall(id); ok {
 		c.kind = KindSitesDelta
-		return (*call).sitesDelta
+		return func(c *call) *graphError { return c.sitesDelta(cmp.Or(token, c.query["token"])) }
 	}
 	find := func() *site { return c.t.siteByID(id) }
 	if host, ok := strings.CutSuffix(id, ":"); ok { // host:/path or host:/path:/more (S2)
 		path, more, _ := strings.Cut(rest, ":")
 		rest = strings.TrimPrefix(more, "/")
 		find = func() *site { return c.t.siteByPath(host, strings.Trim(path, "/")) }
+	}
+	if path, more, ok := argument(rest, "getByPath", "path"); ok { // the form of generated clients
+		from := find
+		rest = strings.TrimPrefix(more, "/")
+		find = func() *site {
+			if s := from(); s != nil {
+				return c.t.siteByPath(s.host, strings.Trim(path, "/"))
+			}
+			return nil
+		}
 	}
 	head, tail, _ := strings.Cut(rest, "/")
 	if head == "drive" {
@@ -129,12 +141,12 @@ var siteMembers = []string{"id", "createdDateTime", "description", "displayName"
 var driveMembers = []string{"id", "createdDateTime", "description", "driveType", "name", "owner", "quota", "webUrl", "lastModifiedDateTime",
 	"createdBy", "lastModifiedBy", "system", "sharePointIds", "sharepointIds", "list", "root", "eTag", "parentReference", "items"}
 
-// choose applies $select to a map of members.
+// choose applies $select to a map of members. Annotations and what is expanded come whatever is selected.
 func (c *call) choose(m map[string]any, known []string, hidden ...string) (map[string]any, *graphError) {
 	sel := c.query["select"]
 	out := map[string]any{}
 	for k, v := range m {
-		if k[0] == '@' { // annotations come whatever is selected
+		if k[0] == '@' || strings.EqualFold(k, c.query["expand"]) {
 			out[k] = v
 		}
 	}
@@ -230,10 +242,13 @@ func (c *call) sendList(path string, list []map[string]any, known []string, hidd
 		}
 		value = append(value, chosen)
 	}
-	out := map[string]any{"value": value}
+	out := map[string]any{"@odata.context": c.base + "/$metadata#" + path, "value": value}
+	if c.query["count"] == "true" {
+		out["@odata.count"] = len(list)
+	}
 	if end < len(list) {
 		q := url.Values{"$skiptoken": {base64.RawURLEncoding.EncodeToString(fmt.Appendf(nil, "p%d", end))}}
-		for _, k := range []string{"select", "top", "search", "filter"} {
+		for _, k := range []string{"select", "top", "search", "filter", "expand", "count"} {
 			if c.query[k] != "" {
 				q.Set(map[bool]string{true: "search", false: "$" + k}[k == "search"], c.query[k])
 			}
@@ -282,8 +297,7 @@ func (c *call) listSites(name string) *graphError {
 }
 
 // sitesDelta has the protocol of the other delta (S7); its sites change only by being there or not.
-func (c *call) sitesDelta() *graphError {
-	token := c.query["token"]
+func (c *call) sitesDelta(token string) *graphError {
 	c.t.mu.RLock()
 	defer c.t.mu.RUnlock()
 	since := 0
@@ -299,12 +313,20 @@ func (c *call) sitesDelta() *graphError {
 	}
 	value := []map[string]any{}
 	for i, s := range c.t.sites {
-		if i >= since && token != "latest" && !s.deleted {
-			value = append(value, s.members())
+		if i < since || token == "latest" || s.deleted {
+			continue
 		}
+		m, e := c.choose(s.members(), siteMembers, "sharepointIds")
+		if e != nil {
+			return e
+		}
+		value = append(value, m)
 	}
 	link := c.base + "/sites/delta?token=" + base64.RawURLEncoding.EncodeToString([]byte(strconv.Itoa(len(c.t.sites))))
-	return c.sendMap(map[string]any{"@odata.deltaLink": link, "value": value})
+	if sel := c.query["select"]; sel != "" { // is carried in the link (D7)
+		link += "&$select=" + url.QueryEscape(sel)
+	}
+	return c.sendMap(map[string]any{"@odata.context": c.base + "/$metadata#sites", "@odata.deltaLink": link, "value": value})
 }
 
 func (c *call) sendSubsites(s *site) *graphError {
@@ -338,8 +360,15 @@ func (c *call) sendDrive(d *Drive) *graphError {
 	if e := d.site.refusal(); e != nil {
 		return e
 	}
+	expand, e := c.expandsTo("list")
+	if e != nil {
+		return e
+	}
 	c.t.mu.RLock()
 	members := d.members()
+	if expand {
+		members["list"] = d.listMembers()
+	}
 	c.t.mu.RUnlock()
 	m, e := c.choose(members, driveMembers, "sharePointIds")
 	if e != nil {
@@ -352,12 +381,21 @@ func (c *call) sendDrive(d *Drive) *graphError {
 // sendSiteDrives lists libraries; hidden ones only when system is selected (S9).
 func (c *call) sendSiteDrives(s *site) *graphError {
 	system := strings.Contains(c.query["select"], "system")
+	expand, e := c.expandsTo("list")
+	if e != nil {
+		return e
+	}
 	c.t.mu.RLock()
 	var list []map[string]any
 	for _, d := range s.drives {
-		if !d.hidden || system {
-			list = append(list, d.members())
+		if d.hidden && !system {
+			continue
 		}
+		m := d.members()
+		if expand {
+			m["list"] = d.listMembers()
+		}
+		list = append(list, m)
 	}
 	c.t.mu.RUnlock()
 	return c.sendList("sites/"+string(s.id)+"/drives", list, driveMembers, "sharePointIds")
@@ -376,31 +414,81 @@ func (c *call) defaultDrive(s *site) (*Drive, *graphError) {
 	return s.drives[0], nil
 }
 
-// sendLists answers the libraries as lists (S10).
+// listMembers is the library as a list (S10).
+func (d *Drive) listMembers() map[string]any {
+	return map[string]any{"id": d.list.String(), "name": d.segment, "displayName": d.name, "webUrl": d.texts.webURL,
+		"list": map[string]any{"contentTypesEnabled": false, "hidden": d.hidden, "template": "documentLibrary"}}
+}
+
+// listNames are the members of list that $select may name.
+var listNames = []string{"id", "name", "displayName", "webUrl", "list", "system", "drive", "createdDateTime", "description", "eTag", "lastModifiedDateTime",
+	"parentReference", "sharepointIds"}
+
+// sendLists answers the libraries of a site as lists, one of them, or its drive (S10).
 func (c *call) sendLists(s *site, rest string) *graphError {
-	c.t.mu.RLock()
-	var list []map[string]any
-	var one map[string]any
 	id, op, _ := strings.Cut(strings.Trim(rest, "/"), "/")
-	var drive *Drive
-	for _, d := range s.drives {
-		m := map[string]any{"id": d.list.String(), "name": d.segment, "displayName": d.name, "webUrl": d.texts.webURL,
-			"list": map[string]any{"contentTypesEnabled": false, "hidden": d.hidden, "template": "documentLibrary"}}
-		list = append(list, m)
-		if strings.EqualFold(id, d.list.String()) || strings.EqualFold(id, d.name) {
-			one, drive = m, d
-		}
+	if id == "" {
+		return c.sendAllLists(s)
 	}
-	c.t.mu.RUnlock()
+	d := s.library(id)
 	switch {
-	case id == "":
-		return c.sendList("sites/"+string(s.id)+"/lists", list, []string{"id", "name", "displayName", "webUrl", "list", "system", "drive"})
-	case one == nil:
+	case d == nil:
 		return errNotFound()
 	case op == "drive":
-		return c.sendDrive(drive)
+		return c.sendDrive(d)
 	case op == "":
-		return c.sendMap(one)
+		return c.sendListOf(d)
 	}
 	return errNotFound()
+}
+
+// library finds a list by its id or title.
+func (s *site) library(id string) *Drive {
+	at := slices.IndexFunc(s.drives, func(d *Drive) bool { return strings.EqualFold(id, d.list.String()) || strings.EqualFold(id, d.name) })
+	if at < 0 {
+		return nil
+	}
+	return s.drives[at]
+}
+
+func (c *call) sendAllLists(s *site) *graphError {
+	expand, e := c.expandsTo("drive")
+	if e != nil {
+		return e
+	}
+	c.t.mu.RLock()
+	var list []map[string]any
+	for _, d := range s.drives {
+		list = append(list, d.listWith(expand))
+	}
+	c.t.mu.RUnlock()
+	return c.sendList("sites/"+string(s.id)+"/lists", list, listNames)
+}
+
+func (d *Drive) listWith(drive bool) map[string]any {
+	m := d.listMembers()
+	if drive {
+		m["drive"] = d.members()
+	}
+	return m
+}
+
+// sendListOf answers the list that a drive shows.
+func (c *call) sendListOf(d *Drive) *graphError {
+	expand, e := c.expandsTo("drive")
+	if e != nil {
+		return e
+	}
+	if e := d.site.refusal(); e != nil {
+		return e
+	}
+	c.t.mu.RLock()
+	m := d.listWith(expand)
+	c.t.mu.RUnlock()
+	m, e = c.choose(m, listNames)
+	if e != nil {
+		return e
+	}
+	m["@odata.context"] = c.base + "/$metadata#lists/$entity"
+	return c.sendMap(m)
 }

@@ -2,14 +2,13 @@ package sandbox
 
 import (
 	"context"
-	"encoding/json"
-	"io"
 	"net/http"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 )
 
 // subscriptions are the change notifications of a tenant. One goroutine delivers; it starts with the
@@ -113,7 +112,7 @@ func (c *call) listSubscriptions() *graphError {
 	}
 	s.mu.Unlock()
 	c.headers()
-	return c.sendJSON(http.StatusOK, map[string]any{"value": list})
+	return c.sendJSON(http.StatusOK, map[string]any{"@odata.context": c.base + "/$metadata#subscriptions", "value": list})
 }
 
 // shown is a subscription without its secret.
@@ -125,8 +124,8 @@ func (s *subscription) shown() subscription {
 
 func (c *call) subscribe() *graphError {
 	var sub subscription
-	if err := json.NewDecoder(io.LimitReader(c.r.Body, 1<<16)).Decode(&sub); err != nil {
-		return errorf(http.StatusBadRequest, "InvalidRequest", "The body cannot be read.")
+	if e := c.readBody(&sub); e != nil {
+		return e
 	}
 	if e := c.checkSubscription(&sub); e != nil {
 		return e
@@ -156,31 +155,43 @@ func (c *call) subscribe() *graphError {
 	s.run()
 	s.mu.Unlock()
 	c.headers()
-	return c.sendJSON(http.StatusCreated, &sub)
+	return c.sendSubscription(http.StatusCreated, sub)
 }
 
-// checkSubscription checks what may be subscribed: roots of business drives (W1), updated only (W3).
+// checkSubscription checks what may be subscribed: roots of business drives and lists (W1), updated only (W3).
 func (c *call) checkSubscription(sub *subscription) *graphError {
-	resource := strings.Trim(normalKeys(strings.Trim(sub.Resource, "/")), "/")
-	id, ok := strings.CutPrefix(resource, "drives/")
-	id, tail, _ := strings.Cut(id, "/")
-	if user, isUser := strings.CutPrefix(resource, "users/"); isUser {
-		upn, rest, _ := strings.Cut(user, "/drive/")
-		if d, e := c.ownedDrive("users", upn); e == nil {
-			id, tail, ok = string(d.id), rest, true
-		}
-	}
-	d, e := c.driveByID(id)
+	d := c.subscribed(strings.Trim(canonicalPath(strings.Trim(sub.Resource, "/")), "/"))
 	switch {
-	case !ok || e != nil || tail != "root":
-		return errorf(http.StatusBadRequest, "ExtensionError", "Operation: Create; Exception: [Status Code: BadRequest; Reason: only the root of a drive can be subscribed]")
+	case d == nil:
+		return errorf(http.StatusBadRequest, "ExtensionError", "Operation: Create; Exception: [Status Code: BadRequest; Reason: only the root of a drive or a list can be subscribed]")
 	case sub.ChangeType != "updated":
 		return errorf(http.StatusBadRequest, "InvalidRequest", "The change type of this resource is updated.")
-	case sub.ClientState != nil && len(*sub.ClientState) > maxClientState:
+	case sub.ClientState != nil && utf8.RuneCountInString(*sub.ClientState) > maxClientState:
 		return errorf(http.StatusBadRequest, "InvalidRequest", "clientState is longer than 128 characters.")
 	}
 	sub.drive = d.id
 	return c.setExpiration(sub, sub.Expiration)
+}
+
+// subscribed is the drive whose changes a resource stands for, nil when it cannot be subscribed (W1).
+func (c *call) subscribed(resource string) *Drive {
+	words := strings.Split(resource, "/")
+	switch {
+	case len(words) == 3 && words[0] == "drives" && words[2] == "root":
+		d, _ := c.driveByID(words[1])
+		return d
+	case len(words) == 4 && words[0] == "users" && words[2] == "drive" && words[3] == "root":
+		d, _ := c.ownedDrive("users", words[1])
+		return d
+	case len(words) == 4 && words[0] == "sites" && words[2] == "lists":
+		c.t.mu.RLock()
+		s := c.t.siteByID(words[1])
+		c.t.mu.RUnlock()
+		if s != nil {
+			return s.library(words[3])
+		}
+	}
+	return nil
 }
 
 func (c *call) setExpiration(sub *subscription, text string) *graphError {
@@ -196,8 +207,8 @@ func (c *call) setExpiration(sub *subscription, text string) *graphError {
 func (c *call) manage(id, op string) *graphError {
 	var change struct{ ExpirationDateTime string }
 	if c.r.Method == http.MethodPatch {
-		if err := json.NewDecoder(io.LimitReader(c.r.Body, 1<<16)).Decode(&change); err != nil {
-			return errorf(http.StatusBadRequest, "InvalidRequest", "The body cannot be read.")
+		if e := c.readBody(&change); e != nil {
+			return e
 		}
 	}
 	s := &c.t.subs
@@ -237,5 +248,12 @@ func (c *call) manage(id, op string) *graphError {
 		c.w.WriteHeader(http.StatusNoContent)
 		return nil
 	}
-	return c.sendJSON(http.StatusOK, &shown)
+	return c.sendSubscription(http.StatusOK, shown)
+}
+
+func (c *call) sendSubscription(status int, sub subscription) *graphError {
+	return c.sendJSON(status, struct {
+		Context string `json:"@odata.context"`
+		subscription
+	}{c.base + "/$metadata#subscriptions/$entity", sub})
 }

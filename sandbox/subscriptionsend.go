@@ -244,7 +244,11 @@ func (s *subscriptions) tell(ctx context.Context, event string, sub *subscriptio
 		address = sub.LifecycleURL
 	} else {
 		item["changeType"], item["resource"] = "updated", sub.Resource
-		item["resourceData"] = map[string]any{"@odata.type": "#Microsoft.Graph.DriveItem"}
+		kind := "DriveItem"
+		if strings.HasPrefix(canonicalPath(strings.Trim(sub.Resource, "/")), "sites/") {
+			kind = "ListItem"
+		}
+		item["resourceData"] = map[string]any{"@odata.type": "#Microsoft.Graph." + kind}
 	}
 	if address == "" {
 		return nil
