@@ -118,7 +118,7 @@ func (f *fetch) transfer(ctx context.Context) error {
 // request asks for length bytes from a place on, or for everything up to the end.
 func (f *fetch) request(from, length int64) graph.ContentRequest {
 	return graph.ContentRequest{
-		URL: f.item.DownloadURL, Offset: from, Length: length, MaxBytes: f.limit(), Fragile: notebookPart(f.change.Name),
+		URL: f.item.DownloadURL, Offset: from, Length: length, MaxBytes: f.limit(), Fragile: notebookPart(f.change.Name), Once: f.breaks > 0,
 	}
 }
 
@@ -290,8 +290,9 @@ func (f *fetch) pause(ctx context.Context, cause error) error {
 		f.breaks = 0
 	}
 	f.atBreak = f.count
-	if f.breaks++; f.breaks > maxBreaks {
-		return &itemError{code: CodeNetwork, message: fmt.Sprintf("given up after %d broken transfers", maxBreaks), err: cause}
+	if f.breaks++; f.breaks > f.patience() {
+		f.forsake()
+		return &itemError{code: CodeNetwork, message: fmt.Sprintf("given up after %d broken transfers", f.breaks), err: cause}
 	}
 	t := time.NewTimer(min(time.Second<<f.breaks, time.Minute))
 	defer t.Stop()

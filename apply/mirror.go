@@ -38,6 +38,7 @@ type mirrorRun struct {
 	told     time.Time // when the observer last heard of progress
 	pending  []Result  // results that wait for the next commit
 	failed   map[plan.ItemID]bool
+	forsaken int // downloads given up since one arrived
 	code     string
 	problem  string
 }

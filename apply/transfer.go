@@ -136,6 +136,7 @@ func (m *mirrorRun) fetchOne(ctx context.Context, c plan.Change, out chan<- read
 		file, err = m.fetch(ctx, c)
 	}
 	if err == nil {
+		m.arrived()
 		file.result.Duration = m.Now().Sub(start)
 		m.end(&c)
 		out <- file

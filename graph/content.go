@@ -27,6 +27,9 @@ type ContentRequest struct {
 	// Fragile marks an item whose download may fail for good with 503, as parts of OneNote notebooks do: such a 503 is
 	// then the item's failure and does not pause the tenant (C26).
 	Fragile bool
+	// Once leaves trying again to the caller, who has a patience of its own: the two would multiply (I-54). What all
+	// share, a throttle and a network that is gone, is waited for all the same.
+	Once bool
 }
 
 // Content is an open transfer. The caller closes Body, also after an error of Read.
@@ -53,7 +56,7 @@ func (c *Client) Open(ctx context.Context, q ContentRequest) (*Content, error) {
 		return nil, opError(opContent, ErrRange)
 	}
 	var opened *Content
-	r := &retry{gate: c.gate}
+	r := &retry{gate: c.gate, once: q.Once}
 	err = r.do(ctx, func() error {
 		opened, err = c.openOnce(ctx, u, q)
 		return err

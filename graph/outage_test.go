@@ -418,3 +418,43 @@ func TestADeadProxyIsALostNetworkAndARefusalIsNot(t *testing.T) {
 		proxy.Close()
 	}
 }
+
+// Who has a patience of his own is not given that of the client on top; what all share is waited for all the same.
+func TestADownloadThatIsAskedForOnceIsRepeatedOnlyForWhatAllShare(t *testing.T) {
+	const address = "https://contoso.sharepoint.com/x?t=1"
+	for name, test := range map[string]struct {
+		fail func() (*http.Response, error)
+		once int // requests
+	}{
+		"a server error":      {func() (*http.Response, error) { return jsonAnswer(502, ""), nil }, 1},
+		"a connection broken": {func() (*http.Response, error) { return nil, io.EOF }, 1},
+		"a throttle":          {func() (*http.Response, error) { return jsonAnswer(429, "", "Retry-After", "2"), nil }, 3},
+		"a network gone":      {func() (*http.Response, error) { return nil, errUnmade }, 3},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n := 0
+				c := over(t, func(*http.Request) (*http.Response, error) {
+					if n++; n <= 2 {
+						return test.fail()
+					}
+					return response(200, "content", "Content-Type", "text/plain"), nil
+				})
+				for _, once := range []bool{false, true} {
+					n = 0
+					content, err := c.Open(t.Context(), ContentRequest{URL: NewSecretURL(address), Once: once})
+					want := 3
+					if once {
+						want = test.once
+					}
+					if n != want || (err == nil) != (want == 3) {
+						t.Errorf("once %t: %d requests, want %d: %v", once, n, want, err)
+					}
+					if err == nil {
+						_ = content.Body.Close()
+					}
+				}
+			})
+		})
+	}
+}
