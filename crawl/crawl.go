@@ -26,6 +26,16 @@ type Source interface {
 // tombstones (D32), unless configured otherwise.
 const FullInterval = 7 * 24 * time.Hour
 
+// clockSlack is how far ahead the time of a full enumeration may lie by chance.
+const clockSlack = time.Hour
+
+// FullDue tells whether a drive is to be enumerated in full for its time alone. A last time that lies ahead was written by a clock
+// that was wrong, and says nothing (I-66).
+func FullDue(last, now time.Time, interval time.Duration) bool {
+	age := now.Sub(last)
+	return age > interval || age < -clockSlack
+}
+
 // Bounds of a crawl. They are far beyond what a healthy service needs.
 const (
 	maxPages       = 4_000_000 // of one refresh; 30 million items (N13) at seven a page (Q19) fit (H-40)
@@ -225,7 +235,7 @@ func (r *refresh) whyFull(asked bool) string {
 		return "the query changed (D46)"
 	case r.drive.Root == "":
 		return "no enumeration has shown the root yet (D20)"
-	case r.now().Sub(r.drive.FullAt) > r.interval():
+	case FullDue(r.drive.FullAt, r.now(), r.interval()):
 		return periodic + r.interval().String()
 	case r.drive.UnnamedAt.After(r.drive.FullAt) && r.now().Sub(r.drive.FullAt) > r.interval()/unnamedShare:
 		return "an item came without an id that could be asked for"

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/spmirror/spmirror/graph"
 	"github.com/spmirror/spmirror/state"
@@ -237,6 +238,26 @@ func TestAPeriodicFullEnumerationFindsLostTombstones(t *testing.T) {
 		l.wantIDs("root", "a")
 		if r.Mode != ModeFull || r.Merged.Removed != 1 {
 			t.Errorf("the report is %+v", r)
+		}
+	})
+}
+
+// I-66
+func TestAClockThatWasAheadDoesNotPutTheNextFullEnumerationOffForYears(t *testing.T) {
+	scripted(t, func(l *library) {
+		const year = 365 * 24 * time.Hour
+		l.clock.pass(10 * year)
+		l.crawled(last("d1", rootJSON)) // b is gone, and no tombstone says so
+		l.clock.pass(-30 * time.Minute)
+		l.refresh(false)
+		l.wantIDs("root", "a", "b")
+		l.clock.pass(-10 * year)
+		if r := l.refresh(false); r.Mode != ModeFull {
+			t.Errorf("the report is %+v", r)
+		}
+		l.wantIDs("root", "a")
+		if r := l.refresh(false); r.Mode != ModeDelta {
+			t.Errorf("the next report is %+v", r)
 		}
 	})
 }

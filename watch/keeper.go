@@ -53,7 +53,7 @@ type Keeper struct {
 	KeeperOptions
 	mu     sync.Mutex
 	wanted []Drive
-	events map[Drive]Event
+	roused map[Drive]bool // by an event
 	wake   chan struct{}
 	held   map[Drive]*holding
 	listed map[string]time.Time // by tenant, when to list again
@@ -85,7 +85,7 @@ type holding struct {
 func NewKeeper(o KeeperOptions) *Keeper {
 	return &Keeper{
 		KeeperOptions: o, wake: make(chan struct{}, 1),
-		held: make(map[Drive]*holding), events: make(map[Drive]Event), listed: make(map[string]time.Time),
+		held: make(map[Drive]*holding), roused: make(map[Drive]bool), listed: make(map[string]time.Time),
 	}
 }
 
@@ -97,13 +97,14 @@ func (k *Keeper) Want(drives []Drive) {
 	k.poke()
 }
 
-// Hear takes an event in the life of a subscription.
+// Hear takes an event in the life of a subscription. One that is said to be removed is renewed like one that is to be
+// authorized anew: if it is gone that tells, and if it was replaced meanwhile nothing is lost.
 func (k *Keeper) Hear(d Drive, e Event) {
 	if e != Reauthorize && e != Removed {
 		return
 	}
 	k.mu.Lock()
-	k.events[d] = e
+	k.roused[d] = true
 	k.mu.Unlock()
 	k.poke()
 }
@@ -177,24 +178,13 @@ func (k *Keeper) adopt(now time.Time) (dropped []*holding) {
 			dropped = append(dropped, h)
 		}
 	}
-	for d, event := range k.events {
+	for d := range k.roused {
 		if h := k.held[d]; h != nil {
-			k.react(h, event, now)
+			h.due = later(now, h.renewed.Add(minRenewal)) // not at once if it was renewed a moment ago (W16)
 		}
 	}
-	clear(k.events)
+	clear(k.roused)
 	return dropped
-}
-
-// react to an event: the holding is due, though not at once if it was renewed a moment ago (W16). A removal cannot be
-// replayed: its subscription is not known any more.
-func (k *Keeper) react(h *holding, event Event, now time.Time) {
-	h.due = now
-	if event == Removed {
-		k.lose(h)
-	} else if spaced := h.renewed.Add(minRenewal); spaced.After(now) {
-		h.due = spaced
-	}
 }
 
 func (k *Keeper) tenants() map[string]bool {

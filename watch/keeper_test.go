@@ -258,7 +258,7 @@ func TestASubscriptionThatVanishedIsMadeAnew(t *testing.T) {
 		"the service says so": {func(k *kept) {
 			delete(k.subs, "s1")
 			k.inbox.post(body(one("s1", k.secrets["s1"], "lifecycleEvent", "subscriptionRemoved")))
-		}, 2 * time.Minute, "subscribe b!docs"},
+		}, 2 * time.Minute, "renew s1, subscribe b!docs"},
 		"a renewal says so": {func(k *kept) {
 			delete(k.subs, "s1")
 			k.inbox.post(body(one("s1", k.secrets["s1"], "lifecycleEvent", "reauthorizationRequired")))
@@ -280,6 +280,28 @@ func TestASubscriptionThatVanishedIsMadeAnew(t *testing.T) {
 			k.stop()
 		})
 	}
+}
+
+// TestARemovalThatComesLateDoublesNothing hears of the end of a subscription when another has taken its place.
+func TestARemovalThatComesLateDoublesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := keep(t, nil)
+		k.Want([]Drive{docs})
+		k.wants(t, "at first", "list 0, subscribe b!docs")
+		time.Sleep(time.Hour)
+		k.while(func() {
+			delete(k.subs, "s1")
+			k.inbox.post(body(one("s1", k.secrets["s1"], "lifecycleEvent", "reauthorizationRequired")))
+		})
+		k.wants(t, "replaced", "renew s1, subscribe b!docs")
+		k.Hear(docs, Removed) // was believed before
+		time.Sleep(2 * time.Minute)
+		k.wants(t, "later", "renew s2")
+		if k.left() != 1 || !k.is(docs) {
+			t.Errorf("%d subscriptions, covered %v", k.left(), k.is(docs))
+		}
+		k.stop()
+	})
 }
 
 // while the service is not at work.

@@ -233,6 +233,13 @@ func earlier(a, b time.Time) time.Time {
 	return a
 }
 
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}
+
 func sortedDrives(seq func(func(Drive) bool)) []Drive {
 	return slices.SortedFunc(seq, func(a, b Drive) int {
 		if c := strings.Compare(a.Tenant, b.Tenant); c != 0 {

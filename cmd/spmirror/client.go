@@ -42,7 +42,7 @@ func (s *session) client(address string) (*client, error) {
 	}
 	for i := range s.cfg.Tenants {
 		if t := &s.cfg.Tenants[i]; t.Address == address {
-			return s.pool.client(t, connecting{log: s.log, statePath: s.cfg.Backend.Path, networkWait: s.networkWait, now: s.env.now})
+			return s.pool.client(t, connecting{log: s.log, statePath: s.cfg.Backend.Path, networkWait: s.networkWait, now: s.env.now, inside: s.env.inside})
 		}
 	}
 	return nil, fmt.Errorf("%s is not declared", address)
@@ -56,6 +56,7 @@ type connecting struct {
 	statePath string // beside which an embedded tenant keeps its journal
 	// networkWait is how long a network that is gone is waited for; 0 for the default.
 	networkWait time.Duration
+	inside      func(*config.Tenant, *graph.Options) // see environment
 }
 
 func connect(t *config.Tenant, with connecting) (*client, error) {
@@ -67,7 +68,9 @@ func connect(t *config.Tenant, with connecting) (*client, error) {
 		UserAgent: t.UserAgent, Version: version, Gate: graph.NewGate(gate), Logger: with.log, AllowedHosts: t.AllowedHosts,
 	}
 	c := &client{tenant: t}
-	if t.Sandbox != nil {
+	if with.inside != nil {
+		with.inside(t, &o)
+	} else if t.Sandbox != nil {
 		if err := embed(c, &o, with); err != nil {
 			return nil, &problem{code: "SPM0901", summary: "The sandbox of " + t.Address + " cannot be served", err: err}
 		}

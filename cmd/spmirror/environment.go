@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/spmirror/spmirror/config"
+	"github.com/spmirror/spmirror/graph"
 	"github.com/spmirror/spmirror/view"
 )
 
@@ -22,6 +24,8 @@ type environment struct {
 	environ        []string
 	now            func() time.Time
 	stdinTerminal  bool
+	// inside fills the options of a client whose tenant is emulated in this process; nil outside of tests.
+	inside func(*config.Tenant, *graph.Options)
 }
 
 func processEnvironment() *environment {

@@ -111,7 +111,7 @@ func (s *session) crawl(ctx context.Context, d *drive, full bool) error {
 		return nil
 	}
 	crawler := crawl.Crawler{
-		Source: c.Client, Store: s.store, Query: d.wishes.deltaQuery(),
+		Source: c.Client, Store: s.store, Query: d.wishes.deltaQuery(), Full: s.fullInterval(),
 		Now: s.env.now, Log: s.log, Watch: s.notice,
 	}
 	if s.applies {

@@ -14,7 +14,7 @@ import (
 // not declare any more. Their files stay: configuration that is gone never deletes
 // anything (I-28). Only a removed block that says so does, through the plan and its guards.
 func (s *session) planVanished(ctx context.Context, draft *plan.Draft, h *plan.Header, o planOptions, planned []*wanted) ([]plan.GuardResult, error) {
-	if o.Narrowed() || o.mode == plan.ModeRefreshOnly {
+	if o.Partial() || o.mode == plan.ModeRefreshOnly {
 		return nil, nil
 	}
 	rows, err := s.store.Mirrors(ctx)
@@ -24,6 +24,9 @@ func (s *session) planVanished(ctx context.Context, draft *plan.Draft, h *plan.H
 	var guards []plan.GuardResult
 	for _, row := range rows {
 		now := s.cfg.Now(row.Address)
+		if o.Narrowed() && !s.lostShortcut(now, o, planned) {
+			continue
+		}
 		if s.mirror(now) != nil {
 			kept, _, err := s.rowOf(ctx, now)
 			if err != nil {
@@ -43,7 +46,7 @@ func (s *session) planVanished(ctx context.Context, draft *plan.Draft, h *plan.H
 		}
 		reason := plan.MirrorRemoved
 		if of, _, ok := s.nested(now); ok && s.followsStill(of) {
-			if !slices.ContainsFunc(planned, func(w *wanted) bool { return w.cfg.Address == of && w.layout != nil }) {
+			if !laid(of, planned) {
 				continue // the mirror that had the shortcut is not planned: nothing is known of it
 			}
 			reason = plan.ShortcutGone
@@ -56,6 +59,18 @@ func (s *session) planVanished(ctx context.Context, draft *plan.Draft, h *plan.H
 		}
 	}
 	return guards, nil
+}
+
+// lostShortcut reports whether a plan of a part of the mirrors ends that of a shortcut: what names the mirror that had
+// the shortcut means it as well.
+func (s *session) lostShortcut(address string, o planOptions, planned []*wanted) bool {
+	of, _, ok := s.nested(address)
+	return ok && s.mirror(address) == nil && s.followsStill(of) && laid(of, planned) && !addressed(address, o.Excludes, false)
+}
+
+// laid reports whether the folders of a mirror are planned.
+func laid(address string, planned []*wanted) bool {
+	return slices.ContainsFunc(planned, func(w *wanted) bool { return w.cfg.Address == address && w.layout != nil })
 }
 
 // followsStill reports whether a declared mirror follows shortcuts.

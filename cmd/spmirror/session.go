@@ -38,6 +38,7 @@ type session struct {
 	applies   bool       // the plan will be applied by this process: download addresses are kept
 	// networkWait is how long a network that is gone is waited for; 0 for the default.
 	networkWait time.Duration
+	fullEvery   time.Duration // between full enumerations of a drive; 0 for the usual interval
 	seen        observers
 	closers     []func()
 	// declared are the mirrors of the configuration, to which cfg adds those that follow their shortcuts.
@@ -58,6 +59,7 @@ type sessionOptions struct {
 	pool        *pool        // connections that outlive the session, nil for none
 	events      *view.Events // that outlive the session, nil for none
 	quiet       bool         // tell nothing until notify is called
+	fullEvery   time.Duration
 	seen        observers
 }
 
@@ -78,7 +80,7 @@ func openSession(ctx context.Context, env *environment, cfg *config.Config, o se
 	if o.pool != nil {
 		s.pool = o.pool.lend()
 	}
-	s.seen = o.seen
+	s.seen, s.fullEvery = o.seen, o.fullEvery
 	s.seen.meter.measures(s.pool)
 	if o.events != nil {
 		s.events, s.streams, s.ended = o.events, []*view.Events{o.events}, true

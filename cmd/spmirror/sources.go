@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -9,6 +10,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"time"
 
 	"golang.org/x/text/unicode/norm"
 
@@ -24,7 +26,7 @@ import (
 // it may lead to another drive by now, and require_same_source is to see that.
 func (s *session) resolveDrive(ctx context.Context, m *config.Mirror, o planOptions) (state.Drive, error) {
 	known, ok, err := s.knownDrive(ctx, m)
-	stale := o.Full || s.env.now().Sub(known.FullAt) >= crawl.FullInterval
+	stale := o.Full || crawl.FullDue(known.FullAt, s.env.now(), s.fullInterval())
 	if err != nil || ok && (o.NoRefresh || !stale) {
 		return known, err
 	}
@@ -35,6 +37,9 @@ func (s *session) resolveDrive(ctx context.Context, m *config.Mirror, o planOpti
 	}
 	return d, err
 }
+
+// fullInterval is how often drives are enumerated in full.
+func (s *session) fullInterval() time.Duration { return cmp.Or(s.fullEvery, crawl.FullInterval) }
 
 // knownDrive is the drive that was found for a mirror's source before.
 func (s *session) knownDrive(ctx context.Context, m *config.Mirror) (state.Drive, bool, error) {

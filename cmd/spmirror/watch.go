@@ -6,7 +6,9 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"os/signal"
 	"slices"
+	"syscall"
 	"time"
 
 	"github.com/urfave/cli/v3"
@@ -67,6 +69,9 @@ func watchCommand(env *environment) *cli.Command {
 }
 
 func runWatch(ctx context.Context, env *environment, c *cli.Command) (err error) {
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP)
+	defer signal.Stop(hup)
 	if err := checkWatch(c); err != nil {
 		return err
 	}
@@ -83,7 +88,7 @@ func runWatch(ctx context.Context, env *environment, c *cli.Command) (err error)
 		return err
 	}
 	defer func() { w.meter.end(exitCode(err)) }()
-	return w.run(ctx)
+	return w.run(ctx, hup)
 }
 
 // checkWatch refuses flags that do not fit before anything is opened.

@@ -4,13 +4,13 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
 	"net"
 	"net/url"
 	"os"
-	"os/signal"
+	"slices"
 	"sync"
-	"syscall"
 
 	"github.com/urfave/cli/v3"
 
@@ -33,6 +33,8 @@ type watcher struct {
 	meter    *meter // nil without -metrics-file
 	listener net.Listener
 	receiver *watch.Receiver
+
+	looked bool // a session could be opened at least once
 
 	mu   sync.Mutex
 	hear func(watch.Drive, watch.Event) // of the round at work
@@ -107,11 +109,8 @@ func (w *watcher) close() {
 	w.done()
 }
 
-// run watches until the context ends. The listener outlives all rounds.
-func (w *watcher) run(ctx context.Context) error {
-	hup := make(chan os.Signal, 1)
-	signal.Notify(hup, syscall.SIGHUP)
-	defer signal.Stop(hup)
+// run watches until the context ends, and reads the configuration again at each hup. The listener outlives all rounds.
+func (w *watcher) run(ctx context.Context, hup <-chan os.Signal) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var serving sync.WaitGroup
@@ -147,7 +146,7 @@ func (w *watcher) counts() *watch.Counts {
 // round watches with one configuration: until the context ends, a new configuration was
 // read, or the first look shows that there is no sense in going on.
 func (w *watcher) round(ctx context.Context, hup <-chan os.Signal) error {
-	r := &round{watcher: w, cfg: w.cfg, pool: newPool(), shown: make(map[string]string), refused: make(map[watch.Drive]bool)}
+	r := &round{watcher: w, cfg: w.cfg, pool: newPool(), shown: make(map[string]string), read: make(map[string]reading), refused: make(map[watch.Drive]bool)}
 	if w.meter != nil {
 		r.pool.closing = w.meter.closing
 	}
@@ -184,8 +183,8 @@ type round struct {
 	keeper *watch.Keeper     // nil without -listen
 	stop   func()            // ends the round after the look under way
 	fatal  error             // that ends the watch
-	looked bool              // a session could be opened at least once
 	shown  map[string]string // the last plan of each scope
+	read   map[string]reading
 
 	covering sync.Mutex
 	refused  map[watch.Drive]bool // a subscription
@@ -268,6 +267,13 @@ func (r *round) cover(d watch.Drive, covered bool) {
 	if !left {
 		r.tell.settled("subscription " + d.Tenant)
 	}
+}
+
+// dropRefusals forgets those of drives that are not watched any more.
+func (r *round) dropRefusals(drives []watch.Drive) {
+	r.covering.Lock()
+	defer r.covering.Unlock()
+	maps.DeleteFunc(r.refused, func(d watch.Drive, _ bool) bool { return !slices.Contains(drives, d) })
 }
 
 // notSubscribed says why there are no notifications of a drive. It is asked about at the

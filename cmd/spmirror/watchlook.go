@@ -4,15 +4,20 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"slices"
 
+	"github.com/spmirror/spmirror/crawl"
 	"github.com/spmirror/spmirror/graph"
 	"github.com/spmirror/spmirror/plan"
 	"github.com/spmirror/spmirror/state"
 	"github.com/spmirror/spmirror/view"
 	"github.com/spmirror/spmirror/watch"
 )
+
+// fullOfWatch is when the next daily look enumerates a drive in full: later than a week must not pass between two (I-66).
+const fullOfWatch = crawl.FullInterval - watch.MaxSafety
 
 // look takes one look, with the state locked for as long as it takes.
 func (r *round) look(ctx context.Context, task watch.Task) (o watch.Outcome) {
@@ -23,7 +28,7 @@ func (r *round) look(ctx context.Context, task watch.Task) (o watch.Outcome) {
 	}()
 	s, err := openSession(ctx, r.env, r.cfg, sessionOptions{
 		operation: "watch", lockTimeout: r.c.Duration("lock-timeout"), color: colorOf(r.c), json: r.events != nil,
-		pool: r.pool, events: r.events, quiet: true, seen: observers{meter: r.meter},
+		pool: r.pool, events: r.events, quiet: true, seen: observers{meter: r.meter}, fullEvery: fullOfWatch,
 	})
 	if err != nil {
 		if !r.looked && exitCode(err) != exitLocked && ctx.Err() == nil {
@@ -81,7 +86,7 @@ func (r *round) connection(tenant string) (*client, error) {
 			if err != nil {
 				return nil, err
 			}
-			return r.pool.client(t, connecting{log: r.log, statePath: r.cfg.Backend.Path, networkWait: wait, now: r.env.now})
+			return r.pool.client(t, connecting{log: r.log, statePath: r.cfg.Backend.Path, networkWait: wait, now: r.env.now, inside: r.env.inside})
 		}
 	}
 	return nil, fmt.Errorf("%s is not declared", tenant)
@@ -94,14 +99,19 @@ type look struct {
 	task    watch.Task
 	changes bool // apply
 	drives  map[watch.Drive][]*wanted
+	known   []string // addresses of the mirrors in drives, and of those without a drive
 	outcome watch.Outcome
+}
+
+// reading is up to which change of which drive a mirror was planned.
+type reading struct {
+	drive      state.DriveID
+	generation state.Generation
 }
 
 // take looks and does what is to be done about what it finds.
 func (l *look) take(ctx context.Context) error {
-	everything := planOptions{mode: plan.ModeNormal, Options: plan.Options{
-		Targets: l.c.StringSlice("target"), Excludes: l.c.StringSlice("exclude"), Verify: l.c.String("verify"),
-	}}
+	everything := l.everything()
 	if err := l.session.knownAddresses(everything); err != nil {
 		return err
 	}
@@ -123,12 +133,20 @@ func (l *look) take(ctx context.Context) error {
 	return l.plan(ctx, narrowed)
 }
 
+// everything is what is watched.
+func (l *look) everything() planOptions {
+	return planOptions{mode: plan.ModeNormal, Options: plan.Options{
+		Targets: l.c.StringSlice("target"), Excludes: l.c.StringSlice("exclude"), Verify: l.c.String("verify"),
+	}}
+}
+
 // find groups the mirrors by drive and tells the loop which drives there are. A mirror whose drive is not found belongs
 // to none; planning says why.
 func (l *look) find(ctx context.Context, mirrors []*wanted) error {
-	l.drives = make(map[watch.Drive][]*wanted)
+	l.drives, l.known = make(map[watch.Drive][]*wanted), nil
 	known := planOptions{Options: plan.Options{NoRefresh: true}} // it is looked up again with the look at the drive
 	for _, w := range mirrors {
+		l.known = append(l.known, w.cfg.Address)
 		if w.drive, w.err = l.session.resolveDrive(ctx, w.cfg, known); w.err != nil {
 			if ctx.Err() != nil {
 				return ctx.Err()
@@ -146,20 +164,27 @@ func (l *look) find(ctx context.Context, mirrors []*wanted) error {
 	if l.keeper != nil {
 		l.keeper.Want(list)
 	}
+	l.dropRefusals(list)
+	maps.DeleteFunc(l.read, func(address string, _ reading) bool { return !slices.Contains(l.known, address) })
 	l.tell.started(len(mirrors), len(list), l.c)
 	return nil
 }
 
+// findAgain does so after planning has found other shortcuts to follow.
+func (l *look) findAgain(ctx context.Context, o planOptions) error {
+	mirrors := l.session.selected(o)
+	if slices.EqualFunc(mirrors, l.known, func(w *wanted, address string) bool { return w.cfg.Address == address }) {
+		return nil
+	}
+	return l.find(ctx, mirrors)
+}
+
 // probe asks the drives of the task what changed, which costs a request for each that did not, and returns the mirrors
-// that are to be planned.
+// that are to be planned: those of which a change is recorded that was not planned here, whoever heard of it first.
 func (l *look) probe(ctx context.Context) ([]*wanted, error) {
 	var asked []*wanted
-	before := make(map[state.DriveKey]state.Generation)
 	for _, d := range l.task.Drives {
-		for _, w := range l.drives[d] {
-			before[w.drive.Key] = w.drive.Generation
-			asked = append(asked, w)
-		}
+		asked = append(asked, l.drives[d]...)
 	}
 	if err := l.session.refresh(ctx, asked, planOptions{mode: plan.ModeNormal}); err != nil {
 		return nil, err
@@ -167,12 +192,14 @@ func (l *look) probe(ctx context.Context) ([]*wanted, error) {
 	var changed []*wanted
 	for _, d := range l.task.Drives {
 		for _, w := range l.drives[d] {
+			now := reading{w.drive.ID, w.drive.Generation}
 			switch {
 			case w.err != nil:
 				l.tell.once(w.cfg.Address, explained(w.err))
 				l.outcome.Unsettled = append(l.outcome.Unsettled, d)
-			case w.drive.Generation != before[w.drive.Key] || slices.Contains(l.task.Retry, d):
+			case now != l.read[w.cfg.Address] || slices.Contains(l.task.Retry, d):
 				l.tell.settled(w.cfg.Address)
+				l.read[w.cfg.Address] = now
 				changed = append(changed, w)
 			default:
 				l.tell.settled(w.cfg.Address)
@@ -196,6 +223,9 @@ func (l *look) plan(ctx context.Context, o planOptions) error {
 		return err
 	}
 	defer p.Close()
+	if err := l.findAgain(ctx, l.everything()); err != nil {
+		return err
+	}
 	l.note(p.Header)
 	note := view.WatchNote{State: view.WatchLooked, Reasons: reasons(l.task), Result: "no_changes"}
 	for _, m := range p.Mirrors {
@@ -215,12 +245,14 @@ func (l *look) plan(ctx context.Context, o planOptions) error {
 	return err
 }
 
-// note remembers the drives of mirrors that could not be planned.
+// note remembers what of which mirrors was planned, and the drives of those that could not be.
 func (l *look) note(h *plan.Header) {
 	for _, m := range h.Mirrors {
 		if !m.Planned() {
 			l.unsettle(m.Address)
+			continue
 		}
+		l.read[m.Address] = reading{state.DriveID(m.Source.DriveID), state.Generation(m.Generation.Observed)}
 	}
 }
 
