@@ -43,7 +43,7 @@ func (s *canaries) offer(c *plan.Change) {
 		return
 	}
 	s.bySource = true
-	if c.Reason != plan.Removed || c.Remote != nil {
+	if c.Reason != plan.Removed && c.Reason != plan.TypeChanged || c.Remote != nil {
 		return
 	}
 	s.every = max(s.every, 1)
@@ -70,11 +70,19 @@ func (m *mirrorRun) suspicion(ctx context.Context) (string, error) {
 		return why, err
 	}
 	for _, c := range m.canaries.list {
-		it, err := m.lookUp(ctx, c.id)
+		id, _, turned := c.id.Was()
+		it, err := m.lookUp(ctx, id)
+		believed := false
+		if err == nil && turned {
+			if believed, err = m.believed(ctx, &it); err != nil {
+				return "", err
+			}
+		}
 		switch {
 		case ctx.Err() != nil:
 			return "", ctx.Err()
 		case isGone(err), err == nil && it.Facets.Has(graph.Deleted):
+		case believed:
 		case err != nil:
 			return fmt.Sprintf("whether %q is gone cannot be found out: %v", c.path, err), nil
 		default:

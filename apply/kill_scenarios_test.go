@@ -158,6 +158,24 @@ var scenarios = []scenario{
 			w.tenant.put("new", "new")
 		},
 	},
+	{
+		name: "files become folders",
+		setup: func(w *world) {
+			for _, p := range []string{"f", "d/1", "d/sub/2", "e/3", "g"} {
+				w.tenant.put(p, "text of "+p)
+			}
+		},
+		edit: func(w *world) {
+			s := w.tenant
+			s.turn("f", "")
+			s.put("f/in", "in what was a file")
+			s.move(s.find("d/sub"), "f/sub")
+			s.turn("d", "what was a folder")
+			s.turn("e", "another one")
+			s.move(s.find("e"), "f/e")
+			s.move(s.turn("g", ""), "e")
+		},
+	},
 }
 
 // interrupt applies until so many downloads have got so far, all at once, and stops.

@@ -25,6 +25,8 @@ type mirrorRun struct {
 	canaries  canaries
 	replaced  map[plan.ItemID]bool
 	leaving   map[plan.ItemID]*plan.Local // replaced items that may be displaced, as the plan found them
+	turned    map[plan.ItemID]bool        // items that are folders by now, or files, and were not
+	former    []plan.ItemID               // ids of what was applied for them
 	partials  map[state.ItemID]bool       // items with a partial download when the run began
 	total     Progress
 	lists     bool          // there are lists beside the marker
@@ -48,6 +50,7 @@ func newMirrorRun(r *running, m *Mirror) *mirrorRun {
 		running: r, Mirror: m,
 		replaced: make(map[plan.ItemID]bool),
 		leaving:  make(map[plan.ItemID]*plan.Local),
+		turned:   make(map[plan.ItemID]bool),
 		partials: make(map[state.ItemID]bool),
 		inFlight: make(map[plan.ItemID]string),
 		failed:   make(map[plan.ItemID]bool),
@@ -58,6 +61,7 @@ func newMirrorRun(r *running, m *Mirror) *mirrorRun {
 // sort puts a change where its phase will look for it. Files are not kept: their
 // phases read the plan again.
 func (m *mirrorRun) sort(c plan.Change) {
+	m.noteTurned(&c)
 	if c.Action() == plan.Blocked {
 		m.hold(c)
 		return
@@ -176,7 +180,7 @@ func (m *mirrorRun) phases() []func(context.Context) error {
 		return []func(context.Context) error{m.forget, m.forgetFolders, m.forgetMirror}
 	}
 	return []func(context.Context) error{
-		m.open, m.distrust, m.arrange, m.transfer, m.forget, m.remove, m.forgetFolders, m.removeFolders, m.beside, m.settle, m.sweep, m.expire,
+		m.open, m.distrust, m.arrange, m.transfer, m.forget, m.remove, m.forgetFolders, m.removeFolders, m.beside, m.returnNames, m.settle, m.sweep, m.expire,
 	}
 }
 
@@ -184,6 +188,9 @@ func (m *mirrorRun) phases() []func(context.Context) error {
 func (m *mirrorRun) open(ctx context.Context) error {
 	ctx = context.WithoutCancel(ctx)
 	if err := Recover(ctx, m.Store, m.Key, m.Dir); err != nil {
+		return err
+	}
+	if err := m.renameTurned(ctx); err != nil {
 		return err
 	}
 	for p, err := range m.Store.Partials(ctx, m.Key) {

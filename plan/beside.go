@@ -131,7 +131,7 @@ func (s *Sidecars) Rest(ctx context.Context, r Request) error {
 		if err != nil {
 			return fmt.Errorf("read what is beside: %w", err)
 		}
-		if pair.Entry == nil || pair.Item == nil {
+		if pair.Entry == nil || pair.Item == nil || pair.turned() {
 			continue
 		}
 		path, err := tree.path(ctx, pair.Entry)

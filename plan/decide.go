@@ -421,6 +421,8 @@ func (p *planner) touched(e *Entry, c Change) error {
 // whyNew finds the cause of an add: a new mirror, an edited selection, or the source.
 func (p *planner) whyNew(ctx context.Context, pair Pair) (Cause, Reason) {
 	switch {
+	case p.turned.entry[pair.id()] != "":
+		return BySource, TypeChanged // apply has to know (renameTurned)
 	case pair.Pending != nil && pair.Pending.Action != string(Blocked):
 		if pair.Pending.Code == PendingSuperseded {
 			return ByRetry, SupersededLastRun

@@ -7,7 +7,19 @@ func (p *planner) gone(ctx context.Context, pair Pair) error {
 	if pair.Entry == nil {
 		return nil
 	}
-	return p.leaves(ctx, pair, departure{Removed, BySource, p.req.Mirror.Policy.OnRemoteDelete, ""})
+	return p.leaves(ctx, pair, p.removed(pair.Entry.Item))
+}
+
+// removed is the end of an entry whose item the source no longer has, or has as something else.
+func (p *planner) removed(id ItemID) departure {
+	d := departure{Removed, BySource, p.req.Mirror.Policy.OnRemoteDelete, ""}
+	if _, folder, ok := id.Was(); ok {
+		d.reason, d.detail = TypeChanged, "it was a file"
+		if folder {
+			d.detail = "it was a folder"
+		}
+	}
+	return d
 }
 
 // unselected handles an item that the mirror does not want.

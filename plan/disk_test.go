@@ -212,6 +212,18 @@ func (d *disk) plan(t *rapid.T, sel Select, policy Policy, full bool) planned {
 // apply does what a plan says. Nothing may be lost by it that is not ours, or that the
 // policy keeps.
 func (d *disk) apply(t *rapid.T, p planned, policy Policy) {
+	for item, as := range d.rename(p.changes) {
+		if how, ok := d.harmed[item]; ok {
+			delete(d.harmed, item)
+			d.harmed[as] = how
+		}
+		for at, s := range maps.Clone(d.strangers) {
+			if at.parent == item {
+				delete(d.strangers, at)
+				d.strangers[spot{as, at.name}] = s
+			}
+		}
+	}
 	d.vacate(t, p.changes, policy)
 	if err := d.world.apply(p.changes); err != nil {
 		t.Fatalf("after applying %s: %v", strings.Join(p.lines, "\n"), err)

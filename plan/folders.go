@@ -51,7 +51,7 @@ func (p *planner) decideFolder(ctx context.Context, pair Pair) error {
 	it, e := pair.Item, pair.Entry
 	if it == nil {
 		if e != nil {
-			p.idle[e.Item] = departure{Removed, BySource, p.req.Mirror.Policy.OnRemoteDelete, ""}
+			p.idle[e.Item] = p.removed(e.Item)
 		}
 		return nil
 	}

@@ -109,11 +109,12 @@ func (p Pair) clone() Pair {
 
 // Inventory reads the pairs of one mirror. All yields everything in the order of
 // ids; Since what was observed after a generation, with what is pending; Of the
-// given ids.
+// given ids; Turned the ids of files that are applied as folders, and of folders that are applied as files.
 type Inventory interface {
 	All(ctx context.Context) iter.Seq2[Pair, error]
 	Since(ctx context.Context, g Generation) iter.Seq2[Pair, error]
 	Of(ctx context.Context, ids []ItemID) iter.Seq2[Pair, error]
+	Turned(ctx context.Context) iter.Seq2[ItemID, error]
 }
 
 // Observed reads the items of the mirror's drive.

@@ -85,6 +85,7 @@ type planner struct {
 	seen          map[ItemID]bool      // items decided in an incremental plan
 	listings      map[RelPath]listing
 	needs         map[ItemID]*node
+	turned        turned // from files into folders, or back
 }
 
 // Run plans one mirror: it calls Emit for each change and Drift for each
@@ -156,6 +157,9 @@ func (p *planner) comparePrevious() error {
 }
 
 func (p *planner) run(ctx context.Context) error {
+	if err := p.separate(ctx); err != nil {
+		return err
+	}
 	if err := p.checkDisk(ctx); err != nil {
 		return err
 	}

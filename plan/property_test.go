@@ -61,6 +61,7 @@ func difference(a, b []string) string {
 var (
 	fileNames   = []string{"a.txt", "A.txt", "b.bak", "c.txt", "d", "bad!.txt"}
 	folderNames = []string{"keep", "tmp", "d", "D", "sub", "bad!"}
+	someClasses = []Class{ClassFile, ClassFolder, ClassPackage, ClassShortcut, ClassBundle, ClassUnknown, ClassMalware, ClassPackagePart}
 )
 
 // someEdit changes what the drive shows.
@@ -85,7 +86,7 @@ func someEdit(t *rapid.T, w *world, next *int) {
 		}
 		return rapid.SampledFrom(fileNames).Draw(t, "file name")
 	}
-	switch op := rapid.SampledFrom([]string{"file", "file", "folder", "folder", "package", "content", "rename", "move", "move", "swap", "remove", "restore", "class", "orphan"}).Draw(t, "op"); op {
+	switch op := rapid.SampledFrom([]string{"file", "file", "folder", "folder", "package", "content", "rename", "move", "move", "swap", "remove", "restore", "class", "turn", "replace", "orphan"}).Draw(t, "op"); op {
 	case "file":
 		w.put(Item{ID: fresh(), Parent: folder, Name: name(Item{}), Class: ClassFile, Size: int64(version), Hash: fmt.Sprint("h", version)})
 	case "folder":
@@ -119,16 +120,25 @@ func someEdit(t *rapid.T, w *world, next *int) {
 		if it.Class != ClassRoot && id != w.root {
 			w.remove(id)
 		}
-	case "class":
-		switch {
-		case it.Class == ClassRoot:
-		case it.Class.container():
-			it.Class = rapid.SampledFrom([]Class{ClassFolder, ClassPackage}).Draw(t, "class")
-			w.put(it)
-		default:
-			it.Class = rapid.SampledFrom([]Class{ClassFile, ClassUnknown, ClassMalware, ClassShortcut}).Draw(t, "class")
-			w.put(it)
+	case "class": // what is in a folder that has become a file is left behind
+		if it.Class != ClassRoot && id != w.root {
+			w.put(become(it, rapid.SampledFrom(someClasses).Draw(t, "class"), version))
 		}
+	case "turn", "replace": // a file becomes a folder, or a folder a file, with its id or with another one
+		if it.Class == ClassRoot || id == w.root {
+			return
+		}
+		other := map[bool]Class{true: ClassFile, false: ClassFolder}[it.Class.container()]
+		for _, below := range w.below(id) {
+			if op == "replace" || rapid.Bool().Draw(t, "is gone") {
+				w.remove(below)
+			}
+		}
+		if op == "replace" {
+			w.remove(id)
+			it.ID = fresh()
+		}
+		w.put(become(it, other, version))
 	case "restore":
 		if len(w.removed) > 0 {
 			it := rapid.SampledFrom(w.removed).Draw(t, "restored")
@@ -143,6 +153,15 @@ func someEdit(t *rapid.T, w *world, next *int) {
 			w.put(it)
 		}
 	}
+}
+
+// become is an item as another class.
+func become(it Item, class Class, version int) Item {
+	it.Class, it.Size, it.Hash = class, -1, ""
+	if class.file() {
+		it.Size, it.Hash = int64(version), fmt.Sprint("h", version)
+	}
+	return it
 }
 
 // someEdits changes it between two plans.
@@ -195,7 +214,7 @@ func (p planned) conserved(t *rapid.T, w *world) {
 	}
 	pairs := int64(len(w.items))
 	for id := range w.entries {
-		if _, ok := w.items[id]; !ok {
+		if p, _ := w.pair(id); p.Item == nil || p.turned() {
 			pairs++
 		}
 	}

@@ -26,6 +26,7 @@ func (w *world) do(c Change) bool {
 // applyPart carries out some changes of a plan, as an apply does that is interrupted,
 // or narrowed to some paths: nothing is settled.
 func (w *world) applyPart(t *rapid.T, changes []Change) {
+	w.unfinished = len(w.rename(changes)) > 0 || w.unfinished
 	w.doAll(slices.DeleteFunc(slices.Clone(changes), func(Change) bool { return rapid.Bool().Draw(t, "left over") }))
 }
 
@@ -47,6 +48,7 @@ func (w *world) doAll(changes []Change) (left []Change) {
 // applyFailing carries out a plan of which some changes fail: these are pending, and
 // so is what cannot be done without them.
 func (w *world) applyFailing(t *rapid.T, p planned, sel Select) {
+	w.rename(p.changes)
 	var tried, failed []Change
 	for _, c := range p.changes {
 		if rapid.IntRange(0, 3).Draw(t, "fails") == 0 {

@@ -32,6 +32,9 @@ func (r Request) Why(ctx context.Context, path string) (x Explanation, ok bool, 
 	if err != nil {
 		return x, false, err
 	}
+	if err := p.separate(ctx); err != nil {
+		return x, false, fmt.Errorf("plan %s: %w", r.Mirror.Address, err)
+	}
 	id, err := p.lookup(ctx, strings.Trim(path, "/"))
 	if err != nil || id == "" {
 		return x, false, err

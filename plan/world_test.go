@@ -37,6 +37,11 @@ func (w *world) put(it Item) {
 		w.items[it.ID] = it
 		w.log[it.ID] = true
 	}
+	for child, below := range w.items {
+		if below.Parent == it.ID && !it.Class.container() {
+			w.log[child] = true
+		}
+	}
 }
 
 // remove takes an item and all below it away, as a round does.
@@ -98,6 +103,16 @@ func (w *world) Since(context.Context, Generation) iter.Seq2[Pair, error] {
 }
 
 func (w *world) Of(_ context.Context, ids []ItemID) iter.Seq2[Pair, error] { return w.pairs(ids) }
+
+func (w *world) Turned(context.Context) iter.Seq2[ItemID, error] {
+	var ids []ItemID
+	for id := range w.entries {
+		if p, _ := w.pair(id); p.turned() {
+			ids = append(ids, id)
+		}
+	}
+	return values(ids)
+}
 
 type observedWorld struct{ *world }
 
@@ -231,6 +246,7 @@ func (w *world) tracked() (s Sum) {
 // apply does what a plan says, as an apply without failures would.
 func (w *world) apply(changes []Change) error {
 	w.pending = map[ItemID]Pending{}
+	w.rename(changes)
 	for _, c := range changes {
 		switch c.Action() {
 		case Blocked:
@@ -252,6 +268,29 @@ func (w *world) apply(changes []Change) error {
 	}
 	w.log = map[ItemID]bool{}
 	return w.sound()
+}
+
+// rename gives entries of items that turned the ids that the plan has for them, and returns the items.
+func (w *world) rename(changes []Change) (renamed map[ItemID]ItemID) {
+	renamed = map[ItemID]ItemID{}
+	for _, c := range changes {
+		item, folder, ok := c.ItemID.Was()
+		e, there := w.entries[item]
+		if _, known := w.entries[c.ItemID]; !ok || known || !there || e.Folder != folder {
+			continue
+		}
+		delete(w.entries, item)
+		renamed[item] = c.ItemID
+		e.Item = c.ItemID
+		w.entries[e.Item] = e
+		for id, below := range w.entries {
+			if below.Parent == item {
+				below.Parent = e.Item
+				w.entries[id] = below
+			}
+		}
+	}
+	return renamed
 }
 
 // sound checks what every state of a target must hold: each place has one holder,

@@ -45,6 +45,10 @@ func (p pairs) Of(ctx context.Context, ids []plan.ItemID) iter.Seq2[plan.Pair, e
 	return planPairs(p.store.PairsOf(ctx, p.mirror, slices.Values(list)))
 }
 
+func (p pairs) Turned(ctx context.Context) iter.Seq2[plan.ItemID, error] {
+	return mapped(p.store.Turned(ctx, p.mirror), func(id state.ItemID) plan.ItemID { return plan.ItemID(id) })
+}
+
 // planPairs gives pairs in the words of the planner, in the same three values again and again: a pair is valid
 // until the next one.
 func planPairs(seq iter.Seq2[state.Pair, error]) iter.Seq2[plan.Pair, error] {

@@ -299,7 +299,9 @@ func (m *merge) write() error {
 	return m.steps([]step{
 		{what: "log changes", more: gen, sql: `
 			INSERT INTO change_log (drive, gen, id)
-			SELECT ?1, ?4, id FROM gone WHERE ?2 AND ?3 UNION SELECT ?1, ?4, id FROM changed WHERE material`},
+			SELECT ?1, ?4, id FROM gone WHERE ?2 AND ?3 UNION SELECT ?1, ?4, id FROM changed WHERE material
+			UNION SELECT ?1, ?4, c.id FROM changed n CROSS JOIN children c ON c.drive = ?1 AND c.parent = n.id -- what is in a folder that is none any more
+				WHERE n.material AND n.old_parent IS NOT NULL AND n.class NOT IN (2, 3, 4)`},
 		{what: "find old parents", sql: `
 			INSERT INTO unlinked (parent, id)
 			SELECT i.parent, i.id FROM gone g CROSS JOIN items i ON i.drive = ?1 AND i.id = g.id WHERE ?2 AND ?3

@@ -56,6 +56,7 @@ func TestStatementsReachTheirRowsByIndex(t *testing.T) {
 	all(t, s.Subtree(ctx, m, "root"))
 	all(t, s.EntrySubtree(ctx, m, ""))
 	all(t, s.Children(ctx, drive, "root"))
+	all(t, s.Turned(ctx, m))
 	all(t, s.Folders(ctx, drive))
 	all(t, s.Names(ctx, drive))
 	all(t, s.EntryFolders(ctx, m.Key))
@@ -99,7 +100,7 @@ func TestStatementsReachTheirRowsByIndex(t *testing.T) {
 		beside := []Sidecar{{Item: "a", Permissions: "[]", Columns: "{}"}}
 		return errors.Join(tx.NoteSharing(drive, 1, []Shared{{ID: "a", Own: true}, {ID: "b"}}), tx.DropUnshared(drive, 1),
 			tx.PutPermissions(m, beside), tx.PutColumns(m, beside, "c"), tx.DropPermissions(m.Key, ids), tx.CompleteVersions(m, ids, "1"), tx.PutVersions(m.Key, []Version{{Item: "a", ID: "1.0"}}), tx.TrimSidecars(m, false, false),
-			tx.DeleteEntries(m.Key, ids), tx.ClearPending(m.Key, ids), tx.DeletePartials(m.Key, ids), tx.ClearIntents(m.Key, ids),
+			tx.RenameEntry(m.Key, "a", "z"), tx.DeleteEntries(m.Key, ids), tx.ClearPending(m.Key, ids), tx.DeletePartials(m.Key, ids), tx.ClearIntents(m.Key, ids),
 			tx.DeleteTrash(m.Key, []string{"a"}), tx.TrimLog(), tx.ClearMirror(m.Key), tx.SetApplied(m.Key, "x"), tx.RenameMirror(m.Key, "n"), tx.ForgetMirror(m.Key))
 	})
 

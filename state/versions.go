@@ -58,7 +58,7 @@ func (s *Store) Versions(ctx context.Context, mirror MirrorKey) iter.Seq2[KeptVe
 		k.Parent = ItemID(parent)
 		return k, err
 	}, `SELECT `+versionColumns+`, coalesce(e.parent, ''), coalesce(e.name, '')
-		FROM versions v LEFT JOIN entries e INDEXED BY entries_facts ON e.mirror = ?1 AND e.item = v.item WHERE v.mirror = ?1`, mirror)
+		FROM versions v LEFT JOIN entries e INDEXED BY entries_facts ON e.mirror = ?1 AND e.item = v.item AND e.folder = 0 WHERE v.mirror = ?1`, mirror)
 }
 
 // PutVersions stores versions that were fetched.
