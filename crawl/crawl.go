@@ -303,9 +303,11 @@ func (r *refresh) merge(ctx context.Context, round state.Round, link graph.Link)
 		}
 		return err
 	})
-	if errors.Is(err, state.ErrRootGone) {
-		// Its rows can only fail again: the next run asks anew (I-25, H-47).
+	switch { // The rows can only fail again: the next run asks anew (I-25, H-47).
+	case errors.Is(err, state.ErrRootGone):
 		_, err = r.abandon(ctx, round, &ErrSource{CodeSourceEmpty, err})
+	case errors.Is(err, state.ErrNoRoot):
+		_, err = r.abandon(ctx, round, &ErrSource{CodeSourceBroken, err})
 	}
 	if err != nil {
 		return merged, fmt.Errorf("merge round: %w", err)

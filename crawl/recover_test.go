@@ -213,16 +213,26 @@ func TestASourceThatLooksEmptyRemovesNothing(t *testing.T) {
 	}
 }
 
-func TestAnEmptyAnswerToTheFirstCrawlIsNotTakenForAnEmptyDrive(t *testing.T) {
-	scripted(t, func(l *library) {
-		l.pages[""] = last("d1")
-		l.settled()
-		l.refresh(false)
-		l.pages[""] = last("d1", rootJSON, file("a", "root"))
-		l.pages["d1"] = last("d1")
-		l.refresh(false)
-		l.wantIDs("root", "a")
-	})
+func TestAFirstListingWithoutARootIsNotTakenForADrive(t *testing.T) {
+	for name, page := range map[string]answer{"no item": last("d1"), "an item in itself": last("d1", file("x", "x"))} {
+		t.Run(name, func(t *testing.T) {
+			scripted(t, func(l *library) {
+				l.pages[""] = page
+				l.settled()
+				for range 2 {
+					_, err := l.try(false)
+					var typed *ErrSource
+					if !errors.As(err, &typed) || typed.Code != CodeSourceBroken || !errors.Is(err, state.ErrNoRoot) {
+						t.Fatalf("the error is %v", err)
+					}
+				}
+				l.pages[""] = last("d1", rootJSON, file("a", "root"))
+				l.pages["d1"] = last("d1")
+				l.refresh(false)
+				l.wantIDs("root", "a")
+			})
+		})
+	}
 }
 
 func TestAPeriodicFullEnumerationFindsLostTombstones(t *testing.T) {

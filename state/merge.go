@@ -42,7 +42,8 @@ type merge struct {
 //
 // The last occurrence of an id counts. A tombstone removes the item and whatever is below it, except items that the same round shows alive
 // (I-31); a tombstone of an unknown id is counted and changes nothing. After a full round everything that was not listed is removed as
-// well, unless Round.Keep. If the drive's root would go, nothing is merged and the error is ErrRootGone.
+// well, unless Round.Keep. If the drive's root would go, nothing is merged and the error is ErrRootGone;
+// if none ever came, it is ErrNoRoot.
 //
 // An unread item is there, whatever it is: it keeps what was known of it, and is remembered (H-43). If one came without an id, absence
 // proves nothing, and a full round removes nothing but tombstones.
@@ -62,6 +63,9 @@ func (tx *Tx) mergeRound(key DriveKey, end Merge) (Merged, error) {
 	m, err := tx.newMerge(key)
 	if err != nil {
 		return Merged{}, err
+	}
+	if m.root == "" {
+		return Merged{}, ErrNoRoot
 	}
 	if m.drive.Items == 0 {
 		err = m.firstLoad()

@@ -105,7 +105,7 @@ func exchangeProblem(err error) *problem {
 			detail: "Nothing was changed. Check network, proxy (HTTPS_PROXY, NO_PROXY) and name resolution; `spmirror doctor` tries them.\nA proxy that opens TLS needs its authority in the system's store. Then run again."}
 	case errors.Is(err, graph.ErrLoop):
 		return sourceProblem(&crawl.ErrSource{Code: crawl.CodeSourceLoop, Err: err})
-	case errors.Is(err, graph.ErrProtocol), errors.Is(err, graph.ErrTooLarge):
+	case errors.Is(err, graph.ErrProtocol), errors.Is(err, graph.ErrTooLarge), errors.Is(err, graph.ErrAddress):
 		return &problem{code: "SPM0608", summary: "An answer of the service cannot be understood", err: err,
 			detail: "Nothing was changed. A proxy or a sign-in page of the network may have answered in its place: `spmirror doctor`\nshows what answers. If it is Microsoft Graph itself, give the request id of the message to its support."}
 	}
