@@ -3,6 +3,7 @@ package config
 import (
 	"github.com/hashicorp/hcl/v2"
 	"github.com/zclconf/go-cty/cty"
+	"golang.org/x/sync/errgroup"
 )
 
 // DataSource answers data blocks. The program implements it over Microsoft Graph; a
@@ -10,6 +11,7 @@ import (
 type DataSource interface {
 	// ReadData returns the attributes of one data block as plain Go data: maps, slices,
 	// strings, numbers and booleans. A result that would be cut off must be an error.
+	// Instances of one block are read at the same time.
 	ReadData(DataRequest) (map[string]any, error)
 }
 
@@ -48,22 +50,55 @@ func (sc *scope) declareData(blocks hcl.Blocks) {
 }
 
 func (sc *scope) computeData(b *hcl.Block, kind, address string) cty.Value {
+	var questions []*question
 	values := map[string]cty.Value{}
 	for _, inst := range sc.expand(b, address) {
-		v := inst.data(kind)
-		if inst.unknown {
+		q := inst.question(kind)
+		switch {
+		case inst.unknown:
 			return cty.DynamicVal
+		case q != nil:
+			questions = append(questions, q)
 		}
-		if !inst.keyed {
-			return v
-		}
-		values[inst.key] = v
+		values[inst.key] = cty.DynamicVal
+	}
+	askAll(sc.session.data, questions)
+	for _, q := range questions {
+		values[q.key] = q.answer()
+	}
+	if v, ok := values[""]; ok { // without for_each
+		return v
 	}
 	return cty.ObjectVal(values)
 }
 
-// data decodes and reads one data block. Offline its result is not known.
-func (inst instance) data(kind string) cty.Value {
+// question is a data block that is to be read.
+type question struct {
+	instance
+	rng     hcl.Range
+	request DataRequest
+	result  map[string]any
+	err     error
+}
+
+// questionsAtOnce bounds the questions under way: the source paces them, and those of one block wait for nothing but each other.
+const questionsAtOnce = 16
+
+// askAll reads the instances of a data block.
+func askAll(data DataSource, questions []*question) {
+	var g errgroup.Group
+	g.SetLimit(questionsAtOnce)
+	for _, q := range questions {
+		g.Go(func() error {
+			q.result, q.err = data.ReadData(q.request)
+			return nil
+		})
+	}
+	_ = g.Wait() // the errors are in the questions
+}
+
+// question decodes one data block; nil if it cannot be read. Offline its result is not known.
+func (inst instance) question(kind string) *question {
 	s := inst.session
 	r := inst.open(inst.block.Body, dataSpecOf(kind), inst.block.DefRange)
 	before := len(s.diags)
@@ -81,7 +116,7 @@ func (inst instance) data(kind string) cty.Value {
 	r.checkData(kind)
 	tenant := r.tenantRef()
 	if len(s.diags) > before || s.offline || inst.unknown || tenant == "" {
-		return cty.DynamicVal
+		return nil
 	}
 	for _, list := range s.rootScope.tenants {
 		for _, t := range list {
@@ -90,7 +125,7 @@ func (inst instance) data(kind string) cty.Value {
 			}
 		}
 	}
-	return inst.readData(r, req)
+	return &question{instance: inst, rng: r.rng, request: req}
 }
 
 // checkData asks for exactly one way to name what is looked for.
@@ -110,15 +145,15 @@ func (r *reader) checkData(kind string) {
 	}
 }
 
-func (inst instance) readData(r *reader, req DataRequest) cty.Value {
-	result, err := inst.session.data.ReadData(req)
-	if err != nil {
-		inst.session.fail(CodeData, r.rng, "Data cannot be read", "Reading %s: %s.", req.Address, visible(err.Error()))
+// answer is what was read, as a value; what could not be read is reported.
+func (q *question) answer() cty.Value {
+	if q.err != nil {
+		q.session.fail(CodeData, q.rng, "Data cannot be read", "Reading %s: %s.", q.request.Address, visible(q.err.Error()))
 		return cty.DynamicVal
 	}
-	v, err := fromGo(result)
+	v, err := fromGo(q.result)
 	if err != nil {
-		inst.session.fail(CodeData, r.rng, "Data cannot be read", "The answer for %s cannot be used: %s.", req.Address, visible(err.Error()))
+		q.session.fail(CodeData, q.rng, "Data cannot be read", "The answer for %s cannot be used: %s.", q.request.Address, visible(err.Error()))
 		return cty.DynamicVal
 	}
 	return v

@@ -127,9 +127,10 @@ type refresh struct {
 	restarts int
 	// resumed says that the round was begun by an earlier run; pages counts those
 	// that this run has read of it.
-	resumed bool
-	pages   int64
-	asked   map[state.ItemID]bool // by id, once each
+	resumed  bool
+	pages    int64
+	unstored bool                  // the state does not know of the round yet
+	asked    map[state.ItemID]bool // by id, once each
 }
 
 func (r *refresh) run(ctx context.Context, full bool) error {
@@ -185,7 +186,7 @@ func (r *refresh) round(ctx context.Context, full bool) (state.Merged, error) {
 func (r *refresh) begin(ctx context.Context, full bool) (state.Round, error) {
 	left := r.drive.Round
 	if left != nil && r.resumable(left, full) {
-		r.resumed, r.pages = true, 0
+		r.resumed, r.pages, r.unstored = true, 0, false
 		r.note(*left)
 		return *left, nil
 	}
@@ -267,13 +268,16 @@ func (r *refresh) startLink() graph.Link {
 	return r.Source.DeltaStart(graph.DriveID(r.drive.ID), r.query)
 }
 
-// start stores a fresh round.
+// start begins a fresh round. One that goes on from the link in force is stored with its first page: until then there is nothing to
+// take up, and a tenant of thousands of drives that did not change pays for each transaction.
 func (r *refresh) start(ctx context.Context, round state.Round) (state.Round, error) {
 	round.Started = r.now()
-	r.resumed, r.pages = false, 0
-	err := r.Store.Tx(ctx, func(tx *state.Tx) error { return tx.BeginRound(r.drive.Key, round) })
-	if err != nil {
-		return round, fmt.Errorf("begin round: %w", err)
+	r.resumed, r.pages, r.unstored = false, 0, !round.Full
+	if round.Full {
+		err := r.Store.Tx(ctx, func(tx *state.Tx) error { return tx.BeginRound(r.drive.Key, round) })
+		if err != nil {
+			return round, fmt.Errorf("begin round: %w", err)
+		}
 	}
 	r.note(round)
 	return round, nil

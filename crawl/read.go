@@ -71,6 +71,11 @@ func (r *refresh) stage(ctx context.Context, round *state.Round, pages <-chan gr
 	since, waiting, next := r.now(), int64(0), round.Next
 	flush := func() error {
 		err := r.Store.Tx(ctx, func(tx *state.Tx) error {
+			if r.unstored {
+				if err := tx.BeginRound(r.drive.Key, *round); err != nil {
+					return err
+				}
+			}
 			if err := tx.NoteSharing(r.drive.Key, version(round), sharing); err != nil {
 				return err
 			}
@@ -79,6 +84,7 @@ func (r *refresh) stage(ctx context.Context, round *state.Round, pages <-chan gr
 		if err != nil {
 			return fmt.Errorf("stage page: %w", err)
 		}
+		r.unstored = false
 		round.Next = next
 		round.Pages += waiting
 		batch, sharing, since, waiting = batch[:0], sharing[:0], r.now(), 0

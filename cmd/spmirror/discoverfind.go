@@ -289,7 +289,7 @@ func (d *discovering) library(ctx context.Context, named, drive string) (graph.D
 		return found, func(folder string) []config.Source { return []config.Source{{DriveID: named, Folder: folder}} }, notFound(src, err)
 	}
 	src := config.Source{Site: siteAddress(named), SiteID: siteID(named), Drive: drive}
-	found, err := siteDrive(ctx, d.client, src)
+	found, err := new(lookups).siteDrive(ctx, d.client, src)
 	return found, func(folder string) []config.Source {
 		by := src
 		by.Folder = folder

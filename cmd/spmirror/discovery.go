@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"path"
 	"strings"
+	"sync"
 
 	"github.com/spmirror/spmirror/config"
 	"github.com/spmirror/spmirror/graph"
@@ -21,6 +22,7 @@ import (
 type discovery struct {
 	ctx     context.Context
 	log     *slog.Logger
+	mu      sync.Mutex // guards clients: instances of one block are read at the same time
 	clients map[string]*client
 }
 
@@ -56,6 +58,8 @@ func (d *discovery) ReadData(r config.DataRequest) (map[string]any, error) {
 }
 
 func (d *discovery) client(t *config.Tenant) (*client, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	if c := d.clients[t.Address]; c != nil {
 		return c, nil
 	}
@@ -129,15 +133,19 @@ func sitePath(address string) string {
 }
 
 func (d *discovery) drives(c *client, r config.DataRequest) (map[string]any, error) {
-	site, err := d.findSite(c, siteAddress(r.Site), cmp.Or(siteID(r.Site), r.SiteID))
-	if err != nil {
-		return nil, err
+	id := graph.SiteID(cmp.Or(siteID(r.Site), r.SiteID))
+	if id == "" {
+		site, err := d.findSite(c, siteAddress(r.Site), "")
+		if err != nil {
+			return nil, err
+		}
+		id = site.ID
 	}
 	keep, err := filterOf(r)
 	if err != nil {
 		return nil, err
 	}
-	list, err := c.Drives(d.ctx, site.ID)
+	list, err := c.Drives(d.ctx, id)
 	if err != nil {
 		return nil, err
 	}

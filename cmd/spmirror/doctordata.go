@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"sync"
 
 	"github.com/urfave/cli/v3"
 
@@ -39,6 +40,7 @@ func (d *doctor) readData(ctx context.Context, c *cli.Command) {
 // refusals tells what a data block needs when it is refused, and hands everything on.
 type refusals struct {
 	source config.DataSource
+	mu     sync.Mutex // guards doctor
 	doctor *doctor
 }
 
@@ -46,6 +48,8 @@ type refusals struct {
 func (r *refusals) ReadData(q config.DataRequest) (map[string]any, error) {
 	found, err := r.source.ReadData(q)
 	if e, ok := graph.AsError(err); ok && e.IsAccess() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
 		r.doctor.fail(looked("config", q.Address, "data"), err, "Grant "+dataNeeds(q)+", with the consent of an administrator.")
 	}
 	return found, err

@@ -24,7 +24,7 @@ func (d *doctor) source(ctx context.Context, m *config.Mirror) {
 		d.fail(check, err, "")
 		return
 	}
-	drive, shared, err := findDrive(ctx, c, m)
+	drive, shared, err := new(lookups).findDrive(ctx, c, m)
 	if err != nil {
 		d.fail(check, err, d.grantFor(m, stepFind, err))
 		return

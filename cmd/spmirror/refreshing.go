@@ -40,16 +40,14 @@ func (s *session) refresh(ctx context.Context, mirrors []*wanted, o planOptions)
 // readDrives crawls the drives of mirrors, several at once. A drive that cannot be
 // read is a problem of its mirrors alone (Q78).
 func (s *session) readDrives(ctx context.Context, mirrors []*wanted, o planOptions, find func(*wanted) (state.Drive, error)) error {
+	atOnce := cmp.Or(o.drivesAtOnce, drivesAtOnce)
+	if err := findSources(ctx, mirrors, atOnce, find); err != nil {
+		return err
+	}
 	drives := make(map[state.DriveKey]*drive)
 	var order []*drive
 	for _, w := range mirrors {
 		if w.err != nil {
-			continue
-		}
-		if w.drive, w.err = find(w); w.err != nil {
-			if ctx.Err() != nil {
-				return ctx.Err()
-			}
 			continue
 		}
 		d := drives[w.drive.Key]
@@ -66,7 +64,7 @@ func (s *session) readDrives(ctx context.Context, mirrors []*wanted, o planOptio
 		return err
 	}
 	g, gctx := errgroup.WithContext(ctx)
-	g.SetLimit(cmp.Or(o.drivesAtOnce, drivesAtOnce))
+	g.SetLimit(atOnce)
 	for _, d := range order {
 		d.wishes = wishes[driveName{d.tenant, d.row.ID}]
 		if o.NoRefresh {
@@ -87,6 +85,22 @@ func (s *session) readDrives(ctx context.Context, mirrors []*wanted, o planOptio
 		}
 	}
 	return nil
+}
+
+// findSources finds the drives of mirrors, several at once: those that are not known yet take a request or two.
+func findSources(ctx context.Context, mirrors []*wanted, atOnce int, find func(*wanted) (state.Drive, error)) error {
+	var g errgroup.Group
+	g.SetLimit(atOnce)
+	for _, w := range mirrors {
+		if w.err != nil {
+			continue
+		}
+		g.Go(func() error {
+			w.drive, w.err = find(w)
+			return ctx.Err()
+		})
+	}
+	return g.Wait()
 }
 
 // drivesAtOnce bounds the drives that are read at a time unless -parallelism does:

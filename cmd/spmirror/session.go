@@ -24,6 +24,7 @@ type session struct {
 	store      *state.Store
 	lock       *state.Lock
 	pool       *pool
+	asked      lookups
 	out        view.Output
 	log        *slog.Logger
 	notice     *notices

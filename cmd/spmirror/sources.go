@@ -54,17 +54,22 @@ func (s *session) knownDrive(ctx context.Context, m *config.Mirror) (state.Drive
 	return s.store.DriveByID(ctx, m.Tenant, state.DriveID(id))
 }
 
-// lookUpDrive asks Graph for the drive of a mirror and remembers the answer.
+// lookUpDrive asks Graph for the drive of a mirror, once for all mirrors of the same source.
 func (s *session) lookUpDrive(ctx context.Context, m *config.Mirror) (state.Drive, error) {
 	key, err := sourceKey(m)
 	if err != nil {
 		return state.Drive{}, err
 	}
+	return s.asked.sources.ask(key, func() (state.Drive, error) { return s.askForDrive(ctx, m, key) })
+}
+
+// askForDrive asks Graph for the drive of a mirror and records the answer.
+func (s *session) askForDrive(ctx context.Context, m *config.Mirror, key string) (state.Drive, error) {
 	c, err := s.client(m.Tenant)
 	if err != nil {
 		return state.Drive{}, err
 	}
-	found, shared, err := findDrive(ctx, c, m)
+	found, shared, err := s.asked.findDrive(ctx, c, m)
 	if err != nil {
 		return state.Drive{}, err
 	}
@@ -112,7 +117,7 @@ func (s *session) sharedFolder(ctx context.Context, m *config.Mirror) (state.Ite
 }
 
 // findDrive asks Graph for the drive of a mirror.
-func findDrive(ctx context.Context, c *client, m *config.Mirror) (d graph.Drive, shared graph.ItemID, err error) {
+func (l *lookups) findDrive(ctx context.Context, c *client, m *config.Mirror) (d graph.Drive, shared graph.ItemID, err error) {
 	src := m.Source
 	switch {
 	case src.DriveID != "":
@@ -124,7 +129,7 @@ func findDrive(ctx context.Context, c *client, m *config.Mirror) (d graph.Drive,
 	case src.ShareURL != "":
 		d, shared, err = sharedDrive(ctx, c, src.ShareURL)
 	default:
-		d, err = siteDrive(ctx, c, src)
+		d, err = l.siteDrive(ctx, c, src)
 	}
 	return d, shared, notFound(src, err)
 }
@@ -187,15 +192,19 @@ func sharedDrive(ctx context.Context, c *client, link string) (graph.Drive, grap
 	return d, item.ID, err
 }
 
-func siteDrive(ctx context.Context, c *client, src config.Source) (graph.Drive, error) {
-	site, err := findSite(ctx, c, src)
-	if err != nil {
-		return graph.Drive{}, err
+// siteDrive finds a library of a site, which is not asked for itself if its id is known.
+func (l *lookups) siteDrive(ctx context.Context, c *client, src config.Source) (graph.Drive, error) {
+	site := graph.Site{ID: graph.SiteID(src.SiteID), WebURL: src.SiteID}
+	if src.SiteID == "" {
+		var err error
+		if site, err = l.site(ctx, c, src); err != nil {
+			return graph.Drive{}, err
+		}
 	}
 	if src.Drive == "" {
 		return c.DefaultDrive(ctx, site.ID)
 	}
-	drives, err := c.Drives(ctx, site.ID)
+	drives, err := l.drives(ctx, c, site.ID)
 	if err != nil {
 		return graph.Drive{}, err
 	}

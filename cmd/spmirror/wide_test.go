@@ -66,3 +66,53 @@ func TestWhatCommandsDoGrowsWithTheNumberOfMirrorsAndNotWithItsSquare(t *testing
 		}
 	}
 }
+
+func TestASourceOfManyMirrorsIsLookedUpOnce(t *testing.T) {
+	o := sandbox.Demo(1)
+	o.Sites = []sandbox.SiteSpec{{Path: "sites/one", Name: "One", Drives: []sandbox.DriveSpec{
+		{Name: "Documents", Segment: "Shared Documents", Files: []sandbox.FileSpec{{Path: "a/1.txt", Text: "1"}, {Path: "b/2.txt", Text: "2"}}},
+		{Name: "Plans", Files: []sandbox.FileSpec{{Path: "a/3.txt", Text: "3"}}},
+	}}}
+	w := tenantWorld(t, o, `
+data "site" "one" {
+  url = "https://contoso.sharepoint.com/sites/one"
+}
+
+data "drives" "all" {
+  for_each = toset(["x", "y"])
+  site_id  = data.site.one.id
+}
+
+mirror "default" {
+  for_each = toset(["a", "b"])
+  site     = "https://contoso.sharepoint.com/sites/one"
+  folder   = each.key
+  target   = "default/${each.key}"
+}
+
+mirror "named" {
+  for_each = data.drives.all["x"].drives
+  site     = "https://contoso.sharepoint.com/sites/one"
+  drive    = each.key
+  target   = "named/${each.key}"
+}
+
+mirror "id" {
+  site_id = data.site.one.id
+  target  = "id"
+}
+`)
+	w.run(exitOK, "plan", "-compact")
+	// The data: one site, the libraries for x and for y. The plan: the site by its address, its default library, its libraries;
+	// by its id, which is another source, the default library again.
+	stats := w.tenant.Stats()
+	if got := [...]int64{stats.Calls[sandbox.KindSite], stats.Calls[sandbox.KindDrives], stats.Calls[sandbox.KindDrive]}; got != [...]int64{2, 3, 2} {
+		t.Errorf("%d requests for sites, %d for lists of libraries, %d for libraries", got[0], got[1], got[2])
+	}
+	w.tenant.ResetStats()
+	w.run(exitOK, "plan", "-compact", "-refresh=false")
+	stats = w.tenant.Stats()
+	if got := [...]int64{stats.Calls[sandbox.KindSite], stats.Calls[sandbox.KindDrives], stats.Calls[sandbox.KindDrive]}; got != [...]int64{1, 2, 0} {
+		t.Errorf("planned again: %d requests for sites, %d for lists of libraries, %d for libraries", got[0], got[1], got[2])
+	}
+}
