@@ -86,10 +86,8 @@ const (
 	BesideUnwanted  Reason = "sidecar_unwanted"
 	BesideUnwritten Reason = "sidecar_unwritten"
 
-	MissingOnDisk  Reason = "missing_on_disk"
-	ChangedOnDisk  Reason = "changed_on_disk"
-	ReplacedOnDisk Reason = "replaced_on_disk"
-	UntrackedInWay Reason = "untracked_in_the_way"
+	MissingOnDisk Reason = "missing_on_disk"
+	ChangedOnDisk Reason = "changed_on_disk"
 
 	FailedLastRun     Reason = "failed_last_run"
 	SupersededLastRun Reason = "superseded_last_run"
@@ -98,7 +96,6 @@ const (
 
 // Reasons of blocked changes.
 const (
-	BlockedByGuard       Reason = "guard"
 	BlockedPreventDelete Reason = "prevent_delete"
 	BlockedLocalChange   Reason = "local_change"
 	BlockedUntracked     Reason = "untracked"
@@ -108,7 +105,6 @@ const (
 	BlockedMalware       Reason = "malware"
 	BlockedOrphan        Reason = "parent_unknown"
 	BlockedUnknown       Reason = "type_unknown"
-	BlockedIncomplete    Reason = "source_incomplete"
 	BlockedHolding       Reason = "holds_blocked_items"
 )
 

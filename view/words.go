@@ -103,12 +103,9 @@ func phrases() map[plan.Reason]string {
 		plan.BesideUnwritten:      "the lists beside the mirror were not written by the last run",
 		plan.MissingOnDisk:        "missing on disk",
 		plan.ChangedOnDisk:        "changed on disk",
-		plan.ReplacedOnDisk:       "replaced on disk",
-		plan.UntrackedInWay:       "an untracked file was in the way",
 		plan.FailedLastRun:        "failed in the last run",
 		plan.SupersededLastRun:    "changed during the last run",
 		plan.EqualOnDisk:          "equal file on disk",
-		plan.BlockedByGuard:       "held back by a guard",
 		plan.BlockedPreventDelete: "held back by lifecycle.prevent_delete",
 		plan.BlockedLocalChange:   "changed on disk",
 		plan.BlockedUntracked:     "an untracked file is in the way",
@@ -118,7 +115,6 @@ func phrases() map[plan.Reason]string {
 		plan.BlockedMalware:       "infected file",
 		plan.BlockedOrphan:        "its folder is not in the listing",
 		plan.BlockedUnknown:       "neither file nor folder any more",
-		plan.BlockedIncomplete:    "source could not be read completely",
 		plan.BlockedHolding:       "holds items that are held back",
 	}
 }
