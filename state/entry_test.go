@@ -106,7 +106,7 @@ func TestEntriesCountersAndPairsAgreeWithAMap(t *testing.T) {
 		}
 		list := []Item{rootItem()}
 		for _, it := range rapid.SliceOf(rapid.Custom(anyItem)).Draw(t, "observed") {
-			if !it.Deleted {
+			if !it.Deleted && !(it.Unread && it.ID == rootItem().ID) { // an enumeration without a root is none
 				list = append(list, it)
 			}
 		}
