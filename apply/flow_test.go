@@ -450,3 +450,24 @@ func TestEveryRowSaysWhatWasVerified(t *testing.T) {
 		}
 	}
 }
+
+// Migrated files are often dated 1601 or 1970, the first days of two calendars. On disk both are the first of 1970.
+func TestFilesOfTheFirstDayOfACalendarHaveNoDrift(t *testing.T) {
+	for _, policy := range []bool{true, false} {
+		w := newWorld(t)
+		w.policy.Times = policy
+		for name, at := range map[string]time.Time{
+			"windows": time.Date(1601, 1, 1, 0, 0, 0, 0, time.UTC), "unix": time.Unix(0, 0), "last": time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC),
+		} {
+			w.tenant.put(name, "content of "+name).modified = at
+		}
+		w.sync()
+		if r := w.run(); r.Counts.Changed != 0 || r.Counts.Added != 0 {
+			t.Errorf("the second run made %+v", r.Counts)
+		}
+		w.tenant.put("unix", "other content").modified = time.Unix(0, 0)
+		w.sync()
+		w.same()
+		w.close()
+	}
+}

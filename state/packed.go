@@ -104,11 +104,17 @@ var (
 	lastTime  = time.Unix(0, 1<<63-1)
 )
 
+// epoch stands for the very beginning of 1970, for 0 is no time at all. Files do have that time: what is older gets it on
+// disk (M15). As a number of nanoseconds it would lie in 1677, where nothing else does.
+const epoch = -1<<63 + 1
+
 // toUnix stores a time as nanoseconds since 1970; the zero time is 0. Times before 1677 or after 2262 are clamped (M15).
 func toUnix(t time.Time) int64 {
 	switch {
 	case t.IsZero():
 		return 0
+	case t.Equal(time.Unix(0, 0)):
+		return epoch
 	case t.Before(firstTime):
 		return -1 << 63
 	case t.After(lastTime):
@@ -118,8 +124,11 @@ func toUnix(t time.Time) int64 {
 }
 
 func fromUnix(n int64) time.Time {
-	if n == 0 {
+	switch n {
+	case 0:
 		return time.Time{}
+	case epoch:
+		n = 0
 	}
 	return time.Unix(0, n).UTC()
 }
