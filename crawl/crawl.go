@@ -295,6 +295,9 @@ func (r *refresh) merge(ctx context.Context, round state.Round, link graph.Link)
 	if err := r.reread(ctx, round); err != nil {
 		return state.Merged{}, err
 	}
+	if err := r.askSurvivors(ctx, round); err != nil {
+		return state.Merged{}, err
+	}
 	if err := r.fetchLostParents(ctx, round); err != nil {
 		return state.Merged{}, err
 	}

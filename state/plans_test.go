@@ -92,7 +92,8 @@ func TestStatementsReachTheirRowsByIndex(t *testing.T) {
 	_, _, err8 := s.Partial(ctx, m.Key, "a")
 	_, err9 := s.LeftAt(ctx, m.Address)
 	_, _, _, err10 := s.EntryCount(ctx, m.Key)
-	if err := errors.Join(err7, err8, err9, err10); err != nil {
+	_, err11 := s.StagedBelowTombstones(ctx, drive, 1)
+	if err := errors.Join(err7, err8, err9, err10, err11); err != nil {
 		t.Fatal(err)
 	}
 	must(t, s, func(tx *Tx) error {

@@ -165,6 +165,26 @@ func (s *Store) StagedMissingParents(ctx context.Context, drive DriveKey) ([]Ite
 		drive, low, high)
 }
 
+// StagedBelowTombstones returns up to limit live rows of the drive's unfinished round that are in a folder which the round removes: they
+// came on a page before the folder was deleted, or moved out of it. The merge keeps them, the crawl asks for them by id.
+func (s *Store) StagedBelowTombstones(ctx context.Context, drive DriveKey, limit int) ([]ItemID, error) {
+	low, high := span(drive)
+	return collect(ctx, s, scanID, `
+		WITH RECURSIVE last (id, seq, deleted, parent) AS MATERIALIZED (
+			SELECT id, max(seq), deleted, parent FROM staged WHERE seq >= ?2 AND seq < ?3
+				AND EXISTS (SELECT 1 FROM rounds WHERE drive = ?1 AND tombstones > 0) GROUP BY id
+		), below (id) AS (
+			SELECT id FROM last WHERE deleted = 1
+			UNION
+			SELECT c.id FROM below CROSS JOIN children c ON c.drive = ?1 AND c.parent = below.id -- children by key (drive, parent)
+				WHERE c.id NOT IN (SELECT id FROM last WHERE deleted <> 1)
+		)
+		SELECT id FROM last WHERE deleted = 0 AND CASE parent
+			WHEN '' THEN (SELECT i.parent FROM items i WHERE i.drive = ?1 AND i.id = last.id) ELSE parent END IN (SELECT id FROM below) -- items by key
+			ORDER BY id LIMIT ?4`,
+		drive, low, high, limit)
+}
+
 func scanID(row []driver.Value) (ItemID, error) {
 	id, ok := row[0].(string)
 	if !ok {

@@ -172,6 +172,36 @@ func TestParentsKnownNowhereAreReported(t *testing.T) {
 	}
 }
 
+func TestLiveRowsOfRemovedFoldersAreReported(t *testing.T) {
+	s := newState(t)
+	drive := newDrive(t, s, "d")
+	round(t, s, drive, Round{Full: true}, rootItem(), folder("a", "root"), folder("b", "a"), file("c", "b"), file("e", "b"), folder("f", "root"))
+	untold := file("e", "")
+	for name, test := range map[string]struct {
+		items []Item
+		want  []ItemID
+	}{
+		"no tombstone":                     {[]Item{file("c", "b")}, nil},
+		"in it, below it, parent not told": {[]Item{file("x", "a"), file("c", "b"), untold, tombstone("a")}, []ItemID{"c", "e", "x"}},
+		"in a folder that is shown":        {[]Item{folder("b", "a"), file("c", "b"), tombstone("a")}, []ItemID{"b"}},
+		"moved out":                        {[]Item{file("c", "f"), tombstone("a")}, nil},
+		"back again":                       {[]Item{file("c", "b"), tombstone("a"), folder("a", "root"), folder("b", "a")}, nil},
+		"removed as well":                  {[]Item{file("c", "b"), tombstone("a"), tombstone("c")}, nil},
+		"new below new":                    {[]Item{folder("g", "root"), folder("h", "g"), file("i", "h"), tombstone("g")}, []ItemID{"h"}},
+	} {
+		must(t, s, func(tx *Tx) error {
+			if err := tx.BeginRound(drive, Round{}); err != nil {
+				return err
+			}
+			return tx.StagePage(drive, test.items, "next")
+		})
+		got, err := s.StagedBelowTombstones(t.Context(), drive, 10)
+		if err != nil || !slices.Equal(got, test.want) {
+			t.Errorf("%s: %v, want %v (%v)", name, got, test.want, err)
+		}
+	}
+}
+
 func TestHostileTextsAndTimesComeBackBoundedAndValid(t *testing.T) {
 	s := newState(t)
 	drive := newDrive(t, s, "d")
