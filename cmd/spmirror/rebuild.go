@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -253,38 +254,26 @@ func (r *rebuild) matchAll(ctx context.Context) (failed int, err error) {
 	if err := r.follow(ctx); err != nil {
 		return 0, err
 	}
-	for _, m := range r.mirrors {
-		if err := r.tryMatch(ctx, m); err != nil {
-			return 0, err
-		}
-	}
 	nested, err := r.nestedMirrors(ctx, read)
 	if err != nil {
 		return 0, err
 	}
-	for _, m := range nested {
-		if err := r.tryMatch(ctx, m); err != nil {
-			return 0, err
-		}
-	}
 	r.mirrors = append(r.mirrors, nested...)
 	for _, m := range r.mirrors {
-		if m.err != nil {
-			failed++
+		if m.err = r.match(ctx, m); m.err == nil {
+			continue
 		}
+		if ctx.Err() != nil {
+			return 0, ctx.Err()
+		}
+		failed++
+		writeProblem(r.env.stderr, explained(fmt.Errorf("%s: %w", m.cfg.Address, m.err)))
 	}
 	return failed, nil
 }
 
-func inFull() planOptions { return planOptions{mode: plan.ModeNormal, Options: plan.Options{Full: true}} }
-
-// tryMatch makes the records of one mirror, and tells why not if it cannot.
-func (r *rebuild) tryMatch(ctx context.Context, m *rebuilding) error {
-	if m.err = r.match(ctx, m); m.err == nil || ctx.Err() != nil {
-		return ctx.Err()
-	}
-	writeProblem(r.env.stderr, explained(fmt.Errorf("%s: %w", m.cfg.Address, m.err)))
-	return nil
+func inFull() planOptions {
+	return planOptions{mode: plan.ModeNormal, Options: plan.Options{Full: true}}
 }
 
 // nestedMirrors are those that follow shortcuts of the named ones, read: which there are is known once their sources
@@ -292,24 +281,25 @@ func (r *rebuild) tryMatch(ctx context.Context, m *rebuilding) error {
 func (r *rebuild) nestedMirrors(ctx context.Context, read []*wanted) (list []*rebuilding, err error) {
 	var followed []*wanted
 	for _, w := range r.selected(r.named) {
-		if w.shortcut == nil {
-			continue
-		}
-		m, _, err := r.examine(ctx, w)
-		if err != nil {
-			m, w.err = &rebuilding{wanted: w}, err
-		}
-		if m != nil {
-			list, followed = append(list, m), append(followed, w)
+		if w.shortcut != nil {
+			followed = append(followed, w)
 		}
 	}
 	if err := r.readFollowed(ctx, read, followed, inFull()); err != nil {
 		return nil, err
 	}
 	for _, w := range followed {
-		if w.err == nil {
-			w.err = w.shortcut.refused
+		m, _, err := r.examine(ctx, w)
+		if err != nil {
+			m = &rebuilding{wanted: w}
 		}
+		if m == nil {
+			continue
+		}
+		if w.err == nil {
+			w.err = cmp.Or(err, w.shortcut.refused)
+		}
+		list = append(list, m)
 	}
 	return list, nil
 }
