@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 	"sync"
@@ -21,7 +22,8 @@ import (
 // *graph.Client is it.
 type BesideSource interface {
 	Permissions(context.Context, graph.DriveID, graph.ItemID) ([]graph.Permission, error)
-	Columns(context.Context, graph.DriveID, graph.ItemID, ...string) (map[string]json.RawMessage, error)
+	Columns(context.Context, graph.DriveID, graph.ItemID, ...string) (graph.Fields, error)
+	FolderColumns(context.Context, graph.DriveID, graph.ItemID, int, ...string) iter.Seq2[graph.ItemFields, error]
 	Versions(context.Context, graph.DriveID, graph.ItemID) ([]graph.Version, error)
 	VersionURL(context.Context, graph.DriveID, graph.ItemID, string) (graph.SecretURL, error)
 }
@@ -110,6 +112,9 @@ func (m *mirrorRun) readBeside(ctx context.Context) error {
 		return err
 	}
 	r := &besideRun{mirrorRun: m, mirror: row}
+	if r.columns, err = newColumnReader(r); err != nil {
+		return err
+	}
 	g, gctx := errgroup.WithContext(ctx)
 	for _, action := range besideActions {
 		for c, err := range m.of(action) {
@@ -139,11 +144,12 @@ func (m *mirrorRun) readBeside(ctx context.Context) error {
 // besideRun collects what was read until it is committed.
 type besideRun struct {
 	*mirrorRun
-	mirror state.Mirror
+	mirror  state.Mirror
+	columns *columnReader
 
 	mu          sync.Mutex
 	permissions []state.Sidecar
-	columns     []state.Sidecar
+	fields      []state.Sidecar
 	inherits    []state.ItemID
 	versions    []state.Version
 	complete    []state.ItemID // files whose versions are all there
@@ -218,12 +224,11 @@ func (r *besideRun) fetch(ctx context.Context, c *plan.Change) (side state.Sidec
 		}
 	}
 	if slices.Contains(c.Beside, plan.BesideColumns) {
-		names := r.Plan.Policy.Columns
-		all, err := r.Beside.Columns(ctx, drive, item, names...)
+		all, err := r.columns.of(ctx, c)
 		if err != nil {
 			return side, fmt.Errorf("read columns: %w", err)
 		}
-		if side.Columns, err = columnsText(all, names); err != nil {
+		if side.Columns, err = columnsText(all, r.Plan.Policy.Columns); err != nil {
 			return side, err
 		}
 	}
@@ -237,7 +242,7 @@ func (r *besideRun) take(c *plan.Change, side state.Sidecar) error {
 		r.permissions = append(r.permissions, side)
 	}
 	if side.Columns != "" {
-		r.columns = append(r.columns, side)
+		r.fields = append(r.fields, side)
 	}
 	if slices.Contains(c.Beside, plan.BesideInherits) {
 		r.inherits = append(r.inherits, side.Item)
@@ -245,7 +250,7 @@ func (r *besideRun) take(c *plan.Change, side state.Sidecar) error {
 	if c.OnlyBeside() {
 		r.results = append(r.results, r.result(c, Done))
 	}
-	full := len(r.permissions)+len(r.columns)+len(r.inherits)+len(r.versions)+len(r.complete) >= batchFiles
+	full := len(r.permissions)+len(r.fields)+len(r.inherits)+len(r.versions)+len(r.complete) >= batchFiles
 	r.mu.Unlock()
 	if !full {
 		return nil
@@ -270,14 +275,14 @@ func (r *besideRun) flush() error {
 	results := r.results
 	err := r.commit(append(r.records, results...), func(tx *state.Tx) error {
 		return errors.Join(tx.PutPermissions(r.mirror, r.permissions), tx.DropPermissions(r.Key, r.inherits),
-			tx.PutColumns(r.mirror, r.columns, ColumnChoice(r.Plan.Policy.Columns)),
+			tx.PutColumns(r.mirror, r.fields, ColumnChoice(r.Plan.Policy.Columns)),
 			tx.PutVersions(r.Key, r.versions), tx.CompleteVersions(r.mirror, r.complete, r.Plan.Policy.Versions))
 	})
 	if err != nil {
 		return err
 	}
 	r.countVersions()
-	r.permissions, r.columns, r.inherits, r.versions, r.complete, r.results, r.records = nil, nil, nil, nil, nil, nil, nil
+	r.permissions, r.fields, r.inherits, r.versions, r.complete, r.results, r.records = nil, nil, nil, nil, nil, nil, nil
 	r.done(results)
 	return nil
 }
@@ -334,7 +339,7 @@ func permissionsText(list []graph.Permission) (string, error) {
 }
 
 // columnsText keeps the chosen columns of all that came.
-func columnsText(all map[string]json.RawMessage, names []string) (string, error) {
+func columnsText(all graph.Fields, names []string) (string, error) {
 	kept := make(map[string]json.RawMessage, len(names))
 	for _, name := range names {
 		if value, ok := all[name]; ok {

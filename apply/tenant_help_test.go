@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"iter"
 	"net/http"
 	"strings"
 	"sync"
@@ -92,13 +93,16 @@ type tenant struct {
 	clock time.Time
 	made  int
 
-	items, opens, addresses int
-	bytes                   int64
+	items, opens, addresses  int
+	columnsRead, columnPages int // requests for columns of one item, and of those of a folder
+	bytes                    int64
 	// onItem and onOpen may answer a request themselves.
 	onItem func(n *node, nth int) (graph.Item, error, bool)
 	onOpen func(n *node, q graph.ContentRequest, nth int) (*graph.Content, error, bool)
 	// onVersion answers requests for earlier versions.
 	onVersion func(text string) (*graph.Content, error)
+	// onFolder changes what a list of columns says of an item, or ends it.
+	onFolder func(graph.ItemFields) (graph.ItemFields, error)
 }
 
 func newTenant() *tenant {
@@ -318,14 +322,46 @@ func (s *tenant) VersionURL(_ context.Context, _ graph.DriveID, id graph.ItemID,
 	return graph.NewSecretURL(fmt.Sprintf("https://host.example/%s?version=%s", id, version)), nil
 }
 
-func (s *tenant) Columns(_ context.Context, _ graph.DriveID, id graph.ItemID, _ ...string) (map[string]json.RawMessage, error) {
+func (s *tenant) Columns(_ context.Context, _ graph.DriveID, id graph.ItemID, _ ...string) (graph.Fields, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.columnsRead++
 	n := s.nodes[string(id)]
 	if n == nil {
 		return nil, notFound()
 	}
-	return map[string]json.RawMessage{"Change": json.RawMessage(fmt.Sprint(n.change))}, nil
+	return n.fields(), nil
+}
+
+func (n *node) fields() graph.Fields {
+	return graph.Fields{"Change": json.RawMessage(fmt.Sprint(n.change))}
+}
+
+// FolderColumns lists the children of a folder as onFolder lets it.
+func (s *tenant) FolderColumns(_ context.Context, _ graph.DriveID, folder graph.ItemID, page int, _ ...string) iter.Seq2[graph.ItemFields, error] {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var list []graph.ItemFields
+	for _, n := range s.nodes {
+		if n.parent == string(folder) {
+			list = append(list, graph.ItemFields{ID: graph.ItemID(n.id), Fields: n.fields()})
+		}
+	}
+	s.columnPages += (len(list) + page - 1) / page
+	return func(yield func(graph.ItemFields, error) bool) {
+		for _, item := range list {
+			if s.onFolder != nil {
+				var err error
+				if item, err = s.onFolder(item); err != nil {
+					yield(item, err)
+					return
+				}
+			}
+			if !yield(item, nil) {
+				return
+			}
+		}
+	}
 }
 
 func (s *tenant) Permissions(context.Context, graph.DriveID, graph.ItemID) ([]graph.Permission, error) {

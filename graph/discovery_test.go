@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -203,6 +204,11 @@ func TestVersionsPermissionsColumnsGroupsAndChildrenAreRead(t *testing.T) {
 	var server *httptest.Server
 	c, server := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
+		case strings.HasPrefix(r.URL.Query().Get("$expand"), "listItem"):
+			if got := r.URL.Query(); got.Get("$expand") != "listItem($expand=fields($select=Title,Status))" || got.Get("$top") != "50" || got.Get("$select") != "id" {
+				t.Errorf("query %s", got)
+			}
+			answer(w, 200, `{"value":[{"id":"1","listItem":{"id":"5","fields":{"@odata.etag":"x","Title":"A"}}},{"id":"2","listItem":null},{"id":"3"},{"id":"4","listItem":{"fields":{}}},{}]}`)
 		case strings.HasSuffix(r.URL.Path, "/listItem"):
 			answer(w, 200, `{"id":"5","fields":{"@odata.etag":"x","Title":"A \"b\"","Author_x0020_Id":7,"Tags":["a", {"b":null}],"Empty":null}}`)
 		case strings.HasPrefix(r.URL.Path, "/v1.0/groups"):
@@ -228,6 +234,13 @@ func TestVersionsPermissionsColumnsGroupsAndChildrenAreRead(t *testing.T) {
 	columns, err := c.Columns(t.Context(), "d", "i")
 	if err != nil || len(columns) != 4 || string(columns["Title"]) != `"A \"b\""` || string(columns["Author_x0020_Id"]) != "7" || string(columns["Tags"]) != `["a", {"b":null}]` {
 		t.Errorf("%s, %v", columns, err)
+	}
+	var children []string
+	for child, err := range c.FolderColumns(t.Context(), "d", "i", 50, "Title", "Status") {
+		children = append(children, fmt.Sprintf("%s %s %t %v", child.ID, child.Fields["Title"], child.Fields != nil, err))
+	}
+	if want := []string{`1 "A" true <nil>`, "2  false <nil>", "3  false <nil>", "4  true <nil>"}; !slices.Equal(children, want) {
+		t.Errorf("%q", children)
 	}
 	for group, err := range c.Groups(t.Context(), graph.GroupQuery{}) {
 		if err != nil || group != (graph.Group{ID: "g", DisplayName: "Team", Mail: "team@contoso.com"}) {

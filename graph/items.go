@@ -3,7 +3,6 @@ package graph
 import (
 	"context"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"iter"
@@ -218,29 +217,4 @@ func (s *scanner) grantees(list []Grantee) []Grantee {
 		list = append(list, g)
 	})
 	return list
-}
-
-// Columns reads the columns of the list item behind a file or folder, by internal name, each as the JSON the service
-// wrote, or only those that are named. Delta does not carry them (D6, V4).
-func (c *Client) Columns(ctx context.Context, drive DriveID, item ItemID, names ...string) (map[string]json.RawMessage, error) {
-	path := "/drives/" + escape(string(drive)) + "/items/" + escape(string(item)) + "/listItem?$expand=fields"
-	if len(names) > 0 {
-		path += "($select=" + queryEscape(strings.Join(names, ",")) + ")"
-	}
-	return one(ctx, c, "get columns", path, UnitsItem, func(s *scanner, into *map[string]json.RawMessage) {
-		*into = map[string]json.RawMessage{}
-		s.object(func(key []byte) {
-			if string(key) != "fields" {
-				s.skip()
-				return
-			}
-			s.optional(func(key []byte) {
-				name := string(key)
-				value := s.value()
-				if !strings.HasPrefix(name, "@") {
-					(*into)[name] = value
-				}
-			})
-		})
-	})
 }

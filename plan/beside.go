@@ -213,14 +213,32 @@ func (c *Change) OnlyBeside() bool {
 	return slices.Contains([]Reason{SharingChanged, ColumnsChanged, VersionsMissing, BesideWanted, BesideUnwanted, BesideUnwritten}, c.Reason)
 }
 
-// requests and units that the change costs beside its download (T10).
+// NeedsColumns reports whether the columns of the item are read.
+func (c *Change) NeedsColumns() bool { return slices.Contains(c.Beside, BesideColumns) }
+
+// ColumnsPage is how many items of a folder one request brings the columns of: as many as the service lists by itself.
+const ColumnsPage = 200
+
+// ListsColumns reports whether to list a folder costs less than to read the columns of so many of its children one by one: two
+// units a page instead of one an item (T10).
+func ListsColumns(needed, children int64) bool { return 2*columnPages(children) < needed }
+
+func columnPages(children int64) int64 { return (children + ColumnsPage - 1) / ColumnsPage }
+
+// columnsCost is what reading the columns of so many items of one folder costs, if it holds little else.
+func columnsCost(needed int64) (requests, units int64) {
+	if ListsColumns(needed, needed) {
+		return columnPages(needed), 2 * columnPages(needed)
+	}
+	return needed, needed
+}
+
+// besideCost is what the change costs beside its download and its columns, which come by the folder (T10).
 func (c *Change) besideCost() (requests, units int64) {
 	for _, word := range c.Beside {
 		switch word {
 		case BesidePermissions:
 			requests, units = requests+1, units+5
-		case BesideColumns:
-			requests, units = requests+1, units+1
 		case BesideVersions: // what they bring is known once they are listed
 			requests, units = requests+1, units+2
 		}

@@ -147,7 +147,12 @@ func totals(mirrors []*Mirror) Totals {
 		for c, n := range m.Causes {
 			t.Causes[c] += n
 		}
-		t.Requests, t.ResourceUnits = t.Requests+m.requests, t.ResourceUnits+m.units
+		requests, units := m.requests, m.units
+		for _, n := range m.columns {
+			r, u := columnsCost(n)
+			requests, units = requests+r, units+u
+		}
+		t.Requests, t.ResourceUnits = t.Requests+requests, t.ResourceUnits+units
 	}
 	// One unit a download (T10); the pages of the crawl are paid already.
 	t.Requests, t.ResourceUnits = t.Requests+t.DownloadFiles, t.ResourceUnits+t.DownloadFiles

@@ -387,7 +387,8 @@ type Mirror struct {
 	// Problem says why a mirror was not planned; empty when it was.
 	Problem *Diagnostic `json:"problem,omitempty"`
 
-	requests, units int64 // that what is kept beside items costs
+	requests, units int64            // that what is kept beside items costs, without columns
+	columns         map[ItemID]int64 // items whose columns are read, by the folder
 
 	restored int64 // added files that are tracked already and missing on disk
 }

@@ -116,6 +116,7 @@ func TestAnswersMatchThePublishedSchemas(t *testing.T) {
 		{"/drives/{drive-id}/root:/{item-path}", drive + "/root:/none"},
 		{"/drives/{drive-id}/items/{item-id}/children", drive + "/items/root/children?$top=2"},
 		{"/drives/{drive-id}/items/{item-id}/children", drive + "/root:/Handbook:/children?$select=id,name"},
+		{"/drives/{drive-id}/items/{item-id}/children", drive + "/root:/Handbook:/children?$select=id&$expand=listItem($expand=fields($select=Title))"},
 		{"/drives/{drive-id}/items/{item-id}/content", item + "/content"},
 		{"/drives/{drive-id}/items/{item-id}/content", drive + "/root:/Handbook/Read%20me%20first.txt:/content"},
 		{"/drives/{drive-id}/items/{item-id}/versions", item + "/versions"},
