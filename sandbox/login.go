@@ -67,6 +67,9 @@ func (t *Tenant) AccessToken(clientID string) (string, error) {
 	return t.issue(app, "access", true), nil
 }
 
+// mirrorRoles are the permissions in the tokens of an application without roles of its own: all that a mirror needs (7.1).
+var mirrorRoles = []string{"Files.Read.All", "GroupMember.Read.All", "Sites.Read.All", "User.Read.All"}
+
 // issue makes a signed token that expires, for the application itself or for somebody who signed in to it.
 func (t *Tenant) issue(app *App, use string, appOnly bool) string {
 	t.login.mu.Lock()
@@ -78,7 +81,11 @@ func (t *Tenant) issue(app *App, use string, appOnly bool) string {
 	if use == "refresh" {
 		life = 90 * 24 * time.Hour // Q82
 	}
-	claims, _ := json.Marshal(map[string]any{"aud": "https://graph.microsoft.com", "appid": app.ClientID, "tid": t.id.String(), "roles": app.Roles,
+	roles := app.Roles
+	if roles == nil {
+		roles = mirrorRoles
+	}
+	claims, _ := json.Marshal(map[string]any{"aud": "https://graph.microsoft.com", "appid": app.ClientID, "tid": t.id.String(), "roles": roles,
 		"iat": now.Unix(), "nbf": now.Unix(), "exp": now.Add(life).Unix(), "use": use, "idtyp": map[bool]string{true: "app", false: "user"}[appOnly], "n": n, "r": now.Nanosecond()})
 	text := tokenHead + "." + base64.RawURLEncoding.EncodeToString(claims)
 	return text + "." + base64.RawURLEncoding.EncodeToString(t.sign("token", []byte(text)))
@@ -394,13 +401,13 @@ func (c *call) takeClaims(form url.Values) {
 	}
 }
 
-// oneResource tells whether a scope asks for everything that is granted on one resource (A1). The scopes of
-// OpenID may stand beside it: MSAL sends them in every flow.
+// oneResource tells whether a scope asks for everything that is granted on one resource (A1), which is Graph when none is named. The
+// scopes of OpenID may stand beside it: MSAL sends them in every flow.
 func oneResource(scope string) bool {
 	resources := 0
 	for _, s := range strings.Fields(scope) {
 		switch {
-		case strings.HasSuffix(s, "/.default"):
+		case s == ".default", strings.HasSuffix(s, "/.default"):
 			resources++
 		case !slices.Contains([]string{"openid", "profile", "email", "offline_access"}, s):
 			return false

@@ -48,6 +48,7 @@ func TestClientCredentialsGiveATokenThatGraphTakes(t *testing.T) {
 	tn, d := smallTenant(t, nil)
 	for name, resp := range map[string]*http.Response{
 		"secret in the form": post(tn, tokenURL, secretForm()),
+		"Graph not named":    post(tn, tokenURL, with(secretForm(), "scope", ".default")),
 		"secret by Basic": post(tn, tokenURL, with(secretForm(), "client_secret", ""), "Authorization",
 			"Basic "+base64.StdEncoding.EncodeToString([]byte(DemoClientID+":"+DemoSecret))),
 	} {
@@ -56,6 +57,11 @@ func TestClientCredentialsGiveATokenThatGraphTakes(t *testing.T) {
 			t.Errorf("%s: %v", name, m)
 		}
 		object(t, ask(tn, driveURL(d, ""), "Authorization", "Bearer "+text(m, "access_token")), 200)
+		_, rest, _ := strings.Cut(text(m, "access_token"), ".")
+		payload, _, _ := strings.Cut(rest, ".")
+		if raw, _ := base64.RawURLEncoding.DecodeString(payload); !strings.Contains(string(raw), `"Sites.Read.All"`) || !strings.Contains(string(raw), `"idtyp":"app"`) {
+			t.Errorf("%s: the token says %s", name, raw)
+		}
 	}
 }
 
