@@ -165,12 +165,14 @@ func (c campaign) run(t *testing.T, sc scenario, k *killer) outcome {
 		t.Fatal("nothing was asked for in parts")
 	}
 	w.nothingLost(before)
+	w.knowsLastRun()
 	out := outcome{effects: k.n, kills: 1}
 	for i := range c.more {
 		next := &killer{at: 1 + (k.n*(i+3))%19}
 		if since != 0 {
 			_, _, _ = w.applyKilled(next, p, since) // killed, or at its end
 			w.nothingLost(before)
+			w.knowsLastRun()
 		}
 		if next.killed() {
 			out.kills++
@@ -189,10 +191,28 @@ func (c campaign) run(t *testing.T, sc scenario, k *killer) outcome {
 	}
 	w.nothingLost(before)
 	w.same()
+	w.knowsLastRun()
+	if last := w.dir.LastRun(); report.Counts.Added+report.Counts.Changed+report.Counts.Destroyed > 0 && last.Run != report.Run {
+		t.Errorf("run %d is done, and the target names run %d", report.Run, last.Run)
+	}
 	if t.Failed() {
 		t.Logf("killed at %q", k.last)
 	}
 	return out
+}
+
+// knowsLastRun wants the state to know the run that the target names: else it would be refused as an older one (I-37).
+func (w *world) knowsLastRun() {
+	w.t.Helper()
+	last := w.dir.LastRun()
+	if last.Run == 0 {
+		return
+	}
+	run, known, err := w.store.RunByID(context.Background(), state.RunID(last.Run))
+	w.check(err)
+	if !known || !run.Started.Equal(last.Begun) || last.Lineage != w.store.Lineage() {
+		w.t.Errorf("the target names %+v, the state knows %v, %+v", last, known, run)
+	}
 }
 
 // prepare makes a mirror, edits its source, and returns what was in the mirror.
@@ -240,7 +260,8 @@ func TestAKillRightAfterAnEffectIsFoundOut(t *testing.T) {
 	}
 	for _, effect := range []string{
 		"exchange", "rename .spmirror/staging", "rename deleted", "rename .spmirror/trash", "rmdir", "unlink", "chmod", "times", "write", "create",
-		"mkdir", "commit", "committed",
+		"mkdir", "commit", "committed", "create .spmirror/last-run.json", "write .spmirror/last-run.json", "fsync .spmirror/last-run.json",
+		"replace .spmirror/last-run.json", "fsyncdir .spmirror",
 	} {
 		for _, again := range []string{"same plan", "fresh plan"} {
 			c := campaign{again: again, flush: target.SyncFile, workers: 1}

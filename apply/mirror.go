@@ -12,6 +12,7 @@ import (
 
 	"github.com/spmirror/spmirror/plan"
 	"github.com/spmirror/spmirror/state"
+	"github.com/spmirror/spmirror/target"
 )
 
 // mirrorRun is one mirror being changed.
@@ -144,11 +145,15 @@ func (m *mirrorRun) run(ctx context.Context) error {
 	m.total.Started = m.Now()
 	m.progress()
 	err := m.runPhases(ctx)
-	if err != nil || ctx.Err() != nil {
+	stopped := err != nil || ctx.Err() != nil
+	if stopped {
 		// What has a result keeps it, whatever stopped the run.
 		if flushed := m.flushResults(); err == nil {
 			err = flushed
 		}
+	}
+	m.sign()
+	if stopped {
 		return err
 	}
 	m.mu.Lock()
@@ -181,6 +186,24 @@ func (m *mirrorRun) phases() []func(context.Context) error {
 	}
 	return []func(context.Context) error{
 		m.open, m.distrust, m.arrange, m.transfer, m.forget, m.remove, m.forgetFolders, m.removeFolders, m.beside, m.returnNames, m.settle, m.sweep, m.expire,
+	}
+}
+
+// sign names the run at the target, so that a state that does not know it is found out
+// to be an older one (I-37). It does so at the end, when the record of the run is not
+// the latest transaction of the state any more: nothing that a kill or a power cut takes
+// from the state may turn the state into an older one. A run that came to no result
+// changed nothing. Without the signature only that is not noticed, so it fails nothing.
+func (m *mirrorRun) sign() {
+	if m.Dir == nil || m.total.ItemsDone == 0 {
+		return
+	}
+	run, known, err := m.Store.RunByID(context.WithoutCancel(m.ctx), m.Run)
+	if err == nil && known {
+		err = m.Dir.NoteRun(target.LastRun{Lineage: m.Store.Lineage(), Run: int64(run.ID), Begun: run.Started.UTC()})
+	}
+	if err != nil {
+		m.Log.Warn("run not noted at the target", "mirror", m.Plan.Address, "error", err)
 	}
 }
 

@@ -79,7 +79,7 @@ func (d *Dir) checkControl(name string) error {
 		return fail("write", controlPath(name), fs.ErrPermission)
 	}
 	switch name {
-	case markerName, stagingName, parkName, versionsName, "trash":
+	case markerName, lastRunName, stagingName, parkName, versionsName, "trash":
 		return fail("write", controlPath(name), fmt.Errorf("the name is taken: %w", fs.ErrExist))
 	}
 	return checkComponent(name)

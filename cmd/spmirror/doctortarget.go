@@ -22,7 +22,7 @@ func (d *doctor) target(ctx context.Context, m *config.Mirror) {
 	if known {
 		at = targetOf(row, m)
 	}
-	probed, ok := d.marker(m, at, row, known)
+	probed, ok := d.marker(ctx, m, at, row, known)
 	if !ok {
 		return
 	}
@@ -40,7 +40,7 @@ func (d *doctor) target(ctx context.Context, m *config.Mirror) {
 }
 
 // marker says whose the directory is, and where its file system can be tried.
-func (d *doctor) marker(m *config.Mirror, at string, row state.Mirror, known bool) (probed string, ok bool) {
+func (d *doctor) marker(ctx context.Context, m *config.Mirror, at string, row state.Mirror, known bool) (probed string, ok bool) {
 	shown := relative(d.cfg.Dir, at)
 	check := looked("target", m.Address, "marker")
 	info, err := os.Stat(at)
@@ -64,6 +64,10 @@ func (d *doctor) marker(m *config.Mirror, at string, row state.Mirror, known boo
 		d.ok(check, "%s has no marker yet; init or the first apply makes it", shown)
 		return at, true
 	case known && marker.UUID == row.Marker && marker.Lineage == d.store.Lineage(), !known && d.store != nil && marker.Lineage == d.store.Lineage():
+		if err := d.notOlderThan(ctx, m.Address, at, marker); err != nil {
+			d.fail(check, err, "")
+			return "", false
+		}
 		d.ok(check, "%s is this mirror's", shown)
 	case d.store == nil:
 		d.skip(check, "%s belongs to the state with lineage %s, which cannot be read", shown, marker.Lineage)

@@ -43,7 +43,9 @@ func (s *session) recoverAll(ctx context.Context) (recovered []string, err error
 		if err != nil {
 			return nil, err
 		}
-		err = s.recoverOne(ctx, row, dir)
+		if err = s.notOlder(ctx, row.Address, dir); err == nil {
+			err = s.recoverOne(ctx, row, dir)
+		}
 		dir.Close()
 		if err != nil {
 			return nil, err
@@ -211,7 +213,10 @@ func (s *session) prepare(ctx context.Context, m *plan.Mirror) (*apply.Mirror, e
 	if err != nil {
 		return nil, err
 	}
-	if err := sign(dir, m); err != nil {
+	if err = s.notOlder(ctx, m.Address, dir); err == nil {
+		err = sign(dir, m)
+	}
+	if err != nil {
 		dir.Close()
 		return nil, err
 	}

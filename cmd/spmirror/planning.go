@@ -360,9 +360,22 @@ func (s *session) relocate(w *wanted, emit func(plan.Change) error) error {
 	})
 }
 
-// openForPlan opens the target for reading. A target that does not exist yet is
-// none; one that existed and has lost its marker is an error (I-18).
+// openForPlan opens the target for reading, unless the state is older than it is.
 func (s *session) openForPlan(ctx context.Context, w *wanted) (*target.Dir, error) {
+	dir, err := s.openMarked(ctx, w)
+	if err != nil || dir == nil {
+		return nil, err
+	}
+	if err := s.notOlder(ctx, w.cfg.Address, dir); err != nil {
+		dir.Close()
+		return nil, err
+	}
+	return dir, nil
+}
+
+// openMarked opens the target for reading. A target that does not exist yet is
+// none; one that existed and has lost its marker is an error (I-18).
+func (s *session) openMarked(ctx context.Context, w *wanted) (*target.Dir, error) {
 	if s.inventory || w.row.Key == 0 && w.made {
 		return nil, nil
 	}

@@ -20,12 +20,13 @@ import (
 func stateRebuildCommand(env *environment) *cli.Command {
 	return &cli.Command{
 		Name:      "rebuild",
-		Usage:     "make a lost or damaged state anew from targets and sources",
+		Usage:     "make a lost, damaged or old state anew from targets and sources",
 		ArgsUsage: "[ADDR...]",
 		Description: "Reads every file of the targets, lists the sources in full, and records as applied what has the\n" +
 			"size and the hash that the source names. It downloads nothing, and writes nothing to a target but\n" +
-			"its marker. Files that differ or are missing are recorded as drift: the next plan shows them, and\n" +
-			"restores them after a review. Items without a hash count as the same if size and time agree.\n\n" +
+			"its marker and the note of its last run. Files that differ or are missing are recorded as drift: the\n" +
+			"next plan shows them, and restores them after a review. Items without a hash count as the same if size\n" +
+			"and time agree.\n\n" +
 			"A damaged state is moved aside, never deleted; a good one is backed up and only the named mirrors\n" +
 			"are made anew. Targets that belong to another state, such as a lost one, are taken over only if\n" +
 			"-adopt names its lineage. Without ADDR all declared mirrors are rebuilt.\n\n" +
@@ -144,9 +145,23 @@ func (r *rebuild) examine(ctx context.Context, w *wanted) (m *rebuilding, why st
 		return nil, "", err
 	}
 	if known {
-		err = r.refuseOpen(ctx, row)
+		err = r.resolved(ctx, row, at, marker)
 	}
 	return &rebuilding{wanted: w, path: at, marker: marker}, "", err
+}
+
+// resolved refuses a mirror that an interrupted run has left half done. If the state is older than the target, a later
+// run has brought that in order, and no apply with this state may.
+func (r *rebuild) resolved(ctx context.Context, row state.Mirror, at string, marker target.Marker) error {
+	dir, err := target.Open(at, marker, target.WithReadOnly())
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	if older, err := r.older(ctx, dir.LastRun()); older || err != nil {
+		return err
+	}
+	return r.refuseOpen(ctx, row)
 }
 
 // recorded is what a usable state knows of a mirror.

@@ -29,7 +29,7 @@ type matched struct {
 // match makes the records of one mirror: an ordinary plan of a mirror without records says which of
 // the files on disk are those of the source. Each step leaves a state that a plan can stand on: a
 // mirror without all its records finds its files by comparing them, and one whose marker is not
-// taken over yet is refused.
+// taken over yet, or names a run that the state does not know, is refused.
 func (r *rebuild) match(ctx context.Context, m *rebuilding) error {
 	if m.err != nil {
 		return m.err
@@ -73,7 +73,10 @@ func (r *rebuild) match(ctx context.Context, m *rebuilding) error {
 	}
 	next := m.marker
 	next.Lineage, next.Mirror, next.DriveID = r.store.Lineage(), m.cfg.Address, string(m.drive.ID)
-	return dir.Adopt(next)
+	if err := dir.Adopt(next); err != nil {
+		return err
+	}
+	return dir.ForgetRun()
 }
 
 // clear gives the mirror a row without records. Its generation moves on, so that no plan made before fits any more.
