@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"log"
 	"os"
 	"os/signal"
 	"slices"
@@ -15,6 +17,7 @@ import (
 
 // run parses the command line and runs one command. It returns the exit code.
 func run(ctx context.Context, args []string, env *environment) int {
+	log.SetOutput(io.Discard) // net/http prints there what a host sends unasked: a secret, perhaps, and no line of ours (I-61)
 	ctx, interrupted, stop := withSignals(ctx, env)
 	defer stop()
 	app := newApp(env)

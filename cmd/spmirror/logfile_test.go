@@ -2,11 +2,13 @@ package main
 
 import (
 	"fmt"
+	"log"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 // logLines are the lines of a log and its older files, the newest file first.
@@ -128,5 +130,25 @@ func TestALogMayBeNoOrdinaryFile(t *testing.T) {
 	}
 	if _, err := os.Lstat(os.DevNull + ".1"); err == nil {
 		t.Error("the device was moved")
+	}
+}
+
+// The standard library tells in a log of its own what a host sends unasked. That may be a secret, and whoever reads our
+// outputs expects no such lines (I-61).
+func TestTheLogOfTheStandardLibraryGoesNowhere(t *testing.T) {
+	var said strings.Builder
+	log.SetOutput(&said)
+	out, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer out.Close()
+	env := &environment{now: time.Now, stdin: strings.NewReader(""), stdout: out, stderr: out}
+	if code := run(t.Context(), []string{"spmirror", "version"}, env); code != 0 {
+		t.Fatal(code)
+	}
+	log.Print("Unsolicited response received on idle HTTP channel")
+	if said.Len() > 0 {
+		t.Error(said.String())
 	}
 }
