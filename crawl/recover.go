@@ -95,8 +95,10 @@ func (r *refresh) resync(ctx context.Context, round state.Round, e *graph.Error)
 	keep := round.Keep || e.ResyncKind() == graph.ResyncUpload
 	next := r.fullRound(fmt.Sprintf("the service ended the delta link (%s)", resyncName(e)), keep)
 	// The address of the answer was once seen to fail (D45), so only the first
-	// restart takes it.
-	if e.Location != "" && r.restarts == 0 && !r.elsewhere(round) {
+	// restart takes it. One that is known goes on from there and is no new start:
+	// what it leaves out would count as gone.
+	known := string(e.Location) == r.drive.DeltaLink || string(e.Location) == round.Next
+	if e.Location != "" && !known && r.restarts == 0 && !r.elsewhere(round) {
 		next.Next = string(e.Location)
 	}
 	return r.restart(ctx, next, e)

@@ -95,6 +95,26 @@ func count(list []string, what string) (n int) {
 	return n
 }
 
+// What a link leads to that is known goes on from there. Read as an enumeration it would count as gone what did not change.
+func TestA410ThatLeadsBackToItsOwnLinkIsNoNewStart(t *testing.T) {
+	scripted(t, func(l *library) {
+		gone := refusal(410, "resyncRequired")
+		gone.location = link("d1")
+		l.crawled(gone)
+		l.pages[""] = last("d2", rootJSON, file("a", "root"), file("b", "root"))
+		l.pages["d2"] = last("d2", rootJSON)
+		l.then = func(token string) {
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			if token == "d1" {
+				l.pages["d1"] = last("d2", rootJSON)
+			}
+		}
+		l.refresh(false)
+		l.wantIDs("root", "a", "b")
+	})
+}
+
 func TestTheAddressOfA410ThatFailsIsNotResumedForEver(t *testing.T) {
 	scripted(t, func(l *library) {
 		gone := refusal(410, "resyncRequired")
