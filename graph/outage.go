@@ -224,6 +224,8 @@ func lossReason(host string, err error) string {
 		return host + " refuses connections"
 	case errors.As(err, &record):
 		return host + " does not speak TLS"
+	case errors.As(err, &op) && op.Op == "remote error": // an alert of the handshake
+		return fmt.Sprintf("%s refuses the connection (%v)", host, op.Err)
 	}
 	return host + " cannot be reached"
 }

@@ -326,6 +326,39 @@ func TestALoginThatCannotBeReachedIsWaitedForAsGraphIs(t *testing.T) {
 	})
 }
 
+// unreachedLogin is an error of a sign-in that names the host and the reason.
+type unreachedLogin struct {
+	passing
+	cause error
+}
+
+func (unreachedLogin) Unreached() string { return "login.example" }
+func (e unreachedLogin) Unwrap() error   { return e.cause }
+
+func TestALoginThatCannotBeReachedIsNamedWithTheReason(t *testing.T) {
+	for reason, cause := range map[string]error{
+		"the name login.example cannot be resolved": &net.DNSError{Name: "login.example", IsNotFound: true},
+		"login.example refuses connections":         syscall.ECONNREFUSED,
+		"login.example cannot be reached":           io.EOF,
+		"the proxy cannot be reached":               &net.OpError{Op: "proxyconnect", Err: io.EOF},
+		"login.example refuses the connection (tls: protocol version not supported)": &net.OpError{Op: "remote error",
+			Err: errors.New("tls: protocol version not supported")},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			var told heard
+			source := tokenFunc(func(context.Context, TokenRequest) (string, error) { return "", unreachedLogin{cause: cause} })
+			c := over(t, func(*http.Request) (*http.Response, error) { return jsonAnswer(200, driveBody), nil },
+				func(o *Options) { o.Tokens, o.Gate = source, NewGate(GateConfig{Observer: told.tell}) })
+			if _, err := c.Drive(t.Context(), "d"); !errors.Is(err, ErrOffline) || !strings.Contains(err.Error(), reason) {
+				t.Errorf("%v, want %q", err, reason)
+			}
+			if events := told.all(); len(events) == 0 || events[0].Reason != reason {
+				t.Errorf("%+v, want %q", events, reason)
+			}
+		})
+	}
+}
+
 func TestASignInThatIsRefusedForGoodIsNotWaitedFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		asked := 0

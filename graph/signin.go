@@ -31,7 +31,7 @@ func (s *signIn) Token(ctx context.Context, req TokenRequest) (string, error) {
 			s.gate.throttled(began, pause, pause > 0, fmt.Sprintf("the login answered %d", status))
 			continue
 		}
-		reason := "the login cannot be reached"
+		reason := lossReason(unreached(err), err)
 		if status != 0 {
 			reason = fmt.Sprintf("the login answers %d", status)
 		}
@@ -55,4 +55,13 @@ func answered(err error) (status int, pause time.Duration) {
 		return e.Answered()
 	}
 	return 0, 0
+}
+
+// unreached is the host that did not answer a sign-in.
+func unreached(err error) string {
+	var e interface{ Unreached() string }
+	if errors.As(err, &e) && e.Unreached() != "" {
+		return e.Unreached()
+	}
+	return "the login"
 }

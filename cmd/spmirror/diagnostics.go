@@ -59,7 +59,7 @@ func explained(err error) *problem {
 	}
 	if code, summary := hopeless(err); code != "" {
 		p := &problem{code: code, summary: summary, err: err, detail: "What was done until then is kept. Run again."}
-		if advice := signInAdvice(err); advice != "" {
+		if advice := hopelessAdvice(err); advice != "" {
 			p.detail = advice + "\n" + p.detail
 		}
 		return p
@@ -79,8 +79,11 @@ func explained(err error) *problem {
 	return &problem{code: codeUnexpected, summary: err.Error()}
 }
 
-// signInAdvice says what to do about a sign-in that was refused, or a token that was.
-func signInAdvice(err error) string {
+// hopelessAdvice says what to do about a network that is gone, a sign-in that was refused, or a token that was.
+func hopelessAdvice(err error) string {
+	if errors.Is(err, graph.ErrOffline) {
+		return "Check network, proxy (HTTPS_PROXY, NO_PROXY) and name resolution; `spmirror doctor` tries them."
+	}
 	if refused := (*auth.Error)(nil); errors.As(err, &refused) && refused.Advice != "" {
 		return refused.Advice
 	}

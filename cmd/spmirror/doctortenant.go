@@ -42,7 +42,7 @@ func (d *doctor) signsIn(ctx context.Context, t *config.Tenant) bool {
 	}
 	token, err := c.tokens.Token(ctx, graph.TokenRequest{})
 	if err != nil {
-		d.fail(check, err, cmp.Or(signInAdvice(err), checkSignIn))
+		d.fail(check, err, cmp.Or(hopelessAdvice(err), checkSignIn))
 		return false
 	}
 	method := t.Auth.Method

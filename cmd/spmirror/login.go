@@ -61,7 +61,7 @@ const codeLogin = "SPM0017"
 
 // loginProblem says why nobody is signed in to a tenant, and what to do.
 func loginProblem(t *config.Tenant, code string, err error) error {
-	return &problem{code: code, summary: fmt.Sprintf("Cannot sign in to %s", t.Address), err: err, detail: cmp.Or(signInAdvice(err), checkSignIn)}
+	return &problem{code: code, summary: fmt.Sprintf("Cannot sign in to %s", t.Address), err: err, detail: cmp.Or(hopelessAdvice(err), checkSignIn)}
 }
 
 // eachDevice does something for every tenant, or the named one, that a person signs in to.

@@ -34,7 +34,8 @@ type Error struct {
 	LoginRequired bool   // a person has to run login
 
 	transient bool
-	cause     error // a network error; nothing else is kept
+	host      string // that did not answer
+	cause     error  // a network error; nothing else is kept
 }
 
 // Error names method, Entra's number, message and correlation id; not the advice.
@@ -66,6 +67,9 @@ func (e *Error) Transient() bool { return e.transient }
 // for none.
 func (e *Error) Answered() (status int, pause time.Duration) { return e.Status, e.RetryAfter }
 
+// Unreached returns the host that did not answer, "" if one did.
+func (e *Error) Unreached() string { return e.host }
+
 // toError turns whatever a sign-in returned into an *Error, or into the context's error.
 func toError(method Method, err error, secret string) error {
 	var own *Error
@@ -83,7 +87,7 @@ func toError(method Method, err error, secret string) error {
 		return fromAnswer(method, call, secret)
 	}
 	if host, cause, ok := networkCause(err); ok {
-		return &Error{Method: method, Message: fmt.Sprintf("no answer from %s: %s", clean(host), strike(clean(cause.Error()), secret)), cause: cause, transient: graph.MayPass(cause),
+		return &Error{Method: method, Message: fmt.Sprintf("no answer from %s: %s", clean(host), strike(clean(cause.Error()), secret)), host: clean(host), cause: cause, transient: graph.MayPass(cause),
 			Advice: "Check network, proxy (HTTPS_PROXY), name resolution and, for a custom endpoint, its ca_file."}
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
