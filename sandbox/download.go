@@ -266,9 +266,8 @@ func (c *call) sendBytes(f served) {
 		ask = ""
 	}
 	from, n, status := int64(0), size, http.StatusOK
-	if ask != "" {
-		a, l, ok := parseRange(ask, size)
-		if !ok || !strings.Contains(c.r.Header.Get("Accept"), "*/*") { // without Accept a range gives 416 (C13)
+	if a, l, verdict := parseRange(ask, size); verdict != rangeIgnored {
+		if verdict == rangeBeyond || !strings.Contains(c.r.Header.Get("Accept"), "*/*") { // without Accept a range gives 416 (C13)
 			h.Set("Content-Range", "bytes */"+strconv.FormatInt(size, 10))
 			h.Del("Content-Disposition")
 			c.send(http.StatusRequestedRangeNotSatisfiable, "text/html", nil)
@@ -316,35 +315,37 @@ func (c *call) stream(r io.ReaderAt, from, n int64) {
 	}
 }
 
+// rangeVerdict is what becomes of a Range.
+type rangeVerdict uint8
+
+const (
+	rangeIgnored rangeVerdict = iota // other units, several parts, an end before the beginning, what is no range at all
+	rangePart
+	rangeBeyond
+)
+
 // parseRange reads a Range of one part.
-func parseRange(text string, size int64) (from, n int64, ok bool) {
+func parseRange(text string, size int64) (from, n int64, verdict rangeVerdict) {
 	spec, ok := strings.CutPrefix(text, "bytes=")
-	if !ok || strings.Contains(spec, ",") {
-		return 0, 0, false
+	first, last, dash := strings.Cut(strings.TrimSpace(spec), "-")
+	a, errA := strconv.ParseUint(first, 10, 63)
+	b, errB := strconv.ParseUint(last, 10, 63)
+	from, end := int64(a), min(int64(b), size-1)
+	switch {
+	case !ok, !dash, first+last == "", first != "" && errA != nil, last != "" && errB != nil, first != "" && last != "" && b < a:
+		return 0, size, rangeIgnored
+	case first == "": // the last bytes
+		n = min(int64(b), size)
+		return size - n, n, partOr(n > 0)
+	case last == "":
+		end = size - 1
 	}
-	a, b, ok := strings.Cut(strings.TrimSpace(spec), "-")
-	if !ok {
-		return 0, 0, false
+	return from, end - from + 1, partOr(from < size)
+}
+
+func partOr(there bool) rangeVerdict {
+	if there {
+		return rangePart
 	}
-	if a == "" { // the last bytes
-		last, err := strconv.ParseInt(b, 10, 64)
-		if err != nil || last <= 0 || size == 0 {
-			return 0, 0, false
-		}
-		last = min(last, size)
-		return size - last, last, true
-	}
-	from, err := strconv.ParseInt(a, 10, 64)
-	if err != nil || from < 0 || from >= size {
-		return 0, 0, false
-	}
-	end := size - 1
-	if b != "" {
-		e, err := strconv.ParseInt(b, 10, 64)
-		if err != nil || e < from {
-			return 0, 0, false
-		}
-		end = min(e, size-1)
-	}
-	return from, end - from + 1, true
+	return rangeBeyond
 }

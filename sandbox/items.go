@@ -54,20 +54,32 @@ func (c *call) prefer(v *view) *graphError {
 
 // notModified answers 304 when the client has this eTag or cTag already (C9).
 func (c *call) notModified(d *Drive, it *item) bool {
-	match := c.r.Header.Get("If-None-Match")
-	if match == "" {
+	tags := entityTags(strings.Join(c.r.Header.Values("If-None-Match"), ","))
+	etag, ctag := `"`+string(d.appendETag(nil, it))+`"`, `"`+string(d.appendCTag(nil, it))+`"`
+	if !slices.ContainsFunc(tags, func(t string) bool { return t == etag || t == ctag || t == "*" }) {
 		return false
 	}
-	etag, ctag := `"`+string(d.appendETag(nil, it))+`"`, `"`+string(d.appendCTag(nil, it))+`"`
-	for m := range strings.SplitSeq(match, ", ") {
-		if m = strings.TrimPrefix(strings.TrimSpace(m), "W/"); m == etag || m == ctag {
-			c.headers()
-			c.status = http.StatusNotModified
-			c.w.WriteHeader(http.StatusNotModified)
-			return true
-		}
+	c.headers()
+	c.w.Header().Set("ETag", etag)
+	c.status = http.StatusNotModified
+	c.w.WriteHeader(http.StatusNotModified)
+	return true
+}
+
+// entityTags reads a list of tags in quotes, in which there may be commas (D35), or the asterisk that stands for any.
+func entityTags(list string) []string {
+	if strings.TrimSpace(list) == "*" {
+		return []string{"*"}
 	}
-	return false
+	var tags []string
+	for {
+		_, rest, ok := strings.Cut(list, `"`)
+		tag, after, closed := strings.Cut(rest, `"`)
+		if !ok || !closed {
+			return tags
+		}
+		tags, list = append(tags, `"`+tag+`"`), after
+	}
 }
 
 func (c *call) sendItem(d *Drive, it *item) *graphError {

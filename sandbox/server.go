@@ -190,6 +190,10 @@ func (s *Server) makeAuthority(t *Tenant) (*tls.Config, error) {
 	if err != nil {
 		return nil, err
 	}
+	// As it was made it has the key identifier that the leaf must name: strict clients (Python from 3.13 on) want it.
+	if ca, err = x509.ParseCertificate(caDER); err != nil {
+		return nil, err
+	}
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, err

@@ -20,6 +20,24 @@ import (
 
 func tlsConfig(s *Server) *tls.Config { return &tls.Config{RootCAs: s.RootCAs()} }
 
+func TestTheCertificateNamesTheKeyOfItsAuthority(t *testing.T) {
+	tn := makeTenant(t, Demo(1))
+	s, err := tn.Start(t.Context(), ServeOptions{TLS: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	conn, err := tls.Dial("tcp", strings.TrimPrefix(s.GraphURL, "https://"), tlsConfig(s))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	chain := conn.ConnectionState().VerifiedChains[0]
+	if leaf, ca := chain[0], chain[1]; len(ca.SubjectKeyId) == 0 || !bytes.Equal(leaf.AuthorityKeyId, ca.SubjectKeyId) {
+		t.Errorf("the certificate names the key %x, the authority has %x: strict clients refuse that", leaf.AuthorityKeyId, ca.SubjectKeyId)
+	}
+}
+
 func TestOneListenerServesTheRealHostsThroughTheProxy(t *testing.T) {
 	tn := makeTenant(t, Demo(1))
 	s, err := tn.Start(context.Background(), ServeOptions{TLS: true, Proxy: true})
