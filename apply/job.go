@@ -31,6 +31,9 @@ type Mirror struct {
 	Key    state.MirrorKey
 	Source Source
 	Dir    *target.Dir
+	// Reopen opens the target when the mirror's turn comes, with what closes it again: Dir was looked at and closed, because all
+	// targets of a large run cannot be open at once. Nil: Dir is open.
+	Reopen func(context.Context) (dir *target.Dir, release func(), err error)
 	// Beside reads what is kept beside items; it may be nil if the plan asks for nothing of it.
 	Beside BesideSource
 	// Addresses are download addresses that the crawl brought with it; nil has none.
@@ -150,7 +153,7 @@ func (r *running) runThese(ctx context.Context, mirrors []*mirrorRun, stop conte
 	failed := make([]error, len(mirrors))
 	for i, m := range mirrors {
 		g.Go(func() error {
-			err := m.runUntilHalted(ctx)
+			err := m.runOpen(ctx)
 			if err == nil || r.ctx.Err() != nil && errors.Is(err, r.ctx.Err()) {
 				return nil
 			}

@@ -125,6 +125,19 @@ func (m *mirrorRun) of(action plan.Action) iter.Seq2[plan.Change, error] {
 	}
 }
 
+// runOpen runs the mirror with its target open.
+func (m *mirrorRun) runOpen(ctx context.Context) error {
+	if m.Reopen != nil && ctx.Err() == nil {
+		dir, release, err := m.Reopen(ctx)
+		if err != nil {
+			return err
+		}
+		defer release()
+		m.Dir = dir
+	}
+	return m.runUntilHalted(ctx)
+}
+
 // runUntilHalted runs the mirror, and says what it was if something ended it in order.
 func (m *mirrorRun) runUntilHalted(ctx context.Context) error {
 	ctx, stop := context.WithCancelCause(ctx)

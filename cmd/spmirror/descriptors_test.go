@@ -2,6 +2,14 @@ package main
 
 import "testing"
 
+func TestTargetsAreBoundedByOpenFiles(t *testing.T) {
+	for openFiles, want := range map[uint64]int{0: 256, 1 << 63: 256, 1024: 36, 64: 2, 20: 1} {
+		if got := targetsWithin(openFiles); got != want {
+			t.Errorf("%d open files: %d targets, want %d", openFiles, got, want)
+		}
+	}
+}
+
 func TestDownloadsAreBoundedByOpenFiles(t *testing.T) {
 	for _, c := range []struct {
 		openFiles    uint64

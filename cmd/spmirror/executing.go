@@ -209,32 +209,54 @@ func (s *session) prepare(ctx context.Context, m *plan.Mirror) (*apply.Mirror, e
 	if err != nil {
 		return nil, err
 	}
-	dir, err := target.Open(row.Target, marker, s.targetOptions(row.Address)...)
+	am := &apply.Mirror{Plan: m, Key: row.Key}
+	if err := s.hold(ctx, am, row.Target, marker); err != nil || m.Ended() { // nothing is read from a source that may not be declared any more
+		return am, err
+	}
+	c, err := s.client(m.Source.Tenant)
 	if err != nil {
 		return nil, err
+	}
+	am.Source, am.Beside, am.Addresses = c.Client, c.Client, c.addresses
+	return am, nil
+}
+
+// hold opens the target of a mirror and takes its lock. Beyond what may be open at once a target is looked at now, so that whatever is
+// wrong with it is found before anything is done, and opened again when its turn comes.
+func (s *session) hold(ctx context.Context, am *apply.Mirror, at string, marker target.Marker) (err error) {
+	open := func(ctx context.Context) (*target.Dir, func(), error) { return s.openLocked(ctx, am.Plan, at, marker) }
+	var release func()
+	if am.Dir, release, err = open(ctx); err != nil {
+		return err
+	}
+	if s.held++; s.held > targetsWithin(maxOpenFiles()) {
+		am.Reopen = open
+		release()
+		return nil
+	}
+	s.closers = append(s.closers, release)
+	return nil
+}
+
+// openLocked opens a target to change it. What it returns besides gives lock and target back.
+func (s *session) openLocked(ctx context.Context, m *plan.Mirror, at string, marker target.Marker) (*target.Dir, func(), error) {
+	dir, err := target.Open(at, marker, s.targetOptions(m.Address)...)
+	if err != nil {
+		return nil, nil, err
 	}
 	if err = s.notOlder(ctx, m.Address, dir); err == nil {
 		err = sign(dir, m)
 	}
 	if err != nil {
 		dir.Close()
-		return nil, err
+		return nil, nil, err
 	}
 	lock, err := lockTarget(ctx, dir, m.Address)
 	if err != nil {
 		dir.Close()
-		return nil, err
+		return nil, nil, err
 	}
-	s.closers = append(s.closers, func() { _ = lock.Unlock() })
-	if m.Ended() { // nothing is read from a source that may not be declared any more
-		return &apply.Mirror{Plan: m, Key: row.Key, Dir: dir}, nil
-	}
-	c, err := s.client(m.Source.Tenant)
-	if err != nil {
-		dir.Close()
-		return nil, err
-	}
-	return &apply.Mirror{Plan: m, Key: row.Key, Source: c.Client, Beside: c.Client, Addresses: c.addresses, Dir: dir}, nil
+	return dir, func() { _ = lock.Unlock(); dir.Close() }, nil
 }
 
 // sign lets the marker name the mirror and the drive whose files are there from now on:

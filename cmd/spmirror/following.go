@@ -212,7 +212,8 @@ func (s *session) prepareOrWait(ctx context.Context, h *plan.Header, m *plan.Mir
 		if err != nil {
 			return "", err
 		}
-		waits.Key, waits.Dir, waits.Source, waits.Beside, waits.Addresses = ready.Key, ready.Dir, ready.Source, ready.Beside, ready.Addresses
+		waits.Key, waits.Dir, waits.Reopen = ready.Key, ready.Dir, ready.Reopen
+		waits.Source, waits.Beside, waits.Addresses = ready.Source, ready.Beside, ready.Addresses
 		if known {
 			return "", nil
 		}

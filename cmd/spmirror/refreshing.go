@@ -105,7 +105,7 @@ func findSources(ctx context.Context, mirrors []*wanted, atOnce int, find func(*
 
 // drivesAtOnce bounds the drives that are read at a time unless -parallelism does:
 // their pages come one after another, and the gate of the tenant paces them all.
-const drivesAtOnce = 4
+const drivesAtOnce = 8
 
 // drive is one drive being read for its mirrors.
 type drive struct {

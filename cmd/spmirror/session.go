@@ -42,6 +42,7 @@ type session struct {
 	fullEvery   time.Duration // between full enumerations of a drive; 0 for the usual interval
 	seen        observers
 	closers     []func()
+	held        int // targets that were opened to be changed
 	// declared are the mirrors of the configuration, to which cfg adds those that follow their shortcuts.
 	declared  []config.Mirror
 	shortcuts []*shortcut

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"runtime"
 	"strings"
 	"testing"
@@ -114,5 +115,30 @@ mirror "id" {
 	stats = w.tenant.Stats()
 	if got := [...]int64{stats.Calls[sandbox.KindSite], stats.Calls[sandbox.KindDrives], stats.Calls[sandbox.KindDrive]}; got != [...]int64{1, 2, 0} {
 		t.Errorf("planned again: %d requests for sites, %d for lists of libraries, %d for libraries", got[0], got[1], got[2])
+	}
+}
+
+func TestMoreMirrorsThanDescriptorsAreChanged(t *testing.T) {
+	if _, err := exec.LookPath("sh"); err != nil {
+		t.Skip("a limit of descriptors is set by a shell")
+	}
+	w := wideWorld(t, 40, "  guard {\n    max_change_percent = 100\n    max_delete_percent = 100\n    require_nonempty_source = false\n  }\n")
+	for _, c := range []struct{ edit, says string }{
+		{"", "Resources: 40 added, 0 changed, 0 destroyed."},
+		{"put", "Resources: 0 added, 40 changed, 0 destroyed."},
+		{"delete", "Resources: 0 added, 0 changed, 40 destroyed."},
+	} {
+		for _, d := range w.tenant.Drives() {
+			if text := "b"; c.edit != "" && d.Address() != "Documents" {
+				if _, err := w.tenant.Apply(sandbox.Edit{Op: c.edit, Drive: string(d.ID()), Path: "/a.txt", Text: &text}); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		cmd := exec.Command("sh", "-c", `ulimit -n 96 && exec spmirror "$@"`, "sh", "-chdir="+w.dir, "apply", "-auto-approve", "-compact") // this test binary, see TestMain
+		cmd.Env = w.env
+		if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), c.says) {
+			t.Fatalf("%s: %v\n%s", c.says, err, out[max(0, len(out)-2000):])
+		}
 	}
 }
