@@ -152,9 +152,11 @@ type besideRun struct {
 	fields      []state.Sidecar
 	inherits    []state.ItemID
 	versions    []state.Version
-	complete    []state.ItemID // files whose versions are all there
-	results     []Result       // of changes in nothing else
-	records     []Result       // of versions, for the run's record alone
+	// versionBytes have been fetched, or begun, of all versions of the run.
+	versionBytes int64
+	complete     []state.ItemID // files whose versions are all there
+	results      []Result       // of changes in nothing else
+	records      []Result       // of versions, for the run's record alone
 }
 
 // read reads what a change says of one item. A failure is a result of the item, which

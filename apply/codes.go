@@ -34,6 +34,7 @@ const (
 	CodeUnverifiable = "SPM0517" // cannot be verified, and the policy asks for it
 	CodeSignIn       = "SPM0518" // the sign-in is refused
 	CodeWaits        = "SPM0520" // the directory of a followed shortcut is not where the plan has it
+	CodeAllowance    = "SPM0521" // an earlier version is more than guard.max_download_bytes leaves to it
 )
 
 // itemError is a failure of one item with its code.

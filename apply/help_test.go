@@ -33,27 +33,28 @@ var (
 
 // world is one mirror of a tenant: a real state and a real target.
 type world struct {
-	t       testing.TB
-	tenant  *tenant
-	base    string
-	store   *state.Store
-	dir     *target.Dir
-	key     state.MirrorKey
-	drive   state.DriveKey
-	policy  plan.Policy
-	narrow  []string // -target-path
-	sel     plan.Select
-	folder  plan.ItemID // that is mirrored
-	changes bool        // plans look at what has changed only
-	begun   state.RunID // the last plan's first run
-	clock   time.Time
-	addr    *Addresses
-	source  Source // in place of the tenant
-	flush   target.SyncPolicy
-	workers int
-	fast    bool
-	reserve int64
-	within  map[string]*Mirror // further mirrors of the run
+	t         testing.TB
+	tenant    *tenant
+	base      string
+	store     *state.Store
+	dir       *target.Dir
+	key       state.MirrorKey
+	drive     state.DriveKey
+	policy    plan.Policy
+	narrow    []string // -target-path
+	sel       plan.Select
+	folder    plan.ItemID // that is mirrored
+	changes   bool        // plans look at what has changed only
+	begun     state.RunID // the last plan's first run
+	clock     time.Time
+	addr      *Addresses
+	source    Source // in place of the tenant
+	flush     target.SyncPolicy
+	workers   int
+	fast      bool
+	reserve   int64
+	allowance *int64
+	within    map[string]*Mirror // further mirrors of the run
 
 	checkpoint int64
 	parts      parts
@@ -237,7 +238,7 @@ func (w *world) apply(ctx context.Context, p *plan.Plan, since state.RunID) (*Re
 	}
 	job := Job{
 		Store: w.store, Header: p.Header, Changes: p, Run: run, Workers: w.workers, FailFast: w.fast,
-		Mirrors: map[string]*Mirror{"mirror.m": {Plan: p.Mirrors[0], Key: w.key, Source: source, Beside: w.tenant, Dir: w.dir, Addresses: w.addr, Since: cmp.Or(since, run), Reserve: w.reserve}},
+		Mirrors: map[string]*Mirror{"mirror.m": {Plan: p.Mirrors[0], Key: w.key, Source: source, Beside: w.tenant, Dir: w.dir, Addresses: w.addr, Since: cmp.Or(since, run), Reserve: w.reserve, Allowance: w.allowance}},
 		Now:     func() time.Time { return w.clock }, checkpoint: w.checkpoint, parts: w.parts,
 	}
 	maps.Copy(job.Mirrors, w.within)

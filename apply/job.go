@@ -41,6 +41,8 @@ type Mirror struct {
 	// Reserve is how many bytes of the disk earlier versions leave free: what a plan cannot
 	// foresee, its guards cannot count.
 	Reserve int64
+	// Allowance is how many bytes earlier versions may have together, for the same reason; nil is no limit.
+	Allowance *int64
 	// Lacks says that planning anew comes to more than the plan has. The run settles nothing
 	// then, and the next plan compares everything.
 	Lacks bool

@@ -96,12 +96,35 @@ func (r *besideRun) fetchVersion(ctx context.Context, c *plan.Change, v graph.Ve
 	if err != nil {
 		return f.kept, err
 	}
+	if err = r.allow(v.Size); err != nil {
+		return f.kept, err
+	}
 	for range versionTries {
 		if err = f.try(ctx, dir, name); err == nil || ctx.Err() != nil || !worthAnother(err) {
 			break
 		}
 	}
+	if v.Size < 0 && err == nil {
+		r.mu.Lock()
+		r.versionBytes += f.kept.Size // now it is known
+		r.mu.Unlock()
+	}
 	return f.kept, err
+}
+
+// allow counts the bytes that earlier versions bring, and refuses those that would be more than guard.max_download_bytes leaves to
+// them.
+func (r *besideRun) allow(bytes int64) error {
+	if r.Allowance == nil {
+		return nil
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.versionBytes+max(0, bytes) > *r.Allowance {
+		return &itemError{code: CodeAllowance, message: "it would bring more bytes than guard.max_download_bytes"}
+	}
+	r.versionBytes += max(0, bytes)
+	return nil
 }
 
 // versionFetch is the download of one version.

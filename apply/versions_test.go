@@ -199,3 +199,24 @@ func TestVersionsLeaveOfTheDiskWhatIsToStayFree(t *testing.T) {
 	w.sync()
 	w.same()
 }
+
+// What max_download_bytes leaves to earlier versions is what they may have together; the next run has its own.
+func TestVersionsBringNoMoreBytesThanTheyMay(t *testing.T) {
+	w := newWorld(t)
+	w.policy.Versions = "all"
+	for _, text := range []string{"the first text", "the second text", "the third text"} {
+		w.tenant.put("file", text)
+	}
+	allowance := int64(len("the second text"))
+	w.allowance = &allowance
+	r, _, err := w.apply(t.Context(), w.plan(), 0)
+	w.check(err)
+	wantProblems(t, r, map[string]string{"file": CodeAllowance})
+	if kept := collect(t, w.store.Versions(t.Context(), w.key)); len(kept) != 1 || kept[0].ID != "2.0" {
+		t.Errorf("%+v are kept", kept)
+	}
+	w.equal(w.tenant.tree())
+	w.sync() // brings the other one, and no more
+	w.same()
+	w.listed()
+}

@@ -147,6 +147,7 @@ func totals(mirrors []*Mirror) Totals {
 		for c, n := range m.Causes {
 			t.Causes[c] += n
 		}
+		t.VersionFiles += m.versioned
 		requests, units := m.requests, m.units
 		for _, n := range m.columns {
 			r, u := columnsCost(n)

@@ -25,7 +25,7 @@ func newLedger() ledger {
 // open starts the counts of a mirror at zero.
 func (l *ledger) open(m *Mirror) {
 	m.Summary, m.Causes, m.Reasons = make(map[Action]Sum), make(map[Cause]int64), make(map[Action]ReasonSum)
-	m.restored, m.requests, m.units, m.columns = 0, 0, 0, make(map[ItemID]int64)
+	m.restored, m.requests, m.units, m.versioned, m.columns = 0, 0, 0, 0, make(map[ItemID]int64)
 	l.mirrors[m.Address] = m
 	l.folders[m.Address] = newFolderCounts()
 	l.samples[m.Address] = newSampler(samplesPerAction)
@@ -45,6 +45,9 @@ func (l *ledger) count(c *Change) error {
 	m.requests, m.units = m.requests+requests, m.units+units
 	if c.NeedsColumns() {
 		m.columns[c.Parent]++
+	}
+	if slices.Contains(c.Beside, BesideVersions) {
+		m.versioned++
 	}
 	m.Summary[action] = sum
 	if action != Blocked { // what is held back is no change

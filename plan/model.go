@@ -389,6 +389,7 @@ type Mirror struct {
 
 	requests, units int64            // that what is kept beside items costs, without columns
 	columns         map[ItemID]int64 // items whose columns are read, by the folder
+	versioned       int64            // files whose earlier versions are asked for
 
 	restored int64 // added files that are tracked already and missing on disk
 }
@@ -475,8 +476,10 @@ type Totals struct {
 	Causes        map[Cause]int64 `json:"causes"`
 	DownloadFiles int64           `json:"download_files"`
 	DownloadBytes int64           `json:"download_bytes"`
-	Observed      int64           `json:"observed"`
-	Compared      int64           `json:"compared"`
+	// VersionFiles are asked for their earlier versions. How many bytes these have is known once they are listed.
+	VersionFiles int64 `json:"version_files,omitempty"`
+	Observed     int64 `json:"observed"`
+	Compared     int64 `json:"compared"`
 	// Requests and ResourceUnits estimate the apply; T10 prices them.
 	Requests      int64 `json:"requests"`
 	ResourceUnits int64 `json:"resource_units"`

@@ -309,6 +309,9 @@ func transferLine(t plan.Totals, items *tally) string {
 	if t.DownloadFiles > 0 {
 		line = "Transfer: " + size(t.DownloadBytes) + " to download in " + plainCount(t.DownloadFiles, "file")
 	}
+	if t.VersionFiles > 0 {
+		line += ", and earlier versions of " + plainCount(t.VersionFiles, "file") + ", of unknown size"
+	}
 	var parts []string
 	add := func(n int64, noun string) {
 		if n > 0 {

@@ -114,7 +114,7 @@ func (s *session) execute(ctx context.Context, c *cli.Command, h *plan.Header, l
 		if err != nil {
 			return fmt.Errorf("%s: %w", m.Address, err)
 		}
-		am.Reserve = s.reserved(h, m.Address)
+		am.Reserve, am.Allowance = s.reserved(h, m.Address), s.allowance(h, m)
 		am.Lacks = how.found.lacks[m.Address]
 		mirrors[m.Address] = am
 	}

@@ -96,12 +96,26 @@ func (s *session) guardSpace(mirrors []*plan.Mirror) []plan.GuardResult {
 // reserved is how much of its disk a mirror leaves free in any case: min_free_space, unless it was overridden.
 func (s *session) reserved(h *plan.Header, address string) int64 {
 	cfg := s.mirror(address)
-	if cfg == nil || cfg.Guard.MinFreeSpace == nil || slices.ContainsFunc(h.Guards, func(g plan.GuardResult) bool {
-		return g.Mirror == address && g.Name == "min_free_space" && g.Status == plan.GuardOverridden
-	}) {
+	if cfg == nil || cfg.Guard.MinFreeSpace == nil || overridden(h, address, "min_free_space") {
 		return 0
 	}
 	return *cfg.Guard.MinFreeSpace
+}
+
+// allowance is what the downloads of a plan leave of max_download_bytes to earlier versions, nil without that limit.
+func (s *session) allowance(h *plan.Header, m *plan.Mirror) *int64 {
+	cfg := s.mirror(m.Address)
+	if cfg == nil || cfg.Guard.MaxDownloadBytes == nil || overridden(h, m.Address, "max_download_bytes") {
+		return nil
+	}
+	left := max(0, *cfg.Guard.MaxDownloadBytes-m.Summary[plan.Add].Bytes-m.Summary[plan.Update].Bytes)
+	return &left
+}
+
+func overridden(h *plan.Header, address, guard string) bool {
+	return slices.ContainsFunc(h.Guards, func(g plan.GuardResult) bool {
+		return g.Mirror == address && g.Name == guard && g.Status == plan.GuardOverridden
+	})
 }
 
 // freeSpace of the disk that holds the target, or the directory in which it will be made.
