@@ -39,15 +39,11 @@ type section struct{ start, end, count int64 }
 
 // readAll decodes the whole plan once and keeps its sections, which must be closed.
 func readAll(changes Changes, each func(plan.Change) error) (*sections, error) {
-	f, err := os.CreateTemp("", ".spmirror-apply-*")
+	f, err := plan.Scratch("")
 	if err != nil {
-		return nil, fmt.Errorf("make room for the changes: %w", err)
+		return nil, fmt.Errorf("read plan: %w", err)
 	}
 	s := &sections{file: f, at: make(map[sectionKey]section)}
-	// Unlinked at once: no kill leaves it behind.
-	if err := os.Remove(f.Name()); err != nil {
-		return nil, errors.Join(fmt.Errorf("make room for the changes: %w", err), s.close())
-	}
 	if err := s.fill(changes, each); err != nil {
 		return nil, errors.Join(fmt.Errorf("read plan: %w", err), s.close())
 	}

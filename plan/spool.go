@@ -67,19 +67,11 @@ func (c *chunk) full() bool { return c.text.Len()+24*len(c.values) >= spoolChunk
 // run is one sorted stretch of the file.
 type run struct{ start, end int64 }
 
-// ErrSpool says that the temporary file of a spool cannot be made or written.
-var ErrSpool = errors.New("no room for temporary files")
-
 // NewSpool returns an empty spool that keeps its file in dir.
 func NewSpool(dir string) (*Spool, error) {
-	f, err := os.CreateTemp(dir, ".spmirror-plan-*")
+	f, err := Scratch(dir)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrSpool, err)
-	}
-	// Unlinked at once: no kill leaves it behind.
-	if err := os.Remove(f.Name()); err != nil {
-		f.Close()
-		return nil, fmt.Errorf("%w: %w", ErrSpool, err)
+		return nil, err
 	}
 	return &Spool{file: f}, nil
 }
@@ -140,7 +132,7 @@ func (s *Spool) spill() error {
 		n += int64(len(head) + len(e.key) + len(e.line))
 	}
 	if err := w.Flush(); err != nil {
-		return fmt.Errorf("%w: %w", ErrSpool, err)
+		return fmt.Errorf("%w: %w", ErrScratch, err)
 	}
 	s.runs = append(s.runs, run{s.offset, s.offset + n})
 	s.offset += n

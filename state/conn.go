@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"path/filepath"
 	"strconv"
+	"strings"
 
 	sqlite3 "github.com/mattn/go-sqlite3"
 )
@@ -61,7 +62,7 @@ func connect(path string, a access) (*conn, error) {
 	if a == viewing {
 		mode = "ro"
 	}
-	dsn := url.URL{Scheme: "file", Path: abs, RawQuery: url.Values{
+	dsn := url.URL{Scheme: "file", Path: uriPath(abs), RawQuery: url.Values{
 		"mode":          {mode},
 		"_busy_timeout": {strconv.Itoa(busyTimeout)},
 		"_mutex":        {"no"}, // a conn is never shared between goroutines; the mutex would cost on every column
@@ -79,6 +80,15 @@ func connect(path string, a access) (*conn, error) {
 		return nil, errors.Join(err, c.close())
 	}
 	return c, nil
+}
+
+// uriPath is an absolute path as a URI has it: C:\a is /C:/a there.
+func uriPath(abs string) string {
+	slashed := filepath.ToSlash(abs)
+	if strings.HasPrefix(slashed, "/") {
+		return slashed
+	}
+	return "/" + slashed
 }
 
 // configure applies the settings that do not touch the file and reads the important ones back (I-41).

@@ -302,11 +302,3 @@ func (o Options) list() []migration {
 }
 
 func (s *Store) formats() []migration { return s.options.list() }
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
-}

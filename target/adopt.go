@@ -46,7 +46,7 @@ func (d *Dir) adopt(next Marker) (err error) {
 		err = d.control.rename(temp, d.control, markerName, renameReplace)
 	}
 	if err == nil {
-		err = d.control.sync()
+		err = d.control.flush()
 	}
 	if err != nil {
 		return fail("write marker", controlDir+"/"+markerName, err)

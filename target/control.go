@@ -68,7 +68,7 @@ func (d *Dir) RemoveControl(name string) error {
 		}
 		return fail("remove", controlPath(name), err)
 	}
-	return fail("sync", controlDir, d.control.sync())
+	return fail("sync", controlDir, d.control.flush())
 }
 
 func controlPath(name string) RelPath { return RelPath(controlDir).Join(LocalName(name)) }

@@ -120,10 +120,18 @@ func (d *Dir) dirtied(places ...place) error {
 func (d *Dir) syncHandle(h *handle, rel RelPath) error {
 	err := d.before(OpSyncDir, rel)
 	if err == nil {
-		err = h.sync()
+		err = h.flush()
 	}
-	if err != nil && !errors.Is(err, errors.ErrUnsupported) { // what cannot be flushed is told by Weaknesses
+	if err != nil {
 		return &Error{Op: "flush directory", Path: rel, Kind: ErrNotDurable, Err: err}
+	}
+	return nil
+}
+
+// flush makes the names in a directory durable, where the system can: where it cannot, Weaknesses tells.
+func (h *handle) flush() error {
+	if err := h.sync(); !errors.Is(err, errors.ErrUnsupported) {
+		return err
 	}
 	return nil
 }

@@ -161,7 +161,7 @@ func writeControl(root *handle, m Marker) error {
 	if err := writeMarker(control, m); err != nil {
 		return fail("write marker", controlDir+"/"+markerName, err)
 	}
-	return errors.Join(control.sync(), root.sync())
+	return errors.Join(control.flush(), root.flush())
 }
 
 // writeMarker makes the marker appear whole or not at all.

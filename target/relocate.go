@@ -67,5 +67,5 @@ func syncPath(dir string) error {
 		return err
 	}
 	defer h.close()
-	return h.sync()
+	return h.flush()
 }

@@ -130,7 +130,7 @@ func ofKind(err error) *problem {
 			[]error{state.ErrFull, state.ErrBusy, state.ErrReadOnly, state.ErrNetwork, state.ErrDisk}},
 		{problem{code: "SPM0041", summary: "There is no room for temporary files",
 			detail: "The directory is " + os.TempDir() + "; the variable TMPDIR names another. A plan takes about 500 bytes there for each change."},
-			[]error{plan.ErrSpool}},
+			[]error{plan.ErrScratch}},
 		{problem{code: "SPM0031", summary: "The plan does not fit into -max-bytes",
 			detail: "Nothing was written. Give it more bytes: what is left out shrinks by levels, and the totals and the\nsums of deletes are never left out. `show -html` and `show -csv` have no limit."},
 			[]error{view.ErrTooSmall}},
