@@ -131,21 +131,10 @@ func fail(op string, rel RelPath, err error) error {
 	return &Error{Op: op, Path: rel, Kind: kindOf(err), Err: err}
 }
 
-var kindsByErrno = []struct {
+// errnoKind is the kind of a system's error number.
+type errnoKind struct {
 	errno syscall.Errno
 	kind  error
-}{
-	{syscall.ENOSPC, ErrNoSpace},
-	{syscall.EDQUOT, ErrNoSpace},
-	{syscall.ENOTEMPTY, ErrNotEmpty},
-	{syscall.EXDEV, ErrCrossDevice},
-	{syscall.EROFS, ErrReadOnly},
-	{syscall.ENAMETOOLONG, ErrNameTooLong},
-	{syscall.ELOOP, ErrNotPlain},
-	{syscall.ENOTDIR, ErrNotPlain},
-	{syscall.EBUSY, ErrBusy},
-	{syscall.ETXTBSY, ErrBusy},
-	{syscall.EEXIST, ErrOccupied},
 }
 
 func kindOf(err error) error {

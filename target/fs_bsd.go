@@ -30,6 +30,15 @@ func setTimes(f *os.File, mtime time.Time) error {
 
 func syncDirectory(f *os.File) error { return f.Sync() }
 
+// freeSpace is what is free for this user, in bytes.
+func freeSpace(dir string) (int64, error) {
+	var st syscall.Statfs_t
+	if err := syscall.Statfs(dir, &st); err != nil {
+		return 0, err
+	}
+	return int64(st.Bavail) * int64(st.Bsize), nil
+}
+
 func tryLock(f *os.File) error {
 	err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 	if err == syscall.EWOULDBLOCK {

@@ -170,8 +170,11 @@ func (h *handle) sync() error {
 
 func (h *handle) syncFS() error { return errors.ErrUnsupported }
 
-// free does not know: -1.
-func (h *handle) free() (bytes, inodes int64, err error) { return -1, -1, nil }
+// free does not know how many more files there can be: -1.
+func (h *handle) free() (bytes, inodes int64, err error) {
+	bytes, err = freeSpace(filepath.Join(h.root.Name(), h.rel))
+	return bytes, -1, err
+}
 
 func (h *handle) fsType() string { return "unknown" }
 

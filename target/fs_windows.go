@@ -3,6 +3,7 @@ package target
 import (
 	"errors"
 	"io/fs"
+	"math"
 	"os"
 	"time"
 
@@ -25,6 +26,17 @@ func setTimes(f *os.File, mtime time.Time) error {
 
 // syncDirectory does not exist here.
 func syncDirectory(*os.File) error { return errors.ErrUnsupported }
+
+// freeSpace is what is free for this user, in bytes.
+func freeSpace(dir string) (int64, error) {
+	name, err := windows.UTF16PtrFromString(dir)
+	if err != nil {
+		return 0, err
+	}
+	var free uint64
+	err = windows.GetDiskFreeSpaceEx(name, &free, nil, nil)
+	return int64(min(free, math.MaxInt64)), err
+}
 
 func tryLock(f *os.File) error {
 	const flags = windows.LOCKFILE_EXCLUSIVE_LOCK | windows.LOCKFILE_FAIL_IMMEDIATELY

@@ -1,3 +1,5 @@
+//go:build !osroot
+
 package target
 
 import (

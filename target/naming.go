@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/base32"
 	"fmt"
+	"runtime"
 	"strings"
 	"unicode/utf8"
 )
@@ -27,6 +28,12 @@ type Naming struct {
 	Portable bool
 	// Folding says which different names the target takes for the same one.
 	Folding Folding
+}
+
+// NamingOf is the naming that a mirror is declared with, "native" or "portable". On Windows both are the same:
+// what it cannot hold is not native there.
+func NamingOf(names string) Naming {
+	return Naming{Portable: names == "portable" || runtime.GOOS == "windows"}
 }
 
 const (

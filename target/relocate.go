@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"syscall"
 )
 
 // Relocate moves a whole target to another path on the same file system, which must be free or an empty
@@ -34,7 +33,7 @@ func Relocate(from, to string, m Marker) error {
 		return fmt.Errorf("relocate target to %s: %w", to, err)
 	}
 	if err := os.Rename(from, to); err != nil {
-		if errors.Is(err, syscall.EXDEV) {
+		if kindOf(err) == ErrCrossDevice {
 			return fmt.Errorf("relocate target to %s: %w", to, ErrCrossDevice)
 		}
 		return fmt.Errorf("relocate target: %w", err)

@@ -164,7 +164,7 @@ func (d *doctor) names(ctx context.Context, m *config.Mirror) {
 		return
 	}
 	check := looked("names", m.Address, "names")
-	naming := target.Naming{Portable: m.TargetNames == "portable"}
+	naming := target.NamingOf(m.TargetNames)
 	var items, refused, shortened int64
 	var examples []string
 	for pair, err := range d.store.PairsAll(ctx, row) {

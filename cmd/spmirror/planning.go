@@ -298,7 +298,7 @@ func neverRead() error {
 
 // request is what planning a mirror depends on, without where its changes go.
 func (s *session) request(w *wanted, o planOptions, dir *target.Dir) plan.Request {
-	naming := target.Naming{Portable: w.cfg.TargetNames == "portable"}
+	naming := target.NamingOf(w.cfg.TargetNames)
 	req := plan.Request{
 		Mirror: w.header, Since: plan.Generation(w.row.Settled), Full: o.Full || w.row.Settled < w.drive.LogFloor, Unfinished: w.open,
 		Store: recorded.Store(s.store, w.row), Verify: o.Verify, Only: o.TargetPaths, Replace: s.replacePaths(o.Replace, w.cfg.Address),

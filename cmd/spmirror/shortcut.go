@@ -117,7 +117,7 @@ func (s *session) targetNow(ctx context.Context, m *config.Mirror, sc *shortcut)
 	}
 	at := m.Target
 	for name := range strings.SplitSeq(string(sc.path), "/") {
-		local, err := target.Naming{Portable: m.TargetNames == "portable"}.Local(name)
+		local, err := target.NamingOf(m.TargetNames).Local(name)
 		if err != nil {
 			sc.why = err.Error()
 			return "", nil
