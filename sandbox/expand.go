@@ -2,7 +2,6 @@ package sandbox
 
 import (
 	"net/http"
-	"slices"
 	"strings"
 )
 
@@ -117,14 +116,21 @@ func (d *Drive) appendExpanded(b []byte, it *item, v *view) []byte {
 	return append(d.appendItems(append(b, `"children":`...), page, x.children), ',')
 }
 
-// expandsTo tells whether $expand names a relation that the call has; any other is refused.
-func (c *call) expandsTo(relation string) (bool, *graphError) {
-	text := c.query["expand"]
-	if text == "" {
-		return false, nil
+// expandInto puts a relation into the members of a resource when $expand names it, with the members of its own $select. Any other
+// expansion is refused.
+func (c *call) expandInto(m map[string]any, relation string, related map[string]any, known []string, hidden ...string) *graphError {
+	if c.query["expand"] == "" {
+		return nil
 	}
-	if names := readMembers(text); slices.ContainsFunc(names, func(m member) bool { return !strings.EqualFold(m.name, relation) }) {
-		return false, errorf(http.StatusBadRequest, "notSupported", "Operation not supported: the expansion '%s' is not answered here.", text)
+	for _, asked := range readMembers(c.query["expand"]) {
+		if !strings.EqualFold(asked.name, relation) {
+			return errorf(http.StatusBadRequest, "notSupported", "Operation not supported: the expansion '%s' is not answered here.", asked.name)
+		}
+		chosen, e := c.chosen(asked.options["select"], related, known, hidden...)
+		if e != nil {
+			return e
+		}
+		m[relation] = chosen
 	}
-	return true, nil
+	return nil
 }

@@ -62,14 +62,14 @@ func (c *call) shared(token string) (*Drive, *item, *graphError) {
 var shareMembers = []string{"id", "name", "owner", "driveItem", "items", "list", "listItem", "root", "site"}
 
 func (c *call) sendShare(token string, d *Drive, it *item) *graphError {
-	if _, e := c.expandsTo(""); e != nil {
-		return e
-	}
 	c.t.mu.RLock()
 	m := map[string]any{"id": token, "name": it.name, "owner": json.RawMessage(d.t.users[d.owner].json)}
+	e := c.expandInto(m, "site", d.site.members(), siteMembers, "sharepointIds")
 	c.t.mu.RUnlock()
-	m, e := c.choose(m, shareMembers)
 	if e != nil {
+		return e
+	}
+	if m, e = c.choose(m, shareMembers); e != nil {
 		return e
 	}
 	m["@odata.context"] = c.base + "/$metadata#shares/$entity"

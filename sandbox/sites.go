@@ -143,10 +143,25 @@ var driveMembers = []string{"id", "createdDateTime", "description", "driveType",
 
 // choose applies $select to a map of members. Annotations and what is expanded come whatever is selected.
 func (c *call) choose(m map[string]any, known []string, hidden ...string) (map[string]any, *graphError) {
-	sel := c.query["select"]
+	out, e := c.chosen(c.query["select"], m, known, hidden...)
+	if e != nil {
+		return nil, e
+	}
+	for _, expanded := range readMembers(c.query["expand"]) {
+		for k, v := range m {
+			if strings.EqualFold(k, expanded.name) {
+				out[k] = v
+			}
+		}
+	}
+	return out, nil
+}
+
+// chosen are the members that a text of $select names, all but the hidden ones when it is empty.
+func (c *call) chosen(sel string, m map[string]any, known []string, hidden ...string) (map[string]any, *graphError) {
 	out := map[string]any{}
 	for k, v := range m {
-		if k[0] == '@' || strings.EqualFold(k, c.query["expand"]) {
+		if k[0] == '@' {
 			out[k] = v
 		}
 	}
@@ -298,8 +313,6 @@ func (c *call) listSites(name string) *graphError {
 
 // sitesDelta has the protocol of the other delta (S7); its sites change only by being there or not.
 func (c *call) sitesDelta(token string) *graphError {
-	c.t.mu.RLock()
-	defer c.t.mu.RUnlock()
 	since := 0
 	if token != "" && token != "latest" {
 		raw, err := base64.RawURLEncoding.DecodeString(token)
@@ -311,22 +324,33 @@ func (c *call) sitesDelta(token string) *graphError {
 		}
 		since = n
 	}
-	value := []map[string]any{}
-	for i, s := range c.t.sites {
-		if i < since || token == "latest" || s.deleted {
-			continue
-		}
-		m, e := c.choose(s.members(), siteMembers, "sharepointIds")
-		if e != nil {
-			return e
-		}
-		value = append(value, m)
+	value, all, e := c.sitesSince(since, token == "latest")
+	if e != nil {
+		return e
 	}
-	link := c.base + "/sites/delta?token=" + base64.RawURLEncoding.EncodeToString([]byte(strconv.Itoa(len(c.t.sites))))
+	link := c.base + "/sites/delta?token=" + base64.RawURLEncoding.EncodeToString([]byte(strconv.Itoa(all)))
 	if sel := c.query["select"]; sel != "" { // is carried in the link (D7)
 		link += "&$select=" + url.QueryEscape(sel)
 	}
 	return c.sendMap(map[string]any{"@odata.context": c.base + "/$metadata#sites", "@odata.deltaLink": link, "value": value})
+}
+
+// sitesSince are the sites behind a position, none for the latest, and how many there are in all.
+func (c *call) sitesSince(since int, latest bool) (value []map[string]any, all int, e *graphError) {
+	c.t.mu.RLock()
+	defer c.t.mu.RUnlock()
+	value = []map[string]any{}
+	for i, s := range c.t.sites {
+		if i < since || latest || s.deleted {
+			continue
+		}
+		m, e := c.choose(s.members(), siteMembers, "sharepointIds")
+		if e != nil {
+			return nil, 0, e
+		}
+		value = append(value, m)
+	}
+	return value, len(c.t.sites), nil
 }
 
 func (c *call) sendSubsites(s *site) *graphError {
@@ -360,16 +384,12 @@ func (c *call) sendDrive(d *Drive) *graphError {
 	if e := d.site.refusal(); e != nil {
 		return e
 	}
-	expand, e := c.expandsTo("list")
+	c.t.mu.RLock()
+	members, e := c.withList(d)
+	c.t.mu.RUnlock()
 	if e != nil {
 		return e
 	}
-	c.t.mu.RLock()
-	members := d.members()
-	if expand {
-		members["list"] = d.listMembers()
-	}
-	c.t.mu.RUnlock()
 	m, e := c.choose(members, driveMembers, "sharePointIds")
 	if e != nil {
 		return e
@@ -381,23 +401,15 @@ func (c *call) sendDrive(d *Drive) *graphError {
 // sendSiteDrives lists libraries; hidden ones only when system is selected (S9).
 func (c *call) sendSiteDrives(s *site) *graphError {
 	system := strings.Contains(c.query["select"], "system")
-	expand, e := c.expandsTo("list")
+	list, e := c.each(s.drives, func(d *Drive) (map[string]any, *graphError) {
+		if d.hidden && !system {
+			return nil, nil
+		}
+		return c.withList(d)
+	})
 	if e != nil {
 		return e
 	}
-	c.t.mu.RLock()
-	var list []map[string]any
-	for _, d := range s.drives {
-		if d.hidden && !system {
-			continue
-		}
-		m := d.members()
-		if expand {
-			m["list"] = d.listMembers()
-		}
-		list = append(list, m)
-	}
-	c.t.mu.RUnlock()
 	return c.sendList("sites/"+string(s.id)+"/drives", list, driveMembers, "sharePointIds")
 }
 
@@ -452,41 +464,55 @@ func (s *site) library(id string) *Drive {
 }
 
 func (c *call) sendAllLists(s *site) *graphError {
-	expand, e := c.expandsTo("drive")
+	list, e := c.each(s.drives, c.withDrive)
 	if e != nil {
 		return e
 	}
-	c.t.mu.RLock()
-	var list []map[string]any
-	for _, d := range s.drives {
-		list = append(list, d.listWith(expand))
-	}
-	c.t.mu.RUnlock()
 	return c.sendList("sites/"+string(s.id)+"/lists", list, listNames)
 }
 
-func (d *Drive) listWith(drive bool) map[string]any {
-	m := d.listMembers()
-	if drive {
-		m["drive"] = d.members()
+// each are the members of resources of drives, without those that have none. An answer is sent without the lock: whoever reads it slowly
+// must not keep edits, and with them everybody else, waiting.
+func (c *call) each(drives []*Drive, members func(*Drive) (map[string]any, *graphError)) ([]map[string]any, *graphError) {
+	c.t.mu.RLock()
+	defer c.t.mu.RUnlock()
+	var list []map[string]any
+	for _, d := range drives {
+		m, e := members(d)
+		if e != nil {
+			return nil, e
+		}
+		if m != nil {
+			list = append(list, m)
+		}
 	}
-	return m
+	return list, nil
+}
+
+// withDrive are the members of a list, with its drive where $expand asks for it.
+func (c *call) withDrive(d *Drive) (map[string]any, *graphError) {
+	m := d.listMembers()
+	return m, c.expandInto(m, "drive", d.members(), driveMembers, "sharePointIds")
+}
+
+// withList are the members of a drive, with its list where $expand asks for it.
+func (c *call) withList(d *Drive) (map[string]any, *graphError) {
+	m := d.members()
+	return m, c.expandInto(m, "list", d.listMembers(), listNames)
 }
 
 // sendListOf answers the list that a drive shows.
 func (c *call) sendListOf(d *Drive) *graphError {
-	expand, e := c.expandsTo("drive")
-	if e != nil {
-		return e
-	}
 	if e := d.site.refusal(); e != nil {
 		return e
 	}
 	c.t.mu.RLock()
-	m := d.listWith(expand)
+	m, e := c.withDrive(d)
 	c.t.mu.RUnlock()
-	m, e = c.choose(m, listNames)
 	if e != nil {
+		return e
+	}
+	if m, e = c.choose(m, listNames); e != nil {
 		return e
 	}
 	m["@odata.context"] = c.base + "/$metadata#lists/$entity"
