@@ -75,6 +75,7 @@ const (
 	CodeHost             Code = "SPM0252"
 	CodeSandbox          Code = "SPM0255"
 	CodeData             Code = "SPM0260"
+	CodeDataGap          Code = "SPM0261"
 	CodeCheck            Code = "SPM0265"
 	CodeAddress          Code = "SPM0270"
 	CodeRefactor         Code = "SPM0271"
@@ -165,6 +166,7 @@ func explanations() []Explanation {
 		{CodeHost, "Invalid host", "allowed_hosts lists names of hosts from which content may be read, such as files.example.com. No scheme, no path, no wildcard, no address literal."},
 		{CodeSandbox, "Invalid sandbox", "A sandbox library is either generated or served from a directory, and a tenant has either sandbox or auth and endpoints."},
 		{CodeData, "Data cannot be read", "A data block could not be answered, or would return more than max_results. A short list would look like mirrors that vanished, so it is an error."},
+		{CodeDataGap, "Data is incomplete", "A single entry of a data block could not be read: a site that is locked, being deleted, or not to be seen. The others are used. Mirrors that may come from it are not planned and keep everything, and nothing is forgotten for it. Leave the entry out with exclude, or set strict = true to let it fail the plan."},
 		{CodeCheck, "Check failed", "An assertion does not hold. An advisory check warns, a mandatory one blocks the plan."},
 		{CodeAddress, "Invalid address", "Addresses are written as mirror.name or mirror.name[\"key\"]."},
 		{CodeRefactor, "Contradicting refactoring", "A moved, removed or import block does not fit the mirrors that are declared."},

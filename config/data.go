@@ -10,7 +10,8 @@ import (
 // value that carries its context is made for one call of [Load].
 type DataSource interface {
 	// ReadData returns the attributes of one data block as plain Go data: maps, slices,
-	// strings, numbers and booleans. A result that would be cut off must be an error.
+	// strings, numbers and booleans. A result that would be cut off must be an error. What
+	// lacks single entries comes with [Gaps]; without a result, they are all that was asked for.
 	// Instances of one block are read at the same time.
 	ReadData(DataRequest) (map[string]any, error)
 }
@@ -63,9 +64,7 @@ func (sc *scope) computeData(b *hcl.Block, kind, address string) cty.Value {
 		values[inst.key] = cty.DynamicVal
 	}
 	askAll(sc.session.data, questions)
-	for _, q := range questions {
-		values[q.key] = q.answer()
-	}
+	takeAnswers(questions, values)
 	if v, ok := values[""]; ok { // without for_each
 		return v
 	}
@@ -76,6 +75,7 @@ func (sc *scope) computeData(b *hcl.Block, kind, address string) cty.Value {
 type question struct {
 	instance
 	rng     hcl.Range
+	strict  bool // an entry that cannot be read fails the block
 	request DataRequest
 	result  map[string]any
 	err     error
@@ -113,6 +113,7 @@ func (inst instance) question(kind string) *question {
 	if n := r.whole("max_results", 1, 1_000_000); n != nil {
 		req.MaxResults = *n
 	}
+	strict := r.boolean("strict", false)
 	r.checkData(kind)
 	tenant := r.tenantRef()
 	if len(s.diags) > before || s.offline || inst.unknown || tenant == "" {
@@ -125,7 +126,7 @@ func (inst instance) question(kind string) *question {
 			}
 		}
 	}
-	return &question{instance: inst, rng: r.rng, request: req}
+	return &question{instance: inst, rng: r.rng, strict: strict, request: req}
 }
 
 // checkData asks for exactly one way to name what is looked for.

@@ -35,6 +35,7 @@ type session struct {
 	scopes    []*scope // of the root and of every instance of a module
 	baseGuard guardBase
 	deferred  []string // tenants whose for_each is not known
+	gaps      []string // data blocks that lack entries
 	modules   []*parts // what modules contribute, in the order in which they were computed
 	parsed    map[string][]hcl.Body
 

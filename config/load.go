@@ -46,6 +46,7 @@ func Load(opts Options) (*Config, hcl.Diagnostics) {
 	cfg.Tenants, cfg.Mirrors, cfg.Deferred = parts.tenants, parts.mirrors, append(parts.deferred, s.deferred...)
 	cfg.Checks, cfg.Outputs = parts.checks, parts.outputs
 	cfg.Imports, cfg.Moved, cfg.Removed = parts.imports, parts.moved, parts.removed
+	cfg.Gaps = s.gaps
 	sortParts(cfg)
 	cfg.crossCheck(s)
 	s.inspectExpressions(cfg)

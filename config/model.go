@@ -62,6 +62,8 @@ type Config struct {
 
 	// Deferred are the addresses of blocks whose for_each is not known while offline.
 	Deferred []string
+	// Gaps are the addresses of data blocks of which single entries could not be read.
+	Gaps []string
 	// Missing are the names of variables that have neither a value nor a default.
 	Missing []string
 	// Sources are the parsed files by name, for printing diagnostics.

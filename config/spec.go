@@ -105,5 +105,5 @@ var dataKinds = map[string][]string{
 
 // dataSpecOf is the shape of one kind of data block.
 func dataSpecOf(kind string) *spec {
-	return &spec{name: "data", labels: dataSpec.labels, args: append([]string{"for_each", "tenant"}, dataKinds[kind]...)}
+	return &spec{name: "data", labels: dataSpec.labels, args: append([]string{"for_each", "tenant", "strict"}, dataKinds[kind]...)}
 }

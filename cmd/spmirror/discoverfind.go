@@ -129,7 +129,9 @@ func (d *discovering) drivesOfNamed(ctx context.Context, named []string, hidden 
 }
 
 // concerns reports whether an error is about one source, not about the connection or the login.
-func (d *discovering) concerns(err error) bool {
+func (d *discovering) concerns(err error) bool { return concernsOne(err) }
+
+func concernsOne(err error) bool {
 	var p *problem
 	e, answered := graph.AsError(err)
 	return errors.As(err, &p) || answered && (e.IsAccess() || e.IsNotFound() || e.IsLocked())

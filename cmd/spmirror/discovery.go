@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -42,6 +43,23 @@ func (d *discovery) ReadData(r config.DataRequest) (map[string]any, error) {
 	if err != nil {
 		return nil, err
 	}
+	found, err := d.read(c, r)
+	if found == nil && concernsOne(err) {
+		err = config.Gaps{{Entry: cmp.Or(r.URL, r.Site, r.SiteID, r.Group, r.Address), Err: refusedSite(err)}}
+	}
+	return found, err
+}
+
+// refusedSite names the code that a mirror of the site would show.
+func refusedSite(err error) error {
+	var told *problem
+	if !errors.As(err, &told) {
+		err = drivesRefused(err)
+	}
+	return fmt.Errorf("%w [%s]", err, explained(err).code)
+}
+
+func (d *discovery) read(c *client, r config.DataRequest) (map[string]any, error) {
 	switch r.Kind {
 	case "site":
 		return d.site(c, r)
@@ -95,21 +113,27 @@ func (d *discovery) sites(c *client, r config.DataRequest) (map[string]any, erro
 	if err != nil {
 		return nil, err
 	}
+	var gaps config.Gaps
 	for s, err := range c.Sites(d.ctx, r.Search) {
 		if err != nil {
 			return nil, err
 		}
-		if s.Problem != "" {
-			return nil, fmt.Errorf("the list has an entry that failed (%s), so it is not complete", s.Problem)
+		key, nameless := sitePath(s.WebURL), s.WebURL == ""
+		if !nameless && (s.Personal && !r.All || !strings.HasPrefix(s.WebURL, r.URLPrefix) || !keep(key)) {
+			continue
 		}
-		key := sitePath(s.WebURL)
-		if s.Personal && !r.All || !strings.HasPrefix(s.WebURL, r.URLPrefix) || !keep(key) {
+		if s.Problem != "" || nameless { // it stands in the list for a site (S6)
+			gaps = append(gaps, config.Gap{Entry: cmp.Or(s.WebURL, s.DisplayName, string(s.ID), "an entry without a name"),
+				Err: fmt.Errorf("the service lists it with an error: %s [SPM0612]", cmp.Or(s.Problem, "it has no address"))})
 			continue
 		}
 		data := siteData(s)
 		if err := put(r, found, key, data); err != nil {
 			return nil, err
 		}
+	}
+	if len(gaps) > 0 {
+		return map[string]any{"sites": found}, gaps
 	}
 	return map[string]any{"sites": found}, nil
 }

@@ -31,6 +31,9 @@ func (d *doctor) readData(ctx context.Context, c *cli.Command) {
 	case len(d.checks) > before: // told with what to grant
 	case diags.HasErrors():
 		d.fail(check, fmt.Errorf("data cannot be read: %w", diags.Errs()[0]), "`spmirror plan` shows all that is wrong, with its place in the configuration.")
+	case len(cfg.Gaps) > 0:
+		d.fail(check, fmt.Errorf("%s lacks entries that cannot be read", cfg.Gaps[0]), "`spmirror plan` names them. Grant what is missing, or leave them out with exclude.")
+		d.cfg = cfg
 	default:
 		d.ok(check, "data was read; mirrors declared with it: %d", len(cfg.Mirrors))
 		d.cfg = cfg

@@ -196,6 +196,9 @@ func planStatus(h *plan.Header, detailed bool) error {
 			code = exitError
 		}
 	}
+	if lacksData(h) {
+		code = worse(code, exitIncomplete)
+	}
 	if h.Blocked {
 		code = worse(code, exitBlocked)
 	}

@@ -117,6 +117,7 @@ func (s *session) compare(ctx context.Context, draft *plan.Draft, header *plan.H
 			header.Diagnostics = append(header.Diagnostics, warnUnreadable(w.cfg.Address, w.bad))
 		}
 	}
+	s.warnGaps(header)
 	ended, err := s.planVanished(ctx, draft, header, o, mirrors)
 	if err != nil {
 		return nil, err

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/spmirror/spmirror/config"
 	"github.com/spmirror/spmirror/plan"
 	"github.com/spmirror/spmirror/recorded"
 	"github.com/spmirror/spmirror/state"
@@ -44,6 +45,10 @@ func (s *session) planVanished(ctx context.Context, draft *plan.Draft, h *plan.H
 			guards = append(guards, results...)
 			continue
 		}
+		if s.withheld(now) {
+			hold(draft, h, row)
+			continue
+		}
 		reason := plan.MirrorRemoved
 		if of, _, ok := s.nested(now); ok && s.followsStill(of) {
 			if !laid(of, planned) {
@@ -71,6 +76,42 @@ func (s *session) lostShortcut(address string, o planOptions, planned []*wanted)
 // laid reports whether the folders of a mirror are planned.
 func laid(address string, planned []*wanted) bool {
 	return slices.ContainsFunc(planned, func(w *wanted) bool { return w.cfg.Address == address && w.layout != nil })
+}
+
+// withheld reports whether a mirror may be missing in the configuration only because an entry of a data block could not be
+// read. So may the one whose shortcut it follows.
+func (s *session) withheld(address string) bool {
+	if of, _, ok := s.nested(address); ok {
+		address = of
+	}
+	return s.mirror(address) == nil && s.cfg.Withheld(address)
+}
+
+// warnGaps tells the reviewers of a plan which data blocks lack entries: what these would bring is not in it.
+func (s *session) warnGaps(h *plan.Header) {
+	for _, address := range s.cfg.Gaps {
+		h.Diagnostics = append(h.Diagnostics, plan.Diagnostic{
+			Severity: "warning", Code: string(config.CodeDataGap), Address: address, Summary: "Data is incomplete",
+			Detail: "An entry could not be read. What it would bring is not planned, and what came from it is kept.",
+		})
+	}
+}
+
+// lacksData reports whether a plan was made without some entries of its data.
+func lacksData(h *plan.Header) bool {
+	return slices.ContainsFunc(h.Diagnostics, func(d plan.Diagnostic) bool { return d.Code == string(config.CodeDataGap) })
+}
+
+// hold leaves a mirror as it is: it is in the plan as one that could not be planned.
+func hold(draft *plan.Draft, h *plan.Header, row state.Mirror) {
+	held := plan.Diagnostic{
+		Severity: "warning", Code: string(config.CodeDataGap), Address: row.Address, Summary: "Data is incomplete",
+		Detail: "It may belong to an entry that could not be read. It keeps everything and stays in the state.",
+	}
+	m := &plan.Mirror{Address: row.Address, Target: plan.TargetRef{Path: row.Target}, Generation: plan.GenerationRef{Base: row.Generation}}
+	draft.Mirror(m)
+	m.Problem = &held
+	h.Diagnostics = append(h.Diagnostics, held)
 }
 
 // followsStill reports whether a declared mirror follows shortcuts.

@@ -55,6 +55,9 @@ func reportStatus(r *apply.Report, h *plan.Header) int {
 			code = worse(code, exitIncomplete)
 		}
 	}
+	if lacksData(h) {
+		code = worse(code, exitIncomplete)
+	}
 	if r.Interrupted {
 		code = exitInterrupted
 	}
