@@ -86,8 +86,8 @@ func filesOf(t *testing.T, dir string) map[string]stamp {
 	return found
 }
 
-// TestAKilledRebuildIsFinishedByTheSameCommand loses the state again and again, kills the program while
-// it makes a new one, and lets the same command finish. No content is ever asked for.
+// TestAKilledRebuildIsFinishedByTheSameCommand loses the state again and again, or puts an older one back, kills the
+// program while it makes its records anew, and lets the same command finish. No content is ever asked for.
 func TestAKilledRebuildIsFinishedByTheSameCommand(t *testing.T) {
 	points := 4
 	if long() {
@@ -100,13 +100,17 @@ func TestAKilledRebuildIsFinishedByTheSameCommand(t *testing.T) {
 	k := &killer{t: t, w: newWorld(t, library(t, dir)), bin: buildBinary(t), rand: rand.New(rand.NewPCG(seed, 0))}
 	k.finish("apply", "-auto-approve")
 	k.w.tenant.ResetStats()
-	rebuild := func() []string {
+	rebuild := func(old bool) []string {
+		if old {
+			k.age()
+			return []string{"state", "rebuild", "-auto-approve"}
+		}
 		k.lose()
 		return []string{"state", "rebuild", "-auto-approve", "-adopt=" + k.w.lineage()}
 	}
-	length := k.finish(rebuild()...)
-	for range points {
-		again := rebuild()
+	length := k.finish(rebuild(false)...)
+	for i := range points {
+		again := rebuild(i%2 == 1)
 		k.kill(length, again...)
 		k.finish(again...)
 		if calls := k.w.tenant.Stats().Calls; calls[sandbox.KindDownload]+calls[sandbox.KindContent] != 0 {
@@ -133,6 +137,23 @@ func (k *killer) lose() {
 			k.t.Fatal(err)
 		}
 	}
+}
+
+// age puts the state back that there is now, after another run has changed the mirror.
+func (k *killer) age() {
+	k.t.Helper()
+	old, err := os.ReadFile(k.w.path("spmirror.db"))
+	if err != nil {
+		k.t.Fatal(err)
+	}
+	k.edit()
+	k.finish("apply", "-auto-approve")
+	k.lose()
+	k.w.write("spmirror.db", string(old))
+	if out, said := k.w.fails("plan"); !strings.Contains(out+said, "SPM0713") {
+		k.t.Errorf("a plan with an old state says\n%s%s", out, said)
+	}
+	k.w.tenant.ResetStats()
 }
 
 // lineage is that of the state which the mirror belongs to.
