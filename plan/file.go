@@ -4,6 +4,7 @@ import (
 	"archive/zip"
 	"bufio"
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -56,7 +57,7 @@ func (p *Plan) WriteFile(name string) error {
 	}
 	defer os.Remove(tmp.Name())
 	w := bufio.NewWriterSize(tmp, 1<<20)
-	err = errors.Join(p.Write(w), w.Flush(), tmp.Sync(), tmp.Close())
+	err = errors.Join(cmp.Or(p.Write(w), w.Flush()), tmp.Sync(), tmp.Close()) // a writer that failed says it twice
 	if err == nil {
 		err = os.Rename(tmp.Name(), name)
 	}

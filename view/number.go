@@ -15,7 +15,9 @@ import (
 
 func commas(n int64) string { return humanize.Comma(n) }
 
-// size shows bytes: 512 B, 1.1 MiB, 112.4 GiB.
+// Size shows bytes for people: 512 B, 1.1 MiB, 112.4 GiB.
+func Size(bytes int64) string { return size(bytes) }
+
 func size(bytes int64) string {
 	if bytes < 1024 {
 		return strconv.FormatInt(bytes, 10) + " B"

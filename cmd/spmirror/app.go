@@ -21,7 +21,7 @@ func run(ctx context.Context, args []string, env *environment) int {
 	ctx, interrupted, stop := withSignals(ctx, env)
 	defer stop()
 	app := newApp(env)
-	err := app.Run(ctx, arguments(args, env))
+	err := helpOfNothing(app.Run(ctx, arguments(args, env)))
 	if code := interrupted(); code != 0 && err != nil {
 		if !errors.Is(err, context.Canceled) { // which is what was asked for
 			reportError(env, err)
@@ -86,7 +86,6 @@ func newApp(env *environment) *cli.Command {
 		HideVersion:           true,
 		EnableShellCompletion: true,
 		HideHelpCommand:       true, // there is one of our own
-		CommandNotFound:       helpBesideArguments,
 		ConfigureShellCompletionCommand: func(c *cli.Command) {
 			c.Hidden, c.Usage = false, "print the completion script for a shell"
 			for _, shell := range c.Commands {
@@ -109,6 +108,7 @@ func newApp(env *environment) *cli.Command {
 		},
 		ExitErrHandler: func(context.Context, *cli.Command, error) {},
 		OnUsageError:   usageError,
+		ArgValidator:   checkTyped,
 		Action:         groupAction,
 		Commands:       strict(commands(env)),
 	}

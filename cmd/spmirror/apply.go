@@ -88,7 +88,7 @@ func runApply(ctx context.Context, env *environment, c *cli.Command, seen observ
 		return err
 	}
 	defer s.close()
-	defer func() { s.endStreams("apply", err, nil) }()
+	defer func() { err = s.endStreams("apply", err, nil) }()
 	if file := c.Args().First(); file != "" {
 		return s.applyFile(ctx, c, file)
 	}
@@ -157,9 +157,7 @@ func (s *session) applyFile(ctx context.Context, c *cli.Command, name string) er
 	}
 	if done != 0 {
 		report := &apply.Report{PlanID: file.PlanID, AlreadyApplied: int64(done)}
-		err := s.report(ctx, c, report, name)
-		s.endStreams("apply", err, report)
-		return err
+		return s.endStreams("apply", s.report(ctx, c, report, name), report)
 	}
 	found, err := s.vet(ctx, file)
 	if err != nil {
@@ -234,7 +232,7 @@ func (s *session) applyFresh(ctx context.Context, c *cli.Command, o planOptions,
 	if err := s.allow(c, p.Header); err != nil {
 		return err
 	}
-	if err := s.approve(c, p.Header); err != nil {
+	if err := s.approve(ctx, c, p.Header); err != nil {
 		return err
 	}
 	return s.execute(ctx, c, p.Header, p, executing{})
@@ -252,11 +250,11 @@ func (s *session) showFresh(p *plan.Plan, c *cli.Command, o planOptions) error {
 }
 
 // approve asks the question, unless it is answered already.
-func (s *session) approve(c *cli.Command, h *plan.Header) error {
+func (s *session) approve(ctx context.Context, c *cli.Command, h *plan.Header) error {
 	if reviewedBefore(c) || approves(c.String("auto-approve")) {
 		return nil
 	}
-	return s.confirm("Do you want to perform these actions?\n  spmirror will perform the actions described above.", "Apply cancelled.", "a saved plan or -auto-approve")
+	return s.confirm(ctx, "Do you want to perform these actions?\n  spmirror will perform the actions described above.", "Apply cancelled.", "a saved plan or -auto-approve")
 }
 
 // trashPath is where a mirror's trash is below its target.

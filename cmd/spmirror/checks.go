@@ -7,6 +7,7 @@ import (
 
 	"github.com/spmirror/spmirror/config"
 	"github.com/spmirror/spmirror/plan"
+	"github.com/spmirror/spmirror/view"
 )
 
 // judge evaluates the check blocks of the configuration on a finished plan.
@@ -87,6 +88,6 @@ func actionFacts(sums map[plan.Action]plan.Sum) map[string]any {
 		}
 	}
 	facts["changes"], facts["download_files"], facts["download_bytes"] = changes, files, bytes
-	facts["download_human"] = bytesText(bytes)
+	facts["download_human"] = view.Size(bytes)
 	return facts
 }

@@ -17,14 +17,14 @@ func consoleCommand(env *environment) *cli.Command {
 		Description: "Reads expressions, one a line, and prints their values: variables, locals, functions, mirrors.\n" +
 			"It works offline; what only data blocks would know is printed as not known yet.",
 		Flags:  slices.Concat(configFlags(), outputFlags()),
-		Action: func(_ context.Context, c *cli.Command) error { return runConsole(env, c) },
+		Action: func(ctx context.Context, c *cli.Command) error { return runConsole(ctx, env, c) },
 	}
 }
 
 // longestExpression bounds one line of input.
 const longestExpression = 1 << 20
 
-func runConsole(env *environment, c *cli.Command) error {
+func runConsole(ctx context.Context, env *environment, c *cli.Command) error {
 	cfg, err := loadOffline(env, c)
 	if err != nil {
 		return err
@@ -35,7 +35,7 @@ func runConsole(env *environment, c *cli.Command) error {
 		}
 	}
 	failed := false
-	lines := bufio.NewScanner(env.stdin)
+	lines := bufio.NewScanner(interruptible{ctx, env.stdin})
 	lines.Buffer(nil, longestExpression)
 	for prompt(); lines.Scan(); prompt() {
 		text := strings.TrimSpace(lines.Text())

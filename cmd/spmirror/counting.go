@@ -25,16 +25,3 @@ func sizeText(n int64) string {
 	}
 	return plural(n, "byte")
 }
-
-// bytesText is a size for people, with the units that the configuration uses.
-func bytesText(n int64) string {
-	const units = "KMGTPE"
-	if n < 1024 {
-		return plural(n, "byte")
-	}
-	size, unit := float64(n)/1024, 0
-	for size >= 1024 && unit < len(units)-1 {
-		size, unit = size/1024, unit+1
-	}
-	return fmt.Sprintf("%.1f %ciB", size, units[unit])
-}

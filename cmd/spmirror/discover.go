@@ -119,7 +119,7 @@ func chosenTenant(cfg *config.Config, name string) (*config.Tenant, error) {
 	case len(names) == 0:
 		return nil, &problem{code: "SPM0018", summary: "The configuration declares no tenant", detail: "Add a tenant block; `spmirror init` in an empty directory writes an example."}
 	case name != "":
-		return nil, &problem{code: "SPM0018", summary: fmt.Sprintf("The configuration declares no tenant %s.%s", name, didYouMean("tenant."+strings.TrimPrefix(name, "tenant."), "", names))}
+		return nil, &problem{code: "SPM0018", summary: "The configuration declares no tenant " + name + didYouMean("tenant."+strings.TrimPrefix(name, "tenant."), "", names), detail: among("Declared", names)}
 	}
 	return nil, &problem{code: "SPM0018", summary: fmt.Sprintf("The configuration declares %d tenants", len(names)), detail: "Say which is asked: -tenant=" + strings.Join(names, " or -tenant=") + "."}
 }

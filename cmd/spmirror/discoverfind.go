@@ -14,6 +14,7 @@ import (
 
 	"github.com/spmirror/spmirror/config"
 	"github.com/spmirror/spmirror/graph"
+	"github.com/spmirror/spmirror/view"
 )
 
 // findSites lists the sites of the tenant.
@@ -209,7 +210,7 @@ func about(text string, size int64) string {
 	if size == graph.SizeUnknown {
 		return text
 	}
-	return text + ", " + bytesText(size)
+	return text + ", " + view.Size(size)
 }
 
 // driveWays names a library by its site and name where that is plain, and else by its id.

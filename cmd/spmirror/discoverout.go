@@ -121,7 +121,7 @@ func sizeOf(s source) string {
 	if s.Bytes == nil {
 		return "-"
 	}
-	return bytesText(*s.Bytes)
+	return view.Size(*s.Bytes)
 }
 
 // line is what a person calls a source.

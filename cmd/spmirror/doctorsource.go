@@ -9,6 +9,7 @@ import (
 
 	"github.com/spmirror/spmirror/config"
 	"github.com/spmirror/spmirror/graph"
+	"github.com/spmirror/spmirror/view"
 )
 
 // source tries what a plan and an apply of a mirror would do: find the drive, read a page, find the
@@ -31,7 +32,7 @@ func (d *doctor) source(ctx context.Context, m *config.Mirror) {
 	}
 	size := ""
 	if drive.Used != graph.SizeUnknown {
-		size = ", holds " + bytesText(drive.Used)
+		size = ", holds " + view.Size(drive.Used)
 	}
 	d.ok(check, "%s (%s)%s", drive.Name, orText(drive.Type, "drive"), size)
 	d.folder(ctx, c, m, drive, shared)

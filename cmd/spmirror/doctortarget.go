@@ -13,6 +13,7 @@ import (
 	"github.com/spmirror/spmirror/config"
 	"github.com/spmirror/spmirror/state"
 	"github.com/spmirror/spmirror/target"
+	"github.com/spmirror/spmirror/view"
 )
 
 // target looks at the directory of a mirror and tries what its file system can do.
@@ -143,7 +144,7 @@ func (d *doctor) space(m *config.Mirror, at string) {
 		return
 	}
 	if least := m.Guard.MinFreeSpace; least != nil && free >= 0 && free < *least {
-		d.fail(check, &problem{code: "SPM0513", summary: fmt.Sprintf("%s are free, less than guard.min_free_space = %s", bytesText(free), bytesText(*least))},
+		d.fail(check, &problem{code: "SPM0513", summary: fmt.Sprintf("%s are free, less than guard.min_free_space = %s", view.Size(free), view.Size(*least))},
 			"Plans that download are blocked. Free some space, or lower the limit.")
 		return
 	}
@@ -151,7 +152,7 @@ func (d *doctor) space(m *config.Mirror, at string) {
 		d.skip(check, "the file system does not tell its free space")
 		return
 	}
-	d.ok(check, "%s are free", bytesText(free))
+	d.ok(check, "%s are free", view.Size(free))
 }
 
 // shownNames is how many names are given as examples.

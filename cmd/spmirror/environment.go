@@ -5,6 +5,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -81,6 +82,9 @@ func (e *environment) logger() (*slog.Logger, func(), error) {
 	level, path := e.get("SPMIRROR_LOG"), e.get("SPMIRROR_LOG_PATH")
 	if level == "" && path == "" {
 		return slog.New(slog.DiscardHandler), func() {}, nil
+	}
+	if !slices.Contains([]string{"", "info", "debug", "json"}, level) {
+		return nil, nil, &problem{code: "SPM0002", summary: fmt.Sprintf("Invalid SPMIRROR_LOG=%q", level), detail: "Allowed are info, debug and json."}
 	}
 	var w io.Writer = e.stderr
 	done := func() {}

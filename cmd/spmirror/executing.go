@@ -158,8 +158,7 @@ func (s *session) execute(ctx context.Context, c *cli.Command, h *plan.Header, l
 	if code != exitOK {
 		err = exitStatus(code)
 	}
-	s.endStreams("apply", err, report)
-	return err
+	return s.endStreams("apply", err, report)
 }
 
 // notPlanned says of which mirrors nothing was done, and why: the run is incomplete for them.

@@ -50,7 +50,7 @@ func runExplain(env *environment, c *cli.Command) error {
 		}
 		known = append(known, e.Code)
 	}
-	return &problem{code: "SPM0014", summary: fmt.Sprintf("There is no code %q.%s", c.Args().First(), didYouMean(code, "", known))}
+	return &problem{code: "SPM0014", summary: fmt.Sprintf("There is no code %q", c.Args().First()) + didYouMean(code, "", known)}
 }
 
 // textWidth is where explanations are wrapped.

@@ -30,7 +30,7 @@ func fmtCommand(env *environment) *cli.Command {
 			&cli.BoolFlag{Name: "recursive", Usage: "also format sub-directories"},
 			&cli.BoolFlag{Name: "write", Value: true, Usage: "write the files; -write=false only lists them"},
 		},
-		Action: func(_ context.Context, c *cli.Command) error { return runFmt(env, c) },
+		Action: func(ctx context.Context, c *cli.Command) error { return runFmt(ctx, env, c) },
 	}
 }
 
@@ -41,13 +41,13 @@ type formatter struct {
 	changed, broken    bool
 }
 
-func runFmt(env *environment, c *cli.Command) error {
+func runFmt(ctx context.Context, env *environment, c *cli.Command) error {
 	f := &formatter{env: env, check: c.Bool("check"), diff: c.Bool("diff"), write: c.Bool("write") && !c.Bool("check")}
 	if slices.Contains(c.Args().Slice(), "-") {
 		if c.Args().Len() > 1 || c.IsSet("write") || c.Bool("recursive") {
 			return &problem{code: "SPM0002", summary: "fmt - takes no files, and neither -write nor -recursive"}
 		}
-		if err := f.stream(); err != nil {
+		if err := f.stream(ctx); err != nil {
 			return err
 		}
 		return f.status()
@@ -80,8 +80,8 @@ func (f *formatter) status() error {
 	return nil
 }
 
-func (f *formatter) stream() error {
-	src, err := io.ReadAll(f.env.stdin)
+func (f *formatter) stream(ctx context.Context) error {
+	src, err := io.ReadAll(interruptible{ctx, f.env.stdin})
 	if err != nil {
 		return err
 	}

@@ -44,21 +44,26 @@ func (s *session) writePlanInto(c *cli.Command, p *plan.Plan) error {
 	return nil
 }
 
-// writeInto replaces a file with mode 0600, all or nothing: half a plan must not look
-// like one.
+// writeInto writes a further form of the output into a file.
 func writeInto(name string, write func(io.Writer) error) error {
-	tmp, err := os.CreateTemp(filepath.Dir(name), ".spmirror-*")
-	if err != nil {
-		return notWritten(name, err)
-	}
-	defer os.Remove(tmp.Name())
-	if err := errors.Join(write(tmp), tmp.Close()); err != nil {
-		return notWritten(name, err)
-	}
-	if err := os.Rename(tmp.Name(), name); err != nil {
+	if err := writeWhole(name, write); err != nil {
 		return notWritten(name, err)
 	}
 	return nil
+}
+
+// writeWhole replaces a file with mode 0600, all or nothing: half a plan must not look
+// like one.
+func writeWhole(name string, write func(io.Writer) error) error {
+	tmp, err := os.CreateTemp(filepath.Dir(name), ".spmirror-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(tmp.Name())
+	if err := errors.Join(write(tmp), tmp.Close()); err != nil {
+		return err
+	}
+	return os.Rename(tmp.Name(), name)
 }
 
 func notWritten(name string, err error) error {
@@ -82,7 +87,7 @@ func (s *session) streamInto(name string) error {
 		return notWritten(name, err)
 	}
 	s.closers = append(s.closers, func() { f.Close() })
-	s.into = s.stream(f)
+	s.into, s.intoName = s.stream(f), name
 	return nil
 }
 
@@ -97,10 +102,11 @@ func (s *session) streamPlan(p *plan.Plan) error {
 }
 
 // endStreams writes the last event of all streams, once: how the command ended. An
-// error that nobody reported yet becomes a diagnostic.
-func (s *session) endStreams(command string, err error, r *apply.Report) {
+// error that nobody reported yet becomes a diagnostic. It returns how the command ended,
+// which is with an error if a stream was not written whole.
+func (s *session) endStreams(command string, err error, r *apply.Report) error {
 	if s.ended {
-		return
+		return err
 	}
 	s.ended = true
 	var status exitStatus
@@ -110,4 +116,11 @@ func (s *session) endStreams(command string, err error, r *apply.Report) {
 		}
 		e.RunReport(command, exitCode(err), r)
 	}
+	if err != nil && !errors.As(err, &status) {
+		return err
+	}
+	if s.into != nil && s.into.Error() != nil {
+		return notWritten(s.intoName, s.into.Error())
+	}
+	return err
 }

@@ -68,5 +68,5 @@ func load(ctx context.Context, env *environment, c *cli.Command) (*config.Config
 	if err := diagnostics(env, cfg, diags); err != nil {
 		return nil, err
 	}
-	return cfg, nil
+	return cfg, checkKept(c, cfg)
 }

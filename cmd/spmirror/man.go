@@ -42,7 +42,7 @@ func runMan(env *environment, c *cli.Command) error {
 		}
 		names = append(names, p.name)
 	}
-	return &problem{code: "SPM0003", summary: fmt.Sprintf("There is no manual page %s.%s", name, didYouMean(name, "", names))}
+	return &problem{code: "SPM0003", summary: "There is no manual page " + name + didYouMean(name, "", names)}
 }
 
 // writeManPages replaces pages of an older version.

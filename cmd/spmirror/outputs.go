@@ -62,7 +62,7 @@ func (s *session) printOutputs(ctx context.Context, c *cli.Command) error {
 	one, known := records[name]
 	switch {
 	case name != "" && !known:
-		return &problem{code: "SPM0015", summary: fmt.Sprintf("There is no output %q.%s", name, didYouMean(name, "", names))}
+		return &problem{code: "SPM0015", summary: fmt.Sprintf("There is no output %q", name) + didYouMean(name, "", names), detail: among("Declared", names)}
 	case c.Bool("raw"):
 		return printRaw(s.env.stdout, name, one.Value)
 	case c.Bool("json") && name != "":

@@ -83,6 +83,9 @@ func planOptionsOf(c *cli.Command) (planOptions, error) {
 
 func runPlan(ctx context.Context, env *environment, c *cli.Command, seen observers) (err error) {
 	o, err := planOptionsOf(c)
+	if err == nil {
+		err = goesWith(c, "marker", "md-into")
+	}
 	if err != nil {
 		return err
 	}
@@ -104,7 +107,7 @@ func runPlan(ctx context.Context, env *environment, c *cli.Command, seen observe
 		return err
 	}
 	defer s.close()
-	defer func() { s.endStreams("plan", err, nil) }()
+	defer func() { err = s.endStreams("plan", err, nil) }()
 	p, err := s.makePlan(ctx, o)
 	if err != nil {
 		return err

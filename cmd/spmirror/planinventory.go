@@ -42,7 +42,7 @@ func loadFor(ctx context.Context, env *environment, c *cli.Command) (*config.Con
 	if err := diagnostics(env, cfg, diags); err != nil {
 		return nil, err
 	}
-	return cfg, nil
+	return cfg, checkKept(c, cfg)
 }
 
 // noSource answers no data block: what it would find is not in an inventory.

@@ -63,7 +63,7 @@ func runStateRebuild(ctx context.Context, env *environment, c *cli.Command) erro
 		return err
 	}
 	if !approved {
-		if err := s.confirm(r.question(), "Rebuild cancelled.", "-auto-approve"); err != nil {
+		if err := s.confirm(ctx, r.question(), "Rebuild cancelled.", "-auto-approve"); err != nil {
 			return err
 		}
 	}
@@ -364,7 +364,7 @@ func (r *rebuild) report(sum rebuildSummary) error {
 			continue
 		}
 		fmt.Fprintf(&b, "%s: %s (%s) and %s match the source, %s, %s, %s.\n",
-			view.Name(m.Address), plural(m.Files, "file"), bytesText(m.Bytes), plural(m.Folders, "folder"),
+			view.Name(m.Address), plural(m.Files, "file"), view.Size(m.Bytes), plural(m.Folders, "folder"),
 			agree(m.Differ, "differs", "differ"), agree(m.Missing, "is missing", "are missing"), agree(m.Blocked, "is held back", "are held back"))
 	}
 	if sum.Kept != "" {

@@ -89,9 +89,6 @@ func (t takes) check(c *cli.Command) error {
 	if n := c.Args().Len(); n < t.least || n > t.most {
 		return &problem{code: "SPM0002", summary: t.sentence}
 	}
-	if slices.Contains(c.Args().Slice(), "") {
-		return &problem{code: "SPM0002", summary: "An argument is empty", detail: "It names nothing, and is not taken for everything. Is a variable of the shell not set?"}
-	}
 	return nil
 }
 
@@ -147,7 +144,7 @@ func (s *session) recordedMirror(ctx context.Context, address string) (state.Mir
 	for _, r := range rows {
 		names = append(names, r.Address)
 	}
-	return row, &problem{code: "SPM0012", summary: fmt.Sprintf("The state has no mirror %s.%s", address, didYouMeanAddress(address, "mirror", names))}
+	return row, &problem{code: "SPM0012", summary: "The state has no " + address + didYouMeanAddress(address, "mirror", names), detail: among("It has", names)}
 }
 
 // recordedMirrors are the mirrors of the state that an optional address names, with wildcards. It names those that follow

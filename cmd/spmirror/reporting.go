@@ -3,9 +3,9 @@ package main
 import (
 	"cmp"
 	"context"
-	"errors"
+	"fmt"
+	"io"
 	"iter"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -66,11 +66,18 @@ func reportStatus(r *apply.Report, h *plan.Header) int {
 
 // report says what was done, on the terminal and into the report file.
 func (s *session) report(ctx context.Context, c *cli.Command, r *apply.Report, file string) error {
+	err := s.tell(ctx, r, file)
 	if path := c.String("report"); path != "" {
 		if err := s.writeReport(ctx, path, r); err != nil {
-			return &problem{code: "SPM0009", summary: "The report was not written", err: err}
+			return &problem{code: "SPM0009", summary: fmt.Sprintf("The report %q was not written", path), err: err,
+				detail: fmt.Sprintf("The run is over and recorded: `spmirror runs show %d` has its results.", r.Run)}
 		}
 	}
+	return err
+}
+
+// tell says what was done on stdout, as text or as events.
+func (s *session) tell(ctx context.Context, r *apply.Report, file string) error {
 	for _, e := range s.streams {
 		e.Report(r)
 	}
@@ -95,11 +102,9 @@ func checkReport(c *cli.Command) error {
 func reportFormat(name string) string { return strings.TrimPrefix(filepath.Ext(name), ".") }
 
 func (s *session) writeReport(ctx context.Context, path string, r *apply.Report) error {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	return errors.Join(view.WriteReport(f, reportFormat(path), r, s.results(ctx, state.RunID(r.Run)), s.cfg.Names), f.Close())
+	return writeWhole(path, func(w io.Writer) error {
+		return view.WriteReport(w, reportFormat(path), r, s.results(ctx, state.RunID(r.Run)), s.cfg.Names)
+	})
 }
 
 // results yields what a run recorded of each item.

@@ -2,7 +2,8 @@ package main
 
 import (
 	"context"
-	"strings"
+	"fmt"
+	"slices"
 
 	"github.com/urfave/cli/v3"
 
@@ -19,11 +20,15 @@ func schemaCommand(env *environment) *cli.Command {
 			"The schemas are JSON Schema, draft 2020-12.",
 		Action: func(_ context.Context, c *cli.Command) error {
 			if c.Args().Len() != 1 {
-				return &problem{code: "SPM0002", summary: "schema takes one name", detail: "Schemas are " + strings.Join(view.Schemas[:], ", ") + "."}
+				return &problem{code: "SPM0002", summary: "schema takes one name", detail: among("Schemas", view.Schemas[:])}
 			}
-			data, err := view.Schema(c.Args().First())
+			name := c.Args().First()
+			if !slices.Contains(view.Schemas[:], name) {
+				return &problem{code: "SPM0002", summary: fmt.Sprintf("There is no schema %q", name) + didYouMean(name, "", view.Schemas[:]), detail: among("Schemas", view.Schemas[:])}
+			}
+			data, err := view.Schema(name)
 			if err != nil {
-				return &problem{code: "SPM0002", summary: "There is no schema " + c.Args().First(), err: err}
+				return err
 			}
 			_, err = env.stdout.Write(data)
 			return err

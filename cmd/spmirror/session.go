@@ -30,6 +30,7 @@ type session struct {
 	notice     *notices
 	events     *view.Events // with -json, else nil
 	into       *view.Events // with -json-into, else nil
+	intoName   string
 	streams    []*view.Events
 	ended      bool // the last event was written
 	// inventory says that store is a copy made for planning: source and disk are not there.
@@ -93,7 +94,7 @@ func openSession(ctx context.Context, env *environment, cfg *config.Config, o se
 		s.notify(o.json)
 	}
 	if err := s.open(ctx, o); err != nil {
-		s.endStreams(o.operation, err, nil)
+		err = s.endStreams(o.operation, err, nil)
 		s.close()
 		return nil, err
 	}

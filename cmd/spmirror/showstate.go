@@ -72,7 +72,7 @@ func (s *session) showStateText(recorded *view.State, o showOptions) error {
 	for i, m := range recorded.Mirrors {
 		var err error
 		if o.text.Compact {
-			_, err = fmt.Fprintf(s.env.stdout, "%s  %s, %s  %s\n", view.Name(m.Address), plural(m.Files, "file"), bytesText(m.Bytes), view.Name(m.Target))
+			_, err = fmt.Fprintf(s.env.stdout, "%s  %s, %s  %s\n", view.Name(m.Address), plural(m.Files, "file"), view.Size(m.Bytes), view.Name(m.Target))
 		} else {
 			if i > 0 {
 				fmt.Fprintln(s.env.stdout)

@@ -65,7 +65,7 @@ func runStateRm(ctx context.Context, s *session, c *cli.Command) error {
 			return err
 		}
 		addresses = append(addresses, row.Address)
-		lines = append(lines, fmt.Sprintf("%s %s from the state (%s, %s, stay in %s).\n", verb, view.Name(row.Address), plural(files, "file"), bytesText(bytes), view.Name(row.Target)))
+		lines = append(lines, fmt.Sprintf("%s %s from the state (%s, %s, stay in %s).\n", verb, view.Name(row.Address), plural(files, "file"), view.Size(bytes), view.Name(row.Target)))
 	}
 	if c.Bool("dry-run") {
 		_, err := io.WriteString(s.env.stdout, strings.Join(lines, ""))

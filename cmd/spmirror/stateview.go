@@ -221,7 +221,7 @@ func stateShowCommand(env *environment) *cli.Command {
 func (s *session) showMirror(r view.StateMirror) error {
 	return s.showRows([][2]string{
 		{"Address", r.Address}, {"Source", fmt.Sprintf("%s, folder %s", r.Drive, r.Folder)}, {"", "drive " + r.DriveID}, {"", "folder " + r.FolderID},
-		{"Target", r.Target}, {"", "marker " + r.Marker}, {"Tracked", fmt.Sprintf("%s, %s, %s", plural(r.Files, "file"), plural(r.Folders, "folder"), bytesText(r.Bytes))},
+		{"Target", r.Target}, {"", "marker " + r.Marker}, {"Tracked", fmt.Sprintf("%s, %s, %s", plural(r.Files, "file"), plural(r.Folders, "folder"), view.Size(r.Bytes))},
 		{"Pending", fmt.Sprint(r.Pending)}, {"Generation", fmt.Sprint(r.Generation)}, {"Created", timeText(r.Created)}, {"Crawled", crawledText(r.Crawled)},
 	})
 }

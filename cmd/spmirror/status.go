@@ -198,7 +198,7 @@ func (s *session) showStatus(m mirrorStatus, gap bool) error {
 		pending += fmt.Sprintf(", %d of them failed", m.Failed)
 	}
 	return s.showRows([][2]string{
-		{"  Tracked", fmt.Sprintf("%s, %s", plural(m.Tracked, "file"), bytesText(m.TrackedBytes))},
+		{"  Tracked", fmt.Sprintf("%s, %s", plural(m.Tracked, "file"), view.Size(m.TrackedBytes))},
 		{"  Verdict", fmt.Sprintf("%d verified, %d size only, %d served", m.Verified, m.SizeOnly, m.Served)},
 		{"  Disk", disk}, {"  Pending", pending}, {"  Coverage", fmt.Sprintf("%.1f %%", m.Coverage)}, {"  Crawled", crawled},
 	})

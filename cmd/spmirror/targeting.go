@@ -19,7 +19,7 @@ func (s *session) knownAddresses(o planOptions) error {
 			for _, m := range s.cfg.Mirrors {
 				names = append(names, m.Address)
 			}
-			return &problem{code: "SPM0012", summary: fmt.Sprintf("No mirror has the address %s.%s", pattern, didYouMeanAddress(pattern, "mirror", names))}
+			return &problem{code: "SPM0012", summary: "No mirror has the address " + pattern + didYouMeanAddress(pattern, "mirror", names), detail: among("Declared", names)}
 		}
 	}
 	return nil

@@ -108,12 +108,12 @@ func trashListCommand(env *environment) *cli.Command {
 			var bytes int64
 			for _, t := range list {
 				bytes += t.Size
-				_, err := fmt.Fprintf(env.stdout, "%s  %s  %s  %s  %s  %s\n", timeText(t.At), view.Name(t.Mirror), s.shown("/"+t.Original, false), bytesText(t.Size), view.Message(orDash(t.Reason)), s.shown(t.Path, false))
+				_, err := fmt.Fprintf(env.stdout, "%s  %s  %s  %s  %s  %s\n", timeText(t.At), view.Name(t.Mirror), s.shown("/"+t.Original, false), view.Size(t.Size), view.Message(orDash(t.Reason)), s.shown(t.Path, false))
 				if err != nil {
 					return err
 				}
 			}
-			_, err = fmt.Fprintf(env.stdout, "%s, %s.\n", plural(len(list), "file"), bytesText(bytes))
+			_, err = fmt.Fprintf(env.stdout, "%s, %s.\n", plural(len(list), "file"), view.Size(bytes))
 			return err
 		}),
 	}
@@ -320,6 +320,6 @@ func (s *session) emptyTrash(ctx context.Context, row state.Mirror, age time.Dur
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(s.env.stdout, "%s %s (%s) from the trash of %s, older than %s.\n", verb, plural(files, "file"), bytesText(bytes), view.Name(row.Address), config.FormatDuration(age))
+	_, err = fmt.Fprintf(s.env.stdout, "%s %s (%s) from the trash of %s, older than %s.\n", verb, plural(files, "file"), view.Size(bytes), view.Name(row.Address), config.FormatDuration(age))
 	return err
 }

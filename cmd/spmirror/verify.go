@@ -58,7 +58,7 @@ func (v verified) String() string {
 	if v.files == 1 {
 		left = "is as it was left"
 	}
-	return fmt.Sprintf("%s (%s) %s, %s.", plural(v.files, "file"), bytesText(v.bytes), left, agree(v.differ, "differs", "differ"))
+	return fmt.Sprintf("%s (%s) %s, %s.", plural(v.files, "file"), view.Size(v.bytes), left, agree(v.differ, "differs", "differ"))
 }
 
 func (s *session) verify(ctx context.Context, row state.Mirror, asJSON bool, sum *verified) error {
