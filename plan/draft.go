@@ -155,8 +155,9 @@ func totals(mirrors []*Mirror) Totals {
 		}
 		t.Requests, t.ResourceUnits = t.Requests+requests, t.ResourceUnits+units
 	}
-	// One unit a download (T10); the pages of the crawl are paid already.
-	t.Requests, t.ResourceUnits = t.Requests+t.DownloadFiles, t.ResourceUnits+t.DownloadFiles
+	// Each download asks for its address and then for its bytes, one unit each (T10). The pages of the crawl are paid
+	// already; an apply that follows its own crawl has some of the addresses.
+	t.Requests, t.ResourceUnits = t.Requests+2*t.DownloadFiles, t.ResourceUnits+2*t.DownloadFiles
 	return t
 }
 

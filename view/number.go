@@ -56,7 +56,9 @@ func pair(d, big time.Duration, bigName string, small time.Duration, smallName s
 	return fmt.Sprintf("%d %s %d %s", d/big, bigName, rest, smallName)
 }
 
-// age shows how long ago something was, in its largest unit.
+// Age shows how long ago something was, in its largest unit.
+func Age(d time.Duration) string { return age(d) }
+
 func age(d time.Duration) string {
 	switch {
 	case d < time.Minute:

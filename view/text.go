@@ -26,11 +26,6 @@ type TextOptions struct {
 	PlanFile string
 	// Recorded says that the source was not read for this plan.
 	Recorded bool
-	// DiskChecked is when the target directories were compared.
-	DiskChecked time.Time
-	// Rate is the mean of bytes a second of the last RateRuns runs.
-	Rate     int64
-	RateRuns int
 }
 
 // Limits of the normal output (UX 3.2).
@@ -210,6 +205,9 @@ func short(s string, n int) string {
 func (x *planText) sourceText() string {
 	h := x.h
 	text := count(int64(len(h.Mirrors)), "mirror") + ", "
+	if len(h.Mirrors) > 0 && !slices.ContainsFunc(h.Mirrors, func(m *plan.Mirror) bool { return !m.Forgotten() }) {
+		return text + "to be forgotten; no source was read"
+	}
 	if h.Totals.Observed > 0 || x.notPlannedCount() == 0 { // of what could not be read nothing is known
 		text += count(h.Totals.Observed, "item") + " known, "
 	}
@@ -237,7 +235,7 @@ func (x *planText) sourceText() string {
 func (x *planText) recorded() bool {
 	return x.opt.Recorded || x.h.Options.NoRefresh ||
 		slices.ContainsFunc(x.h.Mirrors, func(m *plan.Mirror) bool {
-			return m.Listing.Mode == "recorded" && !m.Vanished() // what is forgotten has no source to read
+			return m.Listing.Mode == "recorded" && !m.Forgotten() // what is forgotten has no source to read
 		})
 }
 

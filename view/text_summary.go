@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/spmirror/spmirror/plan"
 )
@@ -170,7 +169,7 @@ func inBrackets(s string) string {
 	if s == "" {
 		return ""
 	}
-	return "  (" + s + ")"
+	return " (" + s + ")"
 }
 
 // checks writes the outcome of the check blocks.
@@ -248,11 +247,8 @@ func (x *planText) nothing() ([]string, bool) {
 	if at := x.readAt(); !at.IsZero() {
 		compared += "; source read " + stamp(at)
 	}
-	switch {
-	case x.h.Options.Verify == plan.VerifyNone:
+	if x.h.Options.Verify == plan.VerifyNone {
 		compared += ", the disk was not checked (-verify=none)"
-	case !x.opt.DiskChecked.IsZero():
-		compared += ", disk checked " + stamp(x.opt.DiskChecked)
 	}
 	second := compared + "."
 	if n := x.kept(); n > 0 {
@@ -351,15 +347,7 @@ func causeLine(items *tally) string {
 
 func (x *planText) estimateLine() string {
 	t := x.h.Totals
-	line := "Estimate: " + plainCount(t.Requests, "request") + ", " + plainCount(t.ResourceUnits, "resource unit")
-	if x.opt.Rate > 0 && t.DownloadBytes > 0 {
-		d := time.Duration(float64(t.DownloadBytes) / float64(x.opt.Rate) * float64(time.Second))
-		line += ", about " + span(d) + " at " + size(x.opt.Rate) + "/s"
-		if x.opt.RateRuns > 0 {
-			line += " (mean of the last " + plainCount(int64(x.opt.RateRuns), "run") + ")"
-		}
-	}
-	return line + "."
+	return "Estimate: " + plainCount(t.Requests, "request") + ", " + plainCount(t.ResourceUnits, "resource unit") + "."
 }
 
 // blockedLines say what is held back: single items, and the plan as a whole.

@@ -87,7 +87,7 @@ func newApp(env *environment) *cli.Command {
 		EnableShellCompletion: true,
 		HideHelpCommand:       true, // there is one of our own
 		ConfigureShellCompletionCommand: func(c *cli.Command) {
-			c.Hidden, c.Usage = false, "print the completion script for a shell"
+			c.Hidden, c.Usage, c.Description = false, "print the completion script for a shell", completionText
 			for _, shell := range c.Commands {
 				shell.Usage = "print the completion script for " + shell.Name
 			}
@@ -110,6 +110,7 @@ func newApp(env *environment) *cli.Command {
 		OnUsageError:   usageError,
 		ArgValidator:   checkTyped,
 		Action:         groupAction,
+		ShellComplete:  complete,
 		Commands:       strict(commands(env)),
 	}
 }

@@ -348,6 +348,10 @@ func TestTheHookRefusesWhatIsStagedAndWrong(t *testing.T) {
 	for _, h := range config.Repos[0].Hooks {
 		p.mustRun("cd ../.. && " + h.Entry + " mirrors/prod/main.hcl")
 	}
+	p.mustRun("mkdir '../of two words' && cp main.hcl '../of two words'")
+	for _, h := range config.Repos[0].Hooks {
+		p.mustRun("cd ../.. && " + h.Entry + " 'mirrors/of two words/main.hcl' mirrors/prod/main.hcl")
+	}
 	p.write("main.hcl", "mirror {")
 	for _, h := range config.Repos[0].Hooks {
 		if _, code := p.run("cd ../.. && " + h.Entry + " mirrors/prod/main.hcl"); code == 0 {

@@ -95,6 +95,9 @@ func (s *session) streamInto(name string) error {
 func (s *session) streamPlan(p *plan.Plan) error {
 	for _, e := range s.streams {
 		if err := e.Plan(p.Header, p); err != nil {
+			if e == s.into {
+				return notWritten(s.intoName, err)
+			}
 			return err
 		}
 	}

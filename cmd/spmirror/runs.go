@@ -1,9 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -165,6 +165,15 @@ func (s *session) run(ctx context.Context, text string) (state.Run, error) {
 	return run, err
 }
 
+// doing is a run that did something. A saved plan is a run that did nothing, to which everything would be a difference.
+func (s *session) doing(ctx context.Context, text string) (state.Run, error) {
+	run, err := s.run(ctx, text)
+	if err == nil && run.Kind == kindPlan {
+		err = &problem{code: "SPM0002", summary: fmt.Sprintf("Run %d saved a plan and did nothing", run.ID), detail: "runs diff compares what was done; `spmirror show FILE` shows what was planned."}
+	}
+	return run, err
+}
+
 func runsShowCommand(env *environment) *cli.Command {
 	return &cli.Command{
 		Name:      "show",
@@ -227,6 +236,9 @@ func overridesIn(text string, out view.Output) []string {
 	return lines
 }
 
+// below is a path as people see it: from the target, or of a target that was moved itself.
+func below(path string) string { return "/" + strings.TrimPrefix(path, "/") }
+
 func (s *session) runText(ctx context.Context, run state.Run) error {
 	rows := [][2]string{
 		{"Run", fmt.Sprintf("%d, %s", run.ID, run.Kind)}, {"Started", timeText(run.Started)}, {"Ended", timeText(run.Ended)},
@@ -256,7 +268,7 @@ func (s *session) runText(ctx context.Context, run state.Run) error {
 		if more == "" {
 			more = string(i.Verdict)
 		}
-		line := fmt.Sprintf("  %-9s %-10s %s  %s  %s", view.Message(i.Action), view.Message(i.Outcome), view.Name(i.Mirror), s.shown("/"+i.Path, false), view.Message(more))
+		line := fmt.Sprintf("  %-9s %-10s %s  %s  %s", view.Message(i.Action), view.Message(i.Outcome), view.Name(i.Mirror), s.shown(below(i.Path), false), view.Message(more))
 		_, err = fmt.Fprintln(s.env.stdout, strings.TrimRight(line, " "))
 		if err != nil {
 			return err
@@ -274,9 +286,9 @@ func runsDiffCommand(env *environment) *cli.Command {
 			"in B, ~ with another outcome.",
 		Flags: readFlags(),
 		Action: looking(env, takes{2, 2, "runs diff takes the numbers of two runs"}, func(ctx context.Context, s *session, c *cli.Command) error {
-			a, errA := s.run(ctx, c.Args().Get(0))
-			b, errB := s.run(ctx, c.Args().Get(1))
-			if err := errors.Join(errA, errB); err != nil {
+			a, errA := s.doing(ctx, c.Args().Get(0))
+			b, errB := s.doing(ctx, c.Args().Get(1))
+			if err := cmp.Or(errA, errB); err != nil {
 				return err
 			}
 			list, err := s.diffRuns(ctx, a.ID, b.ID)
@@ -294,7 +306,7 @@ func runsDiffCommand(env *environment) *cli.Command {
 				case d.B == "":
 					sign = "-"
 				}
-				_, err := fmt.Fprintf(env.stdout, "%s %s  %s  %s\n", sign, view.Name(d.Mirror), s.shown("/"+d.Path, false), view.Message(orDash(d.A)+" -> "+orDash(d.B)))
+				_, err := fmt.Fprintf(env.stdout, "%s %s  %s  %s\n", sign, view.Name(d.Mirror), s.shown(below(d.Path), false), view.Message(orDash(d.A)+" -> "+orDash(d.B)))
 				if err != nil {
 					return err
 				}

@@ -77,7 +77,13 @@ func (s *session) statuses(ctx context.Context, address string) ([]mirrorStatus,
 			return nil, err
 		}
 		if !known && (address == "" || s.named(m.Address, []string{address}, false)) {
-			list = append(list, mirrorStatus{Address: m.Address, Target: m.Target, Problem: "never applied"})
+			d, _, err := s.knownDrive(ctx, &m)
+			if err != nil {
+				return nil, err
+			}
+			waiting := mirrorStatus{Address: m.Address, Target: m.Target, Problem: "never applied"}
+			waiting.crawled(d.CrawledAt, s.env.now())
+			list = append(list, waiting)
 		}
 	}
 	waiting := len(list)
@@ -96,16 +102,19 @@ func (s *session) statuses(ctx context.Context, address string) ([]mirrorStatus,
 	return list, nil
 }
 
+func (m *mirrorStatus) crawled(at, now time.Time) {
+	if !at.IsZero() {
+		m.Crawled, m.CrawlAge = at.UTC(), now.Sub(at).Seconds()
+	}
+}
+
 func (s *session) status(ctx context.Context, row state.Mirror) (mirrorStatus, error) {
 	m := mirrorStatus{Address: row.Address, Target: row.Target}
 	d, err := s.driveOf(ctx, row)
 	if err != nil {
 		return m, err
 	}
-	if !d.CrawledAt.IsZero() {
-		m.Crawled = d.CrawledAt.UTC()
-		m.CrawlAge = s.env.now().Sub(d.CrawledAt).Seconds()
-	}
+	m.crawled(d.CrawledAt, s.env.now())
 	if m.Tracked, _, m.TrackedBytes, err = s.store.EntryCount(ctx, row.Key); err != nil {
 		return m, err
 	}
@@ -191,7 +200,7 @@ func (s *session) showStatus(m mirrorStatus, gap bool) error {
 	}
 	crawled := crawledText(m.Crawled)
 	if !m.Crawled.IsZero() {
-		crawled += fmt.Sprintf(" (%s ago)", time.Duration(m.CrawlAge*float64(time.Second)).Round(time.Second))
+		crawled += fmt.Sprintf(" (%s)", view.Age(time.Duration(m.CrawlAge*float64(time.Second))))
 	}
 	pending := fmt.Sprint(m.Pending)
 	if m.Failed > 0 {

@@ -21,7 +21,7 @@ import (
 // typed is carried out or refused, never ignored.
 func strict(list []*cli.Command) []*cli.Command {
 	for _, c := range list {
-		c.OnUsageError = usageError
+		c.OnUsageError, c.ShellComplete = usageError, complete
 		c.DisableSliceFlagSeparator = true // -var='x=["a", "b"]' is one value
 		if len(c.Commands) == 0 {
 			c.CommandNotFound = helpBesideArguments
