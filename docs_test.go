@@ -32,25 +32,53 @@ func TestEveryTestNamedInTheGuaranteesExists(t *testing.T) {
 	}
 }
 
-// TestLinksBetweenPagesLeadSomewhere follows the relative links of README.md and docs.
+// TestLinksBetweenPagesLeadSomewhere follows the relative links of all pages, to files and to headings.
 func TestLinksBetweenPagesLeadSomewhere(t *testing.T) {
-	pages, err := filepath.Glob("docs/*.md")
-	if err != nil || len(pages) < 5 {
-		t.Fatalf("%d pages, %v", len(pages), err)
+	var pages []string
+	for _, pattern := range []string{"*.md", "docs/*.md", "docs/*/*.md"} {
+		found, err := filepath.Glob(pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		pages = append(pages, found...)
 	}
-	for _, page := range append(pages, "README.md") {
+	if len(pages) < 20 {
+		t.Fatalf("only %d pages are found", len(pages))
+	}
+	for _, page := range pages {
 		text, err := os.ReadFile(page)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, m := range regexp.MustCompile(`\]\(([^)\s]+)\)`).FindAllStringSubmatch(string(text), -1) {
-			name, _, _ := strings.Cut(m[1], "#")
-			if name == "" || strings.Contains(name, "://") {
+			name, heading, _ := strings.Cut(m[1], "#")
+			if strings.Contains(name, "://") {
 				continue
 			}
-			if _, err := os.Stat(filepath.Join(filepath.Dir(page), name)); err != nil {
+			place := page
+			if name != "" {
+				place = filepath.Join(filepath.Dir(page), name)
+			}
+			if _, err := os.Stat(place); err != nil {
 				t.Errorf("%s links to %s, which does not exist", page, m[1])
+			} else if heading != "" && !headings(t, place)[heading] {
+				t.Errorf("%s links to %s, and there is no such heading", page, m[1])
 			}
 		}
 	}
+}
+
+// headings are the anchors of a page, made of its headings as code hosts make them.
+func headings(t *testing.T, page string) map[string]bool {
+	t.Helper()
+	text, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	anchors := map[string]bool{}
+	for _, m := range regexp.MustCompile(`(?m)^#+ (.+)$`).FindAllStringSubmatch(string(text), -1) {
+		kept := regexp.MustCompile(`[^\pL\pN _-]`).ReplaceAllString(strings.ToLower(m[1]), "")
+		anchors[strings.ReplaceAll(kept, " ", "-")] = true
+	}
+	return anchors
 }

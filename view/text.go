@@ -205,7 +205,7 @@ func short(s string, n int) string {
 func (x *planText) sourceText() string {
 	h := x.h
 	text := count(int64(len(h.Mirrors)), "mirror") + ", "
-	if len(h.Mirrors) > 0 && !slices.ContainsFunc(h.Mirrors, func(m *plan.Mirror) bool { return !m.Forgotten() }) {
+	if x.onlyForgets() {
 		return text + "to be forgotten; no source was read"
 	}
 	if h.Totals.Observed > 0 || x.notPlannedCount() == 0 { // of what could not be read nothing is known
@@ -231,9 +231,14 @@ func (x *planText) sourceText() string {
 	return text + "listing complete"
 }
 
+// onlyForgets reports whether the plan has to do with no source at all.
+func (x *planText) onlyForgets() bool {
+	return len(x.h.Mirrors) > 0 && !slices.ContainsFunc(x.h.Mirrors, func(m *plan.Mirror) bool { return !m.Forgotten() })
+}
+
 // recorded reports whether the plan was made without reading the source.
 func (x *planText) recorded() bool {
-	return x.opt.Recorded || x.h.Options.NoRefresh ||
+	return !x.onlyForgets() && (x.opt.Recorded || x.h.Options.NoRefresh) ||
 		slices.ContainsFunc(x.h.Mirrors, func(m *plan.Mirror) bool {
 			return m.Listing.Mode == "recorded" && !m.Forgotten() // what is forgotten has no source to read
 		})
