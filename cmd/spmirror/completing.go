@@ -25,7 +25,8 @@ func complete(ctx context.Context, c *cli.Command) {
 	cli.DefaultCompleteWithFlags(ctx, c)
 	root.Writer = out
 	text := strings.ReplaceAll(offered.String(), "`", "")
-	if begun := c.Args().Get(c.Args().Len() - 1); strings.HasPrefix(begun, "-") && !strings.HasPrefix(begun, "--") {
+	args := c.Args().Slice()
+	if begun := strings.Join(args[max(0, len(args)-1):], ""); strings.HasPrefix(begun, "-") && !strings.HasPrefix(begun, "--") {
 		text = strings.ReplaceAll("\n"+text, "\n--", "\n-")[1:]
 	}
 	_, _ = io.WriteString(out, text) // nobody reads what goes wrong here

@@ -228,7 +228,7 @@ func TestBashCompletes(t *testing.T) {
 	const script = `
 _get_comp_words_by_ref() { :; } # of the package bash-completion
 source <(spmirror completion bash)
-for line in "state re" "discover fol" "plan --detailed" "trash "; do
+for line in "state re" "discover fol" "plan --detailed" "plan -detailed" "trash "; do
   COMP_WORDS=(spmirror $line); [ "${line% }" = "$line" ] || COMP_WORDS+=("")
   COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
   __spmirror_bash_autocomplete
@@ -237,7 +237,7 @@ done`
 	cmd := exec.Command(bash, "--norc", "-c", script)
 	cmd.Env = environ
 	out, err := cmd.CombinedOutput()
-	want := "state re: rebuild\ndiscover fol: folders\nplan --detailed: --detailed-exitcode\ntrash : list restore empty\n"
+	want := "state re: rebuild\ndiscover fol: folders\nplan --detailed: --detailed-exitcode\nplan -detailed: -detailed-exitcode\ntrash : list restore empty\n"
 	if err != nil || string(out) != want {
 		t.Errorf("bash offers\n%s\nwant\n%s%v", out, want, err)
 	}

@@ -218,7 +218,11 @@ func isNegative(value any) bool {
 
 // checkLength refuses flags about the length of a text beside each other, and where there is no text.
 func checkLength(c *cli.Command) error {
-	return cmp.Or(oneOf(c, "compact", "verbose", "list-limit"), apart(c, "compact", "json"), apart(c, "verbose", "json"), apart(c, "list-limit", "json"))
+	lengths := []string{"compact", "verbose"}
+	if c.Name != "show" || c.Args().Len() > 0 { // of the state so many items are listed
+		lengths = append(lengths, "list-limit")
+	}
+	return cmp.Or(oneOf(c, lengths...), apart(c, "compact", "json"), apart(c, "verbose", "json"), apart(c, "list-limit", "json"))
 }
 
 func checkColor(c *cli.Command) error {
