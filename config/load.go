@@ -109,12 +109,12 @@ func (s *session) checkConstraint(attr *hcl.Attribute, have *version.Version, to
 	v, diags := attr.Expr.Value(nil)
 	if diags.HasErrors() || v.IsNull() || !v.IsKnown() || v.Type() != cty.String {
 		s.fail(CodeVersion, attr.Expr.Range(), "Invalid version constraint", "required_version is a constant string such as \">= 0.1, < 2.0\".")
-		return false
+		return true // it says nothing of the version, and hides no other mistake
 	}
 	constraints, err := version.NewConstraint(v.AsString())
 	if err != nil {
 		s.fail(CodeVersion, attr.Expr.Range(), "Invalid version constraint", "%q is not a list of version constraints such as \">= 0.1, < 2.0\".", visible(v.AsString()))
-		return false
+		return true
 	}
 	if have == nil || constraints.Check(have.Core()) {
 		return true

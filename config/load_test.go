@@ -4,11 +4,15 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/hashicorp/hcl/v2"
 )
 
 func TestTheExamplesAreValid(t *testing.T) {
@@ -353,5 +357,29 @@ func TestAModuleThatContainsItselfEnds(t *testing.T) {
 		"a/main.hcl", `module "b" { source = "../b" }`, "b/main.hcl", `module "a" { source = "../a" }`)
 	if !strings.Contains(got, "[SPM0140]") {
 		t.Error(got)
+	}
+}
+
+func TestAConstraintThatIsNoneHidesNoOtherMistake(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "main.hcl"), []byte("spmirror {\n  required_version = \"banana\"\n  approval = \"sometimes\"\n}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, diags := Load(Options{Dir: dir, ToolVersion: "0.1.0"})
+	var codes []Code
+	for _, d := range diags {
+		codes = append(codes, CodeOf(d))
+	}
+	if !slices.Contains(codes, CodeVersion) || !slices.Contains(codes, CodeEnum) {
+		t.Errorf("only %q are told", codes)
+	}
+}
+
+func TestAVariableOfTheCommandLineThatIsNoneSaysWhatIsMissing(t *testing.T) {
+	for assign, want := range map[string]string{"x": "the equals sign is missing", "=1": "the name is missing"} {
+		_, diags := Load(Options{Dir: "../examples", File: "quickstart.hcl", Vars: []VarArg{Var(assign)}})
+		if !slices.ContainsFunc(diags, func(d *hcl.Diagnostic) bool { return strings.Contains(d.Detail, want) }) {
+			t.Errorf("-var %s: %v", assign, diags)
+		}
 	}
 }

@@ -351,8 +351,11 @@ func (s *session) valuesOf(name string, src []byte, values map[string]given, dec
 func (s *session) varAssign(assign string, values map[string]given, declared []string) {
 	name, text, ok := strings.Cut(assign, "=")
 	name = strings.TrimSpace(name)
-	if !ok || name == "" {
-		s.fail(CodeVariableUnknown, hcl.Range{}, "Invalid -var", "Write -var 'name=value'; the name is missing in the argument given.")
+	if missing := "the equals sign"; !ok || name == "" {
+		if ok {
+			missing = "the name"
+		}
+		s.fail(CodeVariableUnknown, hcl.Range{}, "Invalid -var", "Write -var 'name=value'; %s is missing in the argument given.", missing)
 		return
 	}
 	if !slices.Contains(declared, name) {

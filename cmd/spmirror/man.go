@@ -2,10 +2,12 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v3"
@@ -157,7 +159,7 @@ func (b *roff) flags(c *cli.Command) {
 		if placeholder != "" {
 			head += ` \fI` + roffText(placeholder) + `\fR`
 		}
-		if value := doc.GetDefaultText(); doc.TakesValue() && value != "" && value != `""` && doc.IsDefaultVisible() {
+		if value := cmp.Or(doc.GetDefaultText(), doc.GetValue()); doc.TakesValue() && !slices.Contains([]string{"", `""`, "[]"}, value) && doc.IsDefaultVisible() {
 			usage += " (default: " + value + ")"
 		}
 		b.item(head, usage)
