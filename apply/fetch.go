@@ -244,7 +244,7 @@ func (f *fetch) unverifiable(v state.Verdict, why string) (state.Verdict, bool, 
 
 // finish closes the staged file with its times and makes its row.
 func (f *fetch) finish(to string, v state.Verdict) (ready, error) {
-	fp, err := f.staged.Finish(modified(&f.change, f.Plan.Policy.Times), fileMode(f.Plan.Policy))
+	fp, err := f.staged.Finish(modified(&f.change, f.Plan.Policy.Times), 0)
 	if err != nil {
 		return ready{}, err
 	}

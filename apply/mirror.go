@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"iter"
 	"slices"
 	"sync"
@@ -425,12 +424,4 @@ func (m *mirrorRun) progress() {
 	m.mu.Unlock()
 	slices.Sort(p.ActiveNames)
 	m.Observer.Progress(p)
-}
-
-// fileMode is that of the policy, or 0600 (I-21).
-func fileMode(p plan.Policy) fs.FileMode {
-	if p.FileMode != 0 {
-		return fs.FileMode(p.FileMode) & 0o666
-	}
-	return 0o600
 }

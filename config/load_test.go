@@ -61,6 +61,7 @@ mirror "m" {
 	want := Mirror{
 		Name: "m", Address: "mirror.m", Tenant: "tenant.demo",
 		Source: Source{DriveID: "b!1", Folder: "/"}, Target: filepath.Join(cfg.Dir, "mirror", "m"), TargetNames: "native",
+		FileMode: 0o600, DirectoryMode: 0o700,
 		Content:   Content{Verify: "quickxor", Unverifiable: "accept", Notebooks: "skip", Shortcuts: "skip", Versions: "0"},
 		Metadata:  Metadata{Times: true, Permissions: "none"},
 		Trash:     Trash{Path: ".spmirror/trash", Retention: 30 * 24 * time.Hour, Enabled: true},
@@ -116,6 +117,8 @@ mirror "m" {
   folder = "A/B/"
   target = "/srv/mirror"
   names  = "portable"
+  file_mode      = "0640"
+  directory_mode = "750"
   select {
     include           = ["**/*.docx"]
     exclude           = toset(["tmp/"])
@@ -185,6 +188,9 @@ mirror "m" {
 	}
 	if m.GuardRanges["max_delete_percent"].Start.Line <= m.GuardRanges["max_files"].Start.Line || len(m.GuardRanges) != 4 {
 		t.Errorf("guard ranges %v", m.GuardRanges)
+	}
+	if m.TargetNames != "portable" || m.FileMode != 0o640 || m.DirectoryMode != 0o750 {
+		t.Errorf("names %s, modes %v %v", m.TargetNames, m.FileMode, m.DirectoryMode)
 	}
 	if m.Content != (Content{"size", "fail", "files", "follow", "12"}) || m.Trash != (Trash{"old", 0, true}) ||
 		m.Lifecycle != (Lifecycle{false, true, "keep", "trash", "rename", "block", "latest"}) {

@@ -78,6 +78,7 @@ func (inst instance) mirror(name string, base guardBase) (Mirror, bool) {
 	m.Source = r.source()
 	m.Target, m.targetRange = r.target(), r.at("target")
 	m.TargetNames = r.oneOf("names", "native", "native", "portable")
+	m.FileMode, m.DirectoryMode = r.permissions("file_mode", 0o600, 0o664), r.permissions("directory_mode", 0o700, 0o775)
 	m.Select = r.nested("select").selection()
 	m.Content = r.nested("content").contentRules()
 	m.Metadata = r.nested("metadata").metadata()

@@ -2,6 +2,7 @@ package config
 
 import (
 	"encoding/json"
+	"io/fs"
 	"time"
 
 	"github.com/hashicorp/hcl/v2"
@@ -193,6 +194,8 @@ type Mirror struct {
 	Source      Source
 	Target      string // absolute, clean, in the notation of this operating system
 	TargetNames string // native, portable
+	// FileMode and DirectoryMode are the permissions of what is made in the target.
+	FileMode, DirectoryMode fs.FileMode
 
 	Select    Select
 	Content   Content

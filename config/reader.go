@@ -1,9 +1,11 @@
 package config
 
 import (
+	"io/fs"
 	"math"
 	"math/big"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/hashicorp/hcl/v2"
@@ -236,6 +238,22 @@ func (r *reader) oneOf(name, fallback string, allowed ...string) string {
 		return fallback
 	}
 	return s
+}
+
+// permissions reads an octal mode as text, so that a zero in front means nothing. It has at least those of least, which is the default, and at
+// most those of most.
+func (r *reader) permissions(name string, least, most fs.FileMode) fs.FileMode {
+	v, ok := r.get(name, cty.String)
+	if !ok {
+		return least
+	}
+	n, err := strconv.ParseUint(v.AsString(), 8, 16)
+	mode := fs.FileMode(n)
+	if err != nil || mode&least != least || mode&^most != 0 {
+		r.reject(name, CodeRange, "Out of range", "The argument %s is an octal mode in quotes between \"%04o\" and \"%04o\": the owner has what is needed, and only the owner and the group write.", name, least, most)
+		return least
+	}
+	return mode
 }
 
 // size reads a number of bytes.

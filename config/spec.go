@@ -70,7 +70,7 @@ var (
 		"on_local_change", "on_untracked", "on_superseded"}}
 	mirrorSpec = &spec{name: "mirror", labels: []string{"name"},
 		args: []string{"for_each", "tenant", "site", "site_id", "user", "group", "drive_id", "share_url", "drive", "folder",
-			"target", "names"},
+			"target", "names", "file_mode", "directory_mode"},
 		blocks: []*spec{selectSpec, contentSpec, metadataSpec, trashSpec, guardSpec, lifecycleSpec}}
 
 	dataSpec = &spec{name: "data", labels: []string{"type", "name"}}

@@ -25,8 +25,6 @@ type Policy struct {
 	TrashPath      string   `json:"trash_path,omitempty"`
 	TrashEnabled   bool     `json:"trash_enabled"`
 	TrashRetention string   `json:"trash_retention,omitempty"`
-	FileMode       uint32   `json:"file_mode,omitempty"`
-	DirectoryMode  uint32   `json:"directory_mode,omitempty"`
 }
 
 // disposal of local bytes that a setting calls "trash" or "delete".

@@ -88,6 +88,8 @@ func initTarget(dir string, m Marker, o options) error {
 	if err := refuseDangerous(abs); err != nil {
 		return err
 	}
+	_, err = os.Lstat(abs)
+	made := errors.Is(err, fs.ErrNotExist)
 	if err := os.MkdirAll(abs, o.dirMode); err != nil {
 		return rootError(err)
 	}
@@ -96,6 +98,11 @@ func initTarget(dir string, m Marker, o options) error {
 		return rootError(err)
 	}
 	defer root.close()
+	if made && o.dirMode&0o077 != 0 { // whatever the umask takes away, as for all directories below
+		if err := root.chmodSelf(o.dirMode); err != nil {
+			return rootError(err)
+		}
+	}
 	if done, err := initialised(root, m); done || err != nil {
 		return err
 	}

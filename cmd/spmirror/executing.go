@@ -76,6 +76,9 @@ func (s *session) targetOptions(address string) []target.Option {
 	opts := []target.Option{target.WithQuickXor(newQuickXor), target.WithSync(target.SyncBatch)}
 	if m := s.configOf(state.Mirror{Address: address}); m != nil {
 		opts = append(opts, target.WithTrash(target.RelPath(trashPath(m))))
+		if m.FileMode != 0 { // a mirror that a removed block ends makes nothing
+			opts = append(opts, target.WithModes(m.FileMode, m.DirectoryMode))
+		}
 	}
 	return opts
 }

@@ -22,6 +22,8 @@ mirror "m" {
   drive_id = "b!1"
   target   = "./mirror/m"
   names    = "windows"
+  file_mode      = "0666"
+  directory_mode = "rwxr-x---"
   select {
     min_size       = -1
     modified_after = "yesterday"
