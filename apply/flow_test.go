@@ -224,6 +224,37 @@ func TestKeptBytesDoNotStayAside(t *testing.T) {
 	}
 }
 
+// Two files exchange their names while a person puts a folder in the place of one. Stepped aside it would be out of
+// sight, and hold the file back for good.
+func TestAPersonsFolderInThePlaceOfAFileDoesNotStepAside(t *testing.T) {
+	for _, name := range []string{"a", "b"} {
+		w := newWorld(t)
+		for _, file := range []string{"a", "b"} {
+			w.tenant.put(file, "text of "+file)
+		}
+		w.sync()
+		a, b := w.tenant.find("a"), w.tenant.find("b")
+		w.tenant.move(a, "x")
+		w.tenant.move(b, "a")
+		w.tenant.move(a, "b")
+		p := w.plan()
+		place := filepath.Join(w.root(), name)
+		w.check(os.Remove(place))
+		w.check(os.Mkdir(place, 0o700))
+		w.check(os.WriteFile(filepath.Join(place, "mine"), []byte("a person's"), 0o600))
+		w.execute(p)
+		w.reopen()
+		w.run()
+		if text, err := os.ReadFile(filepath.Join(place, "mine")); err != nil || string(text) != "a person's" {
+			t.Errorf("%q in the place of %s: %v", text, name, err)
+		}
+		w.check(os.RemoveAll(place))
+		w.sync()
+		w.same()
+		w.tidy()
+	}
+}
+
 // Folders exchange their names, and what is in them their folders: every path is as it
 // was, and nothing is where it was.
 func TestWhatChangesItsFolderMovesAlsoWhereItsPathStays(t *testing.T) {

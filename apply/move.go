@@ -76,7 +76,11 @@ func (m *mirrorRun) makeMove(mv *move) error {
 	to := target.RelPath(mv.to)
 	switch {
 	case mv.s == nil:
-		err := m.Dir.Park(target.RelPath(mv.from), string(mv.entry.Item))
+		kind := target.KindFile
+		if mv.entry.Folder {
+			kind = target.KindDir
+		}
+		err := m.Dir.Park(target.RelPath(mv.from), string(mv.entry.Item), kind)
 		if m.leaves(plan.ItemID(mv.entry.Item)) {
 			return ignoreAbsent(err) // the row alone frees the place
 		}

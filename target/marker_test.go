@@ -208,7 +208,7 @@ func TestAReadOnlyTargetIsNeverWrittenTo(t *testing.T) {
 	_, trash := d.Trash("a/f", nil, "s")
 	_, sweep := d.Sweep(nil)
 	for what, err := range map[string]error{"publish": publish, "stage": staged, "trash": trash, "sweep": sweep, "mkdir": d.MkdirAll("x/y"),
-		"move": d.Move("a", "b", nil), "park": d.Park("a", "k"), "rmdir": d.Rmdir("a"), "remove": d.Remove("a/f", fp),
+		"move": d.Move("a", "b", nil), "park": d.Park("a", "k", KindDir), "rmdir": d.Rmdir("a"), "remove": d.Remove("a/f", fp),
 		"discard": d.DiscardStaged(name), "purge": d.TrashDir().Purge(DefaultTrash + "/s/f")} {
 		if !errors.Is(err, ErrReadOnly) {
 			t.Errorf("%s: %v", what, err)

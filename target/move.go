@@ -124,13 +124,21 @@ func (d *Dir) respell(src, dst place, occupiedErr error) error {
 // ParkName returns where Park puts the thing with this key.
 func ParkName(key string) RelPath { return parkDir.Join(LocalName(tagged(key))) }
 
-// Park moves a file or folder out of the way, so that cycles of names can be untied (Q88, N10).
-func (d *Dir) Park(from RelPath, key string) error {
+// Park moves a file or folder out of the way, so that cycles of names can be untied (Q88, N10). What is of another kind
+// is somebody's own, who would not look for it there: it stays.
+func (d *Dir) Park(from RelPath, key string, kind Kind) error {
 	src, err := d.ownPlace("park", from)
 	if err != nil {
 		return err
 	}
 	defer src.release()
+	found, err := src.stat()
+	if err != nil {
+		return fail("park", from, err)
+	}
+	if found.Kind != kind {
+		return &Error{Op: "park", Path: from, Kind: ErrChanged, Found: &found}
+	}
 	dst := d.parkPlace(key)
 	if err := d.moveFree(src, dst); err != nil {
 		return fail("park", from, err)

@@ -13,7 +13,10 @@ func TestTwoNamesAreSwappedThroughAParkedOne(t *testing.T) {
 		d := newTarget(t, opt)
 		put(t, d, "a/f", "in a")
 		put(t, d, "b", "b")
-		must(t, d.Park("a", "id-1"))
+		if err := d.Park("a", "id-1", KindFile); !errors.Is(err, ErrChanged) {
+			t.Errorf("a directory in place of a file: %v", err)
+		}
+		must(t, d.Park("a", "id-1", KindDir))
 		if _, err := d.Stat(ParkName("id-1")); err != nil {
 			t.Fatal(err)
 		}
@@ -37,8 +40,8 @@ func TestMovingNeverReplaces(t *testing.T) {
 				t.Errorf("%v: %v", m, err)
 			}
 		}
-		must(t, d.Park("a", "k"))
-		if err := d.Park("b", "k"); !errors.Is(err, ErrOccupied) {
+		must(t, d.Park("a", "k", KindFile))
+		if err := d.Park("b", "k", KindFile); !errors.Is(err, ErrOccupied) {
 			t.Errorf("a second thing was parked under one key: %v", err)
 		}
 		if err := d.Move(ParkName("k"), "b", nil); !errors.Is(err, ErrOccupied) {
@@ -177,7 +180,7 @@ func TestPathsAreCleanComponents(t *testing.T) {
 		_, stat := d.Stat(rel)
 		_, list := d.ReadDir(rel)
 		for what, err := range map[string]error{"publish": publish, "stat": stat, "list": list, "mkdir": d.MkdirAll(rel), "rmdir": d.Rmdir(rel),
-			"move from": d.Move(rel, "x", nil), "move to": d.Move("d/f", rel, nil), "remove": d.Remove(rel, fp), "park": d.Park(rel, "k"),
+			"move from": d.Move(rel, "x", nil), "move to": d.Move("d/f", rel, nil), "remove": d.Remove(rel, fp), "park": d.Park(rel, "k", KindFile),
 			"sync": d.SyncDirs(rel), "restore": d.TrashDir().Restore(DefaultTrash+"/s/f", rel)} {
 			if !errors.Is(err, ErrBadPath) && !errors.Is(err, fs.ErrNotExist) {
 				t.Errorf("%s %q: %v", what, rel, err)
