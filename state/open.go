@@ -153,6 +153,9 @@ func open(ctx context.Context, path string, o Options) (*Store, error) {
 	if err := checkFileSystem(filepath.Dir(path), o); err != nil {
 		return nil, err
 	}
+	if !o.ReadOnly {
+		freeJournal(path)
+	}
 	s := &Store{path: path, options: o, turn: make(chan struct{}, 1)}
 	unclean := !o.ReadOnly && leftover(path)
 	if err := s.start(ctx, unclean); err != nil {
@@ -187,6 +190,21 @@ func kindOf(m fs.FileMode) string {
 		return "pipe"
 	}
 	return "special file"
+}
+
+// freeJournal makes the files beside a state writable that SQLite made while the state itself was not: they take its mode
+// then, nobody sees them, and they would keep a state that is writable again from being written. What cannot be changed
+// shows when it is used.
+func freeJournal(path string) {
+	main, err := os.Lstat(path)
+	if err != nil || main.Mode().Perm()&0o200 == 0 {
+		return
+	}
+	for _, suffix := range []string{"-wal", "-shm"} {
+		if fi, err := os.Lstat(path + suffix); err == nil && fi.Mode().IsRegular() && fi.Mode().Perm()&0o200 == 0 {
+			_ = os.Chmod(path+suffix, main.Mode().Perm())
+		}
+	}
 }
 
 // leftover reports whether the last writer ended without closing the state: a clean close removes the journal.

@@ -470,3 +470,52 @@ func FuzzOpenDamagedFile(f *testing.F) {
 		_, _ = readAll(p) // must neither panic nor hang
 	})
 }
+
+// SQLite gives its files beside the state the mode of the state. Those it made while the state was read-only stay behind
+// and keep it from being written when it is writable again; nobody would look for them.
+func TestAStateThatWasReadOnlyForAWhileIsWritableAgain(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "prod.db")
+	s, err := Create(t.Context(), path, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	modes := func() (list []fs.FileMode) {
+		for _, suffix := range []string{"-wal", "-shm"} {
+			fi, err := os.Lstat(path + suffix)
+			if err != nil {
+				t.Fatal(err)
+			}
+			list = append(list, fi.Mode().Perm())
+		}
+		return list
+	}
+	leave := func(mode fs.FileMode) {
+		t.Helper()
+		for _, suffix := range []string{"-wal", "-shm"} {
+			if err := os.WriteFile(path+suffix, nil, 0o400); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := os.Chmod(path, mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	leave(0o400)
+	freeJournal(path)
+	if got := modes(); got[0] != 0o400 || got[1] != 0o400 {
+		t.Errorf("the state is read-only, and the files beside it are %v", got)
+	}
+	leave(0o600)
+	if s, err = Open(t.Context(), path, Options{}); err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if got := modes(); got[0] != 0o600 || got[1] != 0o600 {
+		t.Errorf("the files beside the open state are %v", got)
+	}
+	must(t, s, func(tx *Tx) error { _, err := tx.PutDrive(Drive{Tenant: "t", ID: "d"}); return err })
+}
