@@ -1,11 +1,11 @@
 package sandbox
 
 import (
+	"cmp"
 	"encoding/binary"
 	"net/http"
 	"net/url"
 	"strconv"
-	"strings"
 	"time"
 )
 
@@ -13,6 +13,7 @@ import (
 type device struct {
 	app     *App
 	user    string
+	scope   string // that was asked for at the beginning
 	expires int64
 	state   string // "", "authorized", "declined"
 	polled  time.Time
@@ -34,7 +35,7 @@ func (c *call) deviceCode() {
 	l.serial++
 	code := makeGUID(c.t.seed, "device", strconv.FormatUint(l.serial, 10), c.id)
 	user := deviceUserCode(code)
-	l.devices[code.String()] = &device{app: app, user: user, expires: c.start.Add(deviceLifetime).Unix()}
+	l.devices[code.String()] = &device{app: app, user: user, scope: c.r.PostForm.Get("scope"), expires: c.start.Add(deviceLifetime).Unix()}
 	l.mu.Unlock()
 	at := "https://microsoft.com/devicelogin"
 	_ = c.sendJSON(http.StatusOK, map[string]any{"device_code": code.String(), "user_code": user, "verification_uri": at, "expires_in": int(deviceLifetime.Seconds()),
@@ -96,6 +97,6 @@ func (c *call) deviceToken(form url.Values) {
 	case state == "":
 		c.tokenError(http.StatusBadRequest, "authorization_pending", 70016, "The user has not yet signed in.")
 	default:
-		c.grant(d.app, false, strings.Contains(form.Get("scope"), "offline_access") || form.Get("scope") == "", "Files.Read.All")
+		c.grantPerson(d.app, cmp.Or(form.Get("scope"), d.scope), "Files.Read.All")
 	}
 }

@@ -389,7 +389,7 @@ func (c *call) clientCredentials(form url.Values) {
 		return
 	}
 	c.takeClaims(form)
-	c.grant(app, true, false, "")
+	c.grant(app)
 }
 
 // takeClaims ends a challenge when the client asked with claims (A15).
@@ -416,14 +416,41 @@ func oneResource(scope string) bool {
 	return resources == 1
 }
 
-// grant answers with an access token, and a refresh token when one is wanted.
-func (c *call) grant(app *App, appOnly, refresh bool, scope string) {
-	out := map[string]any{"token_type": "Bearer", "expires_in": int(c.t.tokenLifetime().Seconds()), "ext_expires_in": int(c.t.tokenLifetime().Seconds()),
-		"access_token": c.t.issue(app, "access", appOnly)}
-	if refresh {
-		out["refresh_token"], out["scope"] = c.t.issue(app, "refresh", appOnly), scope
+// grant answers an application with a token of its own.
+func (c *call) grant(app *App) {
+	_ = c.sendJSON(http.StatusOK, c.granted(app, true))
+}
+
+func (c *call) granted(app *App, appOnly bool) map[string]any {
+	life := int(c.t.tokenLifetime().Seconds())
+	return map[string]any{"token_type": "Bearer", "expires_in": life, "ext_expires_in": life, "access_token": c.t.issue(app, "access", appOnly)}
+}
+
+// grantPerson answers with tokens for somebody who signed in, as far as the scopes of the request go: offline_access gives a refresh
+// token (A12), openid tells who it is. Without the latter MSAL keeps no account, and can renew nothing.
+func (c *call) grantPerson(app *App, asked, scope string) {
+	out := c.granted(app, false)
+	out["scope"] = scope
+	scopes := strings.Fields(asked)
+	if len(scopes) == 0 || slices.Contains(scopes, "offline_access") {
+		out["refresh_token"] = c.t.issue(app, "refresh", false)
+	}
+	if slices.Contains(scopes, "openid") && len(c.t.users) > 1 {
+		person := c.t.users[1]
+		out["id_token"] = c.t.idToken(app, person, c.loginOrigin())
+		info, _ := json.Marshal(map[string]string{"uid": person.ID, "utid": c.t.id.String()})
+		out["client_info"] = base64.RawURLEncoding.EncodeToString(info)
 	}
 	_ = c.sendJSON(http.StatusOK, out)
+}
+
+// idToken says who signed in to an application.
+func (t *Tenant) idToken(app *App, person user, origin string) string {
+	now := t.now()
+	claims, _ := json.Marshal(map[string]any{"aud": app.ClientID, "iss": origin + "/" + t.id.String() + "/v2.0", "tid": t.id.String(), "ver": "2.0", "oid": person.ID,
+		"sub": person.ID, "name": person.DisplayName, "preferred_username": person.UPN, "iat": now.Unix(), "nbf": now.Unix(), "exp": now.Add(t.tokenLifetime()).Unix()})
+	text := tokenHead + "." + base64.RawURLEncoding.EncodeToString(claims)
+	return text + "." + base64.RawURLEncoding.EncodeToString(t.sign("identity", []byte(text)))
 }
 
 // refresh answers the refresh_token grant. Public clients have ids of their own that no tenant
@@ -438,5 +465,6 @@ func (c *call) refresh(form url.Values) {
 		c.tokenError(http.StatusBadRequest, "invalid_grant", 70008, "The provided authorization code or refresh token has expired or is not valid.")
 		return
 	}
-	c.grant(app, false, true, cmp.Or(form.Get("scope"), "Files.Read.All offline_access"))
+	scope := cmp.Or(form.Get("scope"), "Files.Read.All offline_access")
+	c.grantPerson(app, scope+" offline_access", scope) // a refresh token is always followed by another
 }

@@ -196,6 +196,34 @@ func TestADeviceCodeWaitsForTheUser(t *testing.T) {
 	}
 }
 
+func TestTheScopesOfASignInSayWhatComesOfIt(t *testing.T) {
+	for scope, want := range map[string]struct{ refresh, person bool }{
+		"Files.Read.All":                               {},
+		"Files.Read.All offline_access":                {refresh: true},
+		"Files.Read.All openid":                        {person: true},
+		"Files.Read.All openid profile offline_access": {true, true},
+	} {
+		tn, _ := smallTenant(t, nil)
+		m := object(t, post(tn, strings.Replace(tokenURL, "/token", "/devicecode", 1), url.Values{"client_id": {DemoClientID}, "scope": {scope}}), 200)
+		tn.AuthorizeDevice("", true)
+		form := url.Values{"grant_type": {"urn:ietf:params:oauth:grant-type:device_code"}, "client_id": {DemoClientID}, "device_code": {text(m, "device_code")}}
+		m = object(t, post(tn, tokenURL, form), 200)
+		if (m["refresh_token"] != nil) != want.refresh || (m["id_token"] != nil) != want.person || (m["client_info"] != nil) != want.person {
+			t.Errorf("%q gives %v (A12)", scope, m)
+		}
+		if !want.person {
+			continue
+		}
+		_, rest, _ := strings.Cut(text(m, "id_token"), ".")
+		payload, _, _ := strings.Cut(rest, ".")
+		var claims struct{ Aud, OID, Preferred_username string }
+		raw, _ := base64.RawURLEncoding.DecodeString(payload)
+		if err := json.Unmarshal(raw, &claims); err != nil || claims.Aud != DemoClientID || claims.OID == "" || claims.Preferred_username != "ann@contoso.com" {
+			t.Errorf("%q: who signed in is %s, %v", scope, raw, err)
+		}
+	}
+}
+
 // makeCertificate makes a self-signed certificate.
 func makeCertificate(t *testing.T) (*rsa.PrivateKey, *x509.Certificate) {
 	t.Helper()
