@@ -36,17 +36,43 @@ func WriteDiagnostics(w io.Writer, diags hcl.Diagnostics, sources map[string]*hc
 		opts.Width = 100
 	}
 	out := bufio.NewWriter(w)
-	for _, severity := range []hcl.DiagnosticSeverity{hcl.DiagError, hcl.DiagWarning} {
-		for _, d := range diags {
-			if (d.Severity == hcl.DiagError) == (severity == hcl.DiagError) {
-				writeDiagnostic(out, d, snippetOf(d, sources), opts)
-			}
+	for _, d := range diags {
+		if d.Severity == hcl.DiagError {
+			writeDiagnostic(out, d, snippetOf(d, sources), opts)
 		}
 	}
+	writeWarnings(out, diags, sources, opts)
 	if err := out.Flush(); err != nil {
 		return fmt.Errorf("write diagnostics: %w", err)
 	}
 	return nil
+}
+
+// maxAlike is how many warnings of one kind are written: what is odd about one mirror is often odd about all, and
+// every command says so.
+const maxAlike = 5
+
+// writeWarnings writes the warnings, and counts those that are like others.
+func writeWarnings(w *bufio.Writer, diags hcl.Diagnostics, sources map[string]*hcl.File, opts TextOptions) {
+	alike := map[string]int{}
+	var kinds []string
+	for _, d := range diags {
+		if d.Severity == hcl.DiagError {
+			continue
+		}
+		kind := "Warning: " + visible(d.Summary) + codeLabel(d)
+		if alike[kind]++; alike[kind] == 1 {
+			kinds = append(kinds, kind)
+		}
+		if alike[kind] <= maxAlike {
+			writeDiagnostic(w, d, snippetOf(d, sources), opts)
+		}
+	}
+	for _, kind := range kinds {
+		if more := alike[kind] - maxAlike; more > 0 {
+			fmt.Fprintf(w, "%s: %d more like these\n\n", kind, more)
+		}
+	}
 }
 
 // palette holds the escape sequences; all empty without colour.

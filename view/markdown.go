@@ -34,7 +34,7 @@ const (
 type detail struct {
 	samples   bool
 	tableRows int  // rows of each mirror's table of folders
-	safeLines bool // mirrors without deletes get a line each
+	safeLines int  // so many mirrors without deletes get a line each
 	allLines  bool // all mirrors get a line each
 	items     bool // deletes and blocked items one by one
 	folders   int  // rows of deletes and blocked items by folder
@@ -43,10 +43,12 @@ type detail struct {
 }
 
 var levels = []detail{
-	{samples: true, tableRows: 10, safeLines: true, allLines: true, items: true, folders: 1000, findings: 100, config: 300},
-	{tableRows: 10, safeLines: true, allLines: true, items: true, folders: 1000, findings: 100, config: 300},
-	{tableRows: 4, safeLines: true, allLines: true, items: true, folders: 1000, findings: 100, config: 300},
-	{safeLines: true, allLines: true, items: true, folders: 1000, findings: 20, config: 100},
+	{samples: true, tableRows: 10, allLines: true, items: true, folders: 1000, findings: 100, config: 300},
+	{tableRows: 10, allLines: true, items: true, folders: 1000, findings: 100, config: 300},
+	{tableRows: 4, allLines: true, items: true, folders: 1000, findings: 100, config: 300},
+	{safeLines: 1000, allLines: true, items: true, folders: 1000, findings: 20, config: 100},
+	{safeLines: 300, allLines: true, items: true, folders: 1000, findings: 20, config: 100},
+	{safeLines: 50, allLines: true, items: true, folders: 1000, findings: 20, config: 100},
 	{allLines: true, items: true, folders: 1000, findings: 20, config: 100},
 	{items: true, folders: 1000, findings: 10, config: 40},
 	{folders: 200, findings: 5, config: 40},

@@ -104,6 +104,7 @@ func (m *markdown) lossFolders(a plan.Action) {
 // mirrors writes each mirror, as much of it as the level allows.
 func (m *markdown) mirrors() {
 	var quiet, folded int64
+	safe := 0
 	for _, mirror := range m.h.Mirrors {
 		c := m.t.of(mirror)
 		lossy := c.of(plan.Delete)+c.of(plan.Blocked) > 0
@@ -115,7 +116,10 @@ func (m *markdown) mirrors() {
 			quiet++
 		case m.detail.tableRows > 0:
 			m.mirror(mirror, c)
-		case m.detail.safeLines || m.detail.allLines && lossy:
+		case m.detail.allLines && lossy || safe < m.detail.safeLines:
+			if !lossy {
+				safe++
+			}
 			m.line()
 			m.line(code(mirror.Address), ": ", m.mirrorLine(mirror, c))
 		default:

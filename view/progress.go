@@ -29,6 +29,7 @@ type Progress struct {
 	lives []*live          // in the order they began
 	pause map[string]Pause // by tenant
 	drawn int              // live lines on the screen
+	quiet int              // drives that were read without news
 	err   error
 
 	stop   chan struct{}
@@ -88,6 +89,9 @@ func (p *Progress) Close() error {
 	}
 	p.closed = true
 	p.clear()
+	if more := p.quiet - maxQuiet; more > 0 {
+		p.print(count(int64(more), "more source") + " read, without news")
+	}
 	p.mu.Unlock()
 	close(p.stop)
 	<-p.done
@@ -140,6 +144,11 @@ func (p *Progress) CrawlDone(c Crawl) {
 	l := p.live(c.Mirror)
 	p.remove(l)
 	took := " in " + span(p.now().Sub(l.began))
+	if c.Problem == "" && c.Complete && c.withoutNews() {
+		if p.quiet++; p.quiet > maxQuiet {
+			return
+		}
+	}
 	switch {
 	case c.Problem != "":
 		p.print(Name(c.Mirror) + ": source not read: " + Message(c.Problem))
@@ -149,6 +158,12 @@ func (p *Progress) CrawlDone(c Crawl) {
 		p.print(Name(c.Mirror) + ": source read (" + crawlText(&c) + took + ")")
 	}
 }
+
+// maxQuiet is how many drives that were read without news get a line of their own: a tenant may have thousands.
+const maxQuiet = 20
+
+// withoutNews reports whether a drive had nothing to tell: its page has the root alone (D20).
+func (c *Crawl) withoutNews() bool { return c.Mode == "delta" && c.Pages <= 1 && c.Items <= 1 }
 
 func crawlText(c *Crawl) string {
 	text := count(c.Items, "item") + ", " + count(c.Pages, "page")

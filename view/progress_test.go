@@ -216,3 +216,28 @@ func TestWatchersPassEverythingOn(t *testing.T) {
 		}
 	})
 }
+
+func TestDrivesWithoutNewsGetFewLinesAndThoseWithNewsAll(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var s screen
+		p := Output{Err: &s, Width: 160}.Progress()
+		for i := range 2000 {
+			c := Crawl{Mirror: fmt.Sprintf("mirror.m%d", i), Mode: "delta", Items: 1, Pages: 1, Complete: true}
+			if i%100 == 7 {
+				c.Items = 2
+			}
+			p.CrawlStarted(c)
+			p.CrawlDone(c)
+		}
+		if err := p.Close(); err != nil {
+			t.Error(err)
+		}
+		text := s.text()
+		if got := strings.Count(text, "\n") + 1; got != maxQuiet+20+1 {
+			t.Errorf("%d lines", got)
+		}
+		if want := "1,960 more sources read, without news"; strings.Count(text, "2 items") != 20 || !strings.HasSuffix(text, want) {
+			t.Errorf("it ends with %q", text[max(0, len(text)-200):])
+		}
+	})
+}
