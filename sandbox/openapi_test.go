@@ -125,6 +125,14 @@ func TestAnswersMatchThePublishedSchemas(t *testing.T) {
 		{"/drives/{drive-id}/items/{item-id}/permissions", item + "/permissions"},
 		{"/drives/{drive-id}/items/{item-id}/listItem", item + "/listItem"},
 		{"/drives/{drive-id}/items/{item-id}/retentionLabel", item + "/retentionLabel"},
+		{"/drives/{drive-id}/items/{item-id}/permissions", item + "/permissions?$top=1"},
+		{"/drives/{drive-id}/items/{item-id}/listItem", item + "/listItem?$expand=fields($select=Modified)"},
+		{"/drives/{drive-id}", drive + "?$expand=list($select=id,name)"},
+		{"/drives/{drive-id}/root", drive + "/root?$expand=children($select=id,name),thumbnails"},
+		{"/drives/{drive-id}/items/{item-id}/children", drive + "/items/root/children?$orderby=name%20desc&$count=true&$top=2&$expand=listItem"},
+		{"/sites/{site-id}/lists", "/sites/" + site + "/lists?$expand=drive"},
+		{"/sites/delta", "/sites/delta?$select=id,name,webUrl"},
+		{"/sites/{site-id}", "/sites/root/getByPath(path='/sites/people')"},
 		{"/subscriptions", "/subscriptions"},
 	} {
 		t.Run(strings.ReplaceAll(c.call, "/", " "), func(t *testing.T) { conforms(t, doc, c.path, ask(tn, c.call)) })
