@@ -139,6 +139,7 @@ func (w *world) write(row state.Mirror, m mirrored, settled state.Generation, ch
 		w.must(err)
 		over = append(over, p.Item)
 	}
+	w.renameTurned(row.Key, changes)
 	for _, c := range changes {
 		id := state.ItemID(c.ItemID)
 		if c.Action() == plan.Blocked {
@@ -157,6 +158,9 @@ func (w *world) write(row state.Mirror, m mirrored, settled state.Generation, ch
 		}
 		e, _, err := s.Entry(ctx, row.Key, id)
 		w.must(err)
+		if e.Folder != c.Folder {
+			e = state.Entry{}
+		}
 		e.Item, e.Parent, e.Name, e.Fold, e.Folder = id, state.ItemID(c.Parent), c.Name, c.Fold, c.Folder
 		if !c.Folder && c.Action() != plan.Move {
 			e.Size, e.RemoteSize, e.RemoteHash, e.ETag, e.CTag = max(0, it.Size), it.Size, it.Hash, it.ETag, it.CTag
@@ -175,6 +179,24 @@ func (w *world) write(row state.Mirror, m mirrored, settled state.Generation, ch
 		return nil
 	}))
 	return changed
+}
+
+// renameTurned gives the entries of items that turned from files into folders, or back, the ids that the plan has for them.
+func (w *world) renameTurned(key state.MirrorKey, changes []plan.Change) {
+	ctx, s := context.Background(), *w.store
+	for _, c := range changes {
+		item, folder, ok := c.ItemID.Was()
+		if !ok {
+			continue
+		}
+		e, there, err := s.Entry(ctx, key, state.ItemID(item))
+		w.must(err)
+		_, done, err := s.Entry(ctx, key, state.ItemID(c.ItemID))
+		w.must(err)
+		if there && !done && e.Folder == folder {
+			w.must(s.Tx(ctx, func(tx *state.Tx) error { return tx.RenameEntry(key, e.Item, state.ItemID(c.ItemID)) }))
+		}
+	}
 }
 
 // held are the entries of a mirror in the form of its reference.

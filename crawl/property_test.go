@@ -71,7 +71,7 @@ var (
 	someOps   = []string{
 		sandbox.OpPut, sandbox.OpPut, sandbox.OpPut, sandbox.OpPut, sandbox.OpMkdir, sandbox.OpMkdir, sandbox.OpRename, sandbox.OpMove,
 		sandbox.OpMove, sandbox.OpSwap, sandbox.OpDelete, sandbox.OpDelete, sandbox.OpRestore, sandbox.OpTouch, sandbox.OpTransfer,
-		sandbox.OpPackage, "replace", "recase", "recreate", sandbox.OpVanish, sandbox.OpForget,
+		sandbox.OpPackage, "replace", sandbox.OpTurn, "recase", "recreate", sandbox.OpVanish, sandbox.OpForget,
 	}
 )
 

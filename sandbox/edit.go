@@ -58,6 +58,7 @@ const (
 	OpDelete     = "delete"     // to the recycle bin, with what lies below
 	OpRestore    = "restore"    // back from the recycle bin, by Item or former Path
 	OpVanish     = "vanish"     // gone without a tombstone (D32)
+	OpTurn       = "turn"       // a file becomes an empty folder, a folder an empty file, under the same id; what was in it is deleted
 	OpTransfer   = "transfer"   // move to ToDrive: deleted here, new ids there (D24, D31)
 	OpMalware    = "malware"    // To is the description (C28)
 	OpPackage    = "package"    // make a notebook; To is its type (C25)
@@ -183,6 +184,8 @@ func (t *Tenant) edit(e Edit) (ItemID, error) {
 		err = d.editDelete(it, e)
 	case OpVanish:
 		err = d.editVanish(it)
+	case OpTurn:
+		err = d.editTurn(it, e)
 	case OpTransfer:
 		return d.editTransfer(it, e)
 	default:

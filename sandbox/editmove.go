@@ -139,6 +139,34 @@ func (d *Drive) editVanish(it *item) error {
 	return nil
 }
 
+// editTurn makes a folder of a file, or a file of a folder. Nobody has seen the service do that; nothing of it says that it
+// cannot.
+func (d *Drive) editTurn(it *item, e Edit) error {
+	onDisk := it.more != nil && it.more.disk != ""
+	if it.parent == nil || onDisk || it.kind != kindFile && it.kind != kindFolder {
+		return fmt.Errorf("%q can be nothing else: %w", it.name, ErrOperation)
+	}
+	parent := it.parent
+	below := d.bury(it)
+	it.deleted = false
+	for _, b := range below {
+		d.touch(b, e.At)
+	}
+	it.etag++
+	it.size, it.more, it.noHash = 0, nil, false
+	it.hash.Store(nil)
+	it.folder = &folder{} // also of a file: what was deleted in it still says where it was (D27)
+	if it.kind == kindFile {
+		it.kind, it.ctag = kindFolder, 0
+	} else {
+		it.kind, it.ctag = kindFile, 1
+		it.content++
+	}
+	d.attach(it, parent)
+	d.stamp(it, e)
+	return nil
+}
+
 // editRestore brings an item back from the recycle bin with all that went with it; ids stay.
 func (d *Drive) editRestore(e Edit) (ItemID, error) {
 	var it *item
@@ -151,7 +179,7 @@ func (d *Drive) editRestore(e Edit) (ItemID, error) {
 		return "", ErrNoItem
 	}
 	parent := it.parent
-	if parent.deleted {
+	if parent.deleted || !parent.kind.hasChildren() {
 		return "", fmt.Errorf("its folder is deleted: %w", ErrOperation)
 	}
 	if parent.child(it.name) != nil {

@@ -163,7 +163,7 @@ func (d *Drive) appendCTag(b []byte, it *item) []byte {
 }
 
 func (d *Drive) appendWebURL(b []byte, it *item) []byte {
-	if it.folder != nil {
+	if it.kind.hasChildren() {
 		return append(b, d.place(it).url...)
 	}
 	if isOffice(extension(it.name)) {
@@ -270,7 +270,7 @@ func (d *Drive) appendRemote(b []byte, it *item) []byte {
 		if target := other.find(m.remoteItem); target != nil && !target.deleted {
 			b = appendString(append(b, `,"name":`...), target.name)
 			b = appendInt(append(b, `,"size":`...), target.size)
-			if target.folder != nil {
+			if target.kind.hasChildren() {
 				b = append(appendInt(append(b, `,"folder":{"childCount":`...), int64(len(target.folder.children))), '}')
 			} else {
 				b = append(b, `,"file":{}`...)

@@ -143,7 +143,7 @@ func (s *Step) check() error {
 }
 
 var knownOps = map[string]bool{OpPut: true, OpMkdir: true, OpTouch: true, OpRename: true, OpMove: true, OpSwap: true, OpDelete: true, OpRestore: true,
-	OpVanish: true, OpTransfer: true, OpMalware: true, OpPackage: true, OpShortcut: true, OpServe: true, OpNoHash: true, OpHash: true, OpShare: true, OpColumn: true,
+	OpVanish: true, OpTurn: true, OpTransfer: true, OpMalware: true, OpPackage: true, OpShortcut: true, OpServe: true, OpNoHash: true, OpHash: true, OpShare: true, OpColumn: true,
 	OpProcessing: true, OpPending: true, OpLock: true, OpStatus: true, OpRaw: true, OpForget: true, OpSite: true}
 
 // splitWords splits at blanks outside of quotes; quoted parts are Go strings.
