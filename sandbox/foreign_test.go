@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"pgregory.net/rapid"
 )
 
 // What foreign clients of Graph (the generated ones of Microsoft, rclone, abraunegg/onedrive, scripts with curl) ask for
@@ -329,4 +331,35 @@ func TestASlowReaderKeepsNoEditWaiting(t *testing.T) {
 		close(w.release)
 		<-ended
 	}
+}
+
+func TestNoCallBreaksTheSandbox(t *testing.T) {
+	tn, d := smallTenant(t, nil)
+	one := text(object(t, ask(tn, driveURL(d, "/root:/one.txt")), 200), "id")
+	parts := append(slices.Clone(words), string(d.id), one, string(d.site.id), "contoso.sharepoint.com:", "sites/a:", "root:", "dir", "one.txt:", ":", "", "ann@contoso.com", "1.0", "owner",
+		"delta(token='latest')", "delta(token='", "search(q='t')", "search(q='')", "getByPath(path='/sites/a')", "drives('", "items('x')", "u!aHR0cHM6Ly9h", "u!", "none", "$count", "(", "')", "..", "é")
+	share := "shares/u!" + base64.RawURLEncoding.EncodeToString([]byte("https://contoso.sharepoint.com/sites/a/Shared%20Documents/dir"))
+	heads := []string{"", "drives/" + string(d.id), "drives/" + string(d.id) + "/root", "drives/" + string(d.id) + "/items/" + one, "sites/" + string(d.site.id), "sites/" + string(d.site.id) + "/lists", share,
+		share + "/driveItem", "drives/" + string(d.id) + "/root:/dir:", "users/ann@contoso.com/drive", "subscriptions", "$batch", "sites", "me/drive"}
+	options := []string{"$select=id,name", "$select=*", "$select=x", "$top=1", "$top=0", "$expand=children($select=id;$expand=children)", "$expand=listItem($expand=fields($select=", "$expand=drive($select=id)",
+		"$expand=list", "$expand=thumbnails,children", "$orderby=name desc", "$orderby= ", "$filter=name eq 'x'", "$filter=(((", "$count=true", "$skiptoken=MQ", "$skiptoken=~", "$skiptoken=LTE", "token=latest", "token=AQ",
+		"search=a", "format=json", "%zz"}
+	rapid.Check(t, func(rt *rapid.T) {
+		path := "/" + strings.Join(append([]string{rapid.SampledFrom(heads).Draw(rt, "head")}, rapid.SliceOfN(rapid.SampledFrom(parts), 0, 4).Draw(rt, "path")...), "/")
+		query := strings.Join(rapid.SliceOfN(rapid.SampledFrom(options), 0, 3).Draw(rt, "query"), "&")
+		r := httptest.NewRequest(rapid.SampledFrom([]string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPatch, http.MethodDelete}).Draw(rt, "method"),
+			"https://graph.microsoft.com/v1.0/", strings.NewReader(rapid.SampledFrom([]string{"", "{}", `{"requests":[{"id":"1","dependsOn":["1"]}]}`, `{"requests":[{"id":"1","url":"","method":""}]}`, "["}).Draw(rt, "body")))
+		r.URL.Path, r.URL.RawQuery = "/v1.0"+path, query
+		r.Header.Set("User-Agent", agent)
+		r.Header.Set("Authorization", "Bearer "+DemoToken)
+		w := httptest.NewRecorder()
+		tn.Handler().ServeHTTP(w, r)
+		if w.Code >= http.StatusInternalServerError {
+			rt.Fatalf("%s %s?%s answered %d: %s", r.Method, path, query, w.Code, w.Body)
+		}
+		body, empty := w.Body.Bytes(), r.Method == http.MethodHead || w.Code < 400 && w.Body.Len() == 0 // a redirect, no content
+		if !empty && !json.Valid(body) {
+			rt.Fatalf("%s %s?%s answered %d with %q", r.Method, path, query, w.Code, body)
+		}
+	})
 }
