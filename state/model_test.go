@@ -82,6 +82,13 @@ func (m *model) merge() (Merged, error) {
 		case material(it, old):
 			r.Changed++
 			logged = append(logged, id)
+			if !it.Class.IsFolder() { // what is in it is in no folder any more
+				for child, was := range m.items {
+					if was.Parent == id {
+						logged = append(logged, child)
+					}
+				}
+			}
 		case it != old:
 			r.Touched++
 		default:
