@@ -36,7 +36,7 @@ func TestWhatIsKeptBesideItemsIsAskedForByWhatChanged(t *testing.T) {
 		w.unchanged()
 	}
 	// 250 downloads, each with an item read for its address, two pages of the large folder, that folder itself, and the permissions of the mirror.
-	wants("254 requests, 260 resource units", 250+1, 2, 1)
+	wants("504 requests, 510 resource units", 250+1, 2, 1)
 	lines, err := os.ReadFile(w.path("mirror/.spmirror/metadata.jsonl"))
 	if err != nil || strings.Count(string(lines), `"columns":{"FileLeafRef":"`) != 251 {
 		t.Errorf("columns are not listed (%v):\n%.2000s", err, lines)
