@@ -210,9 +210,9 @@ func (m *mirrorRun) sign() {
 	if m.Dir == nil || m.total.ItemsDone == 0 {
 		return
 	}
-	run, known, err := m.Store.RunByID(context.WithoutCancel(m.ctx), m.Run)
+	begun, known, err := m.Store.RunStarted(context.WithoutCancel(m.ctx), m.Run)
 	if err == nil && known {
-		err = m.Dir.NoteRun(target.LastRun{Lineage: m.Store.Lineage(), Run: int64(run.ID), Begun: run.Started.UTC()})
+		err = m.Dir.NoteRun(target.LastRun{Lineage: m.Store.Lineage(), Run: int64(m.Run), Begun: begun.UTC()})
 	}
 	if err != nil {
 		m.Log.Warn("run not noted at the target", "mirror", m.Plan.Address, "error", err)

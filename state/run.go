@@ -91,6 +91,18 @@ func (s *Store) LastRun(ctx context.Context, but string) (run Run, ok bool, err 
 	return one(ctx, s, scanRun, runQuery+` WHERE kind <> ? ORDER BY id DESC LIMIT 1`, but)
 }
 
+// RunStarted returns when a run began, without what it keeps of itself: that of a run over thousands of mirrors is long, and each of them
+// asks. ok is false if there is no such run.
+func (s *Store) RunStarted(ctx context.Context, id RunID) (at time.Time, ok bool, err error) {
+	return one(ctx, s, func(row []driver.Value) (time.Time, error) {
+		n, ok := row[0].(int64)
+		if !ok {
+			return time.Time{}, damaged("a time was expected")
+		}
+		return fromUnix(n), nil
+	}, `SELECT started FROM runs WHERE id = ?`, id)
+}
+
 // RunByID finds a run.
 func (s *Store) RunByID(ctx context.Context, id RunID) (Run, bool, error) {
 	return one(ctx, s, scanRun, runQuery+` WHERE id = ?`, id)

@@ -17,8 +17,8 @@ func (s *session) older(ctx context.Context, last target.LastRun) (bool, error) 
 	if last.Run == 0 || last.Lineage != s.store.Lineage() {
 		return false, nil
 	}
-	run, known, err := s.store.RunByID(ctx, state.RunID(last.Run))
-	return err == nil && !(known && run.Started.Equal(last.Begun)), err
+	begun, known, err := s.store.RunStarted(ctx, state.RunID(last.Run))
+	return err == nil && !(known && begun.Equal(last.Begun)), err
 }
 
 // notOlder refuses a state that is older than a target.
