@@ -82,7 +82,7 @@ func (h *Header) lasting() Header {
 	out.Guards = slices.Clone(h.Guards)
 	for i := range out.Guards {
 		if g := &out.Guards[i]; g.Name == guardFreeSpace && g.Status == GuardPass {
-			g.Value, g.Detail = "enough", ""
+			g.Value, g.Detail = "enough", "bytes" // of the limit
 		}
 	}
 	return out

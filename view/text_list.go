@@ -118,7 +118,7 @@ func (x *planText) wholeFolder(g *group, common plan.Reason) {
 	c := x.names.change(g.change)
 	a := c.Action()
 	name := fit(itemPath(c.Path, true), x.nameWidth())
-	x.line("    ", x.out.paint(colourOf(a), symbol(a)), " ", left(name, x.nameWidth()), " ", g.sum.text(), x.note(&c, common))
+	x.line("    ", x.out.paint(colourOf(a), symbol(a)), " ", left(name, x.nameColumn()), " ", g.sum.text(), x.note(&c, common))
 }
 
 // folderSum counts items for people.
@@ -213,7 +213,7 @@ func (s *folderSum) merge(o *folderSum) {
 }
 
 func (x *planText) folderLine(a plan.Action, name string, s *folderSum) {
-	x.line("    ", x.out.paint(colourOf(a), symbol(a)), " ", left(fit(name, x.nameWidth()), x.nameWidth()), " ", s.text())
+	x.line("    ", x.out.paint(colourOf(a), symbol(a)), " ", left(fit(name, x.nameWidth()), x.nameColumn()), " ", s.text())
 }
 
 // others lists everything that is neither blocked nor deleted.
@@ -244,8 +244,11 @@ func (x *planText) others(m *plan.Mirror, c *counts) error {
 	return nil
 }
 
-// nameWidth is the width of the column of names in lists.
+// nameWidth is how much of a name a list shows that has something to say behind it.
 func (x *planText) nameWidth() int { return max(30, x.out.width()-46) }
+
+// nameColumn is the width to which names are filled up: on a wide screen a size stays near its name.
+func (x *planText) nameColumn() int { return min(x.nameWidth(), 72) }
 
 // itemPath shows a path below the target, encoded.
 func itemPath(p plan.RelPath, folder bool) string {
@@ -270,10 +273,14 @@ func (x *planText) change(c plan.Change, full bool, common plan.Reason) {
 		x.line(head, Name(placeText(&c, c.PreviousPath)), " -> ", name, sizeAfter(a, bytes), x.note(&c, common))
 		return
 	}
+	note := x.note(&c, common)
+	if note == "" {
+		w = max(w, x.out.width()-17) // what the symbol and the size leave
+	}
 	if !full {
 		name = fit(name, w)
 	}
-	x.line(head, left(name, w), right(bytes, 11), x.note(&c, common))
+	x.line(head, left(name, x.nameColumn()), right(bytes, 11), note)
 }
 
 func sizeAfter(a plan.Action, bytes string) string {

@@ -151,10 +151,14 @@ func guardText(g plan.GuardResult) (value, limit, detail string) {
 	value, limit, detail = Message(g.Value), Message(g.Limit), Message(g.Detail)
 	v, err := strconv.ParseInt(g.Value, 10, 64)
 	l, errLimit := strconv.ParseInt(g.Limit, 10, 64)
-	if err != nil || errLimit != nil {
+	unit, bytes := strings.CutPrefix(g.Detail, "bytes")
+	switch {
+	case bytes && err != nil && errLimit == nil: // a saved plan says "enough"
+		return value, size(l), ""
+	case err != nil || errLimit != nil:
 		return value, limit, inBrackets(detail)
 	}
-	if unit, ok := strings.CutPrefix(g.Detail, "bytes"); ok {
+	if bytes {
 		if v < 0 {
 			value = "minus " + size(-v)
 		} else {

@@ -364,3 +364,28 @@ func TestTheFooterNamesTheFile(t *testing.T) {
 		t.Error(out)
 	}
 }
+
+func TestAGuardOfASavedPlanHasALimitThatCanBeRead(t *testing.T) {
+	got := Output{}.GuardText(plan.GuardResult{Name: "min_free_space", Mirror: "mirror.a", Status: plan.GuardPass, Value: "enough", Limit: "1073741824", Detail: "bytes"})
+	if want := "min_free_space of mirror.a: enough, limit 1.0 GiB"; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+}
+
+func TestListsUseTheScreenAndKeepSizesNearNames(t *testing.T) {
+	tp := newTestPlan(t)
+	tp.mirror(reports)
+	for i := range 3 {
+		tp.add(file(reports, plan.Add, fmt.Sprintf("2025/A name of some fifty columns, as people write %d.docx", i), 1000, plan.ByConfig, plan.MirrorAdded))
+	}
+	p := tp.finish(nil, nil)
+	narrow, wide := text(t, p, Output{Width: 80}, TextOptions{}), text(t, p, Output{Width: 220}, TextOptions{})
+	if strings.Contains(narrow, cut+" ") || !strings.Contains(narrow, "people write 2.docx") {
+		t.Errorf("names are cut that have room:\n%s", narrow)
+	}
+	for line := range strings.SplitSeq(wide, "\n") {
+		if strings.Contains(line, strings.Repeat(" ", 80)) {
+			t.Errorf("a size is far from its name: %s", line)
+		}
+	}
+}
