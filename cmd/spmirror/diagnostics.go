@@ -124,7 +124,7 @@ func ofKind(err error) *problem {
 		{problem{code: "SPM0702", summary: "The state was written by a newer spmirror", detail: "Nothing was changed. Use that version or a later one."},
 			[]error{state.ErrNewer}},
 		{problem{code: "SPM0703", summary: "The state cannot be used",
-			detail: "Nothing was changed. If backend \"sqlite\" names the right file, run `spmirror state rebuild`: it keeps the file and makes a new state from the targets, without\ndownloading what is there. Or restore the newest backup from beside the state file; if a run went on after it, the\nnext plan says so, and `spmirror state rebuild` brings it up to date."},
+			detail: "Nothing was changed. If backend \"sqlite\" names the right file, run `spmirror state rebuild`: it keeps the file\nand makes a new state from the targets, without downloading what is there. Or restore the newest backup from beside the state file; if a run went on after it, the\nnext plan says so, and `spmirror state rebuild` brings it up to date."},
 			[]error{state.ErrDamaged, state.ErrNotState, state.ErrEmpty}},
 		{problem{code: codeState, summary: "The state cannot be read or written", detail: "What was committed is kept. " + stateAdvice},
 			[]error{state.ErrFull, state.ErrBusy, state.ErrReadOnly, state.ErrNetwork, state.ErrDisk}},

@@ -30,8 +30,8 @@ func validateCommand(env *environment) *cli.Command {
 			if err := diagnostics(env, cfg, diags); err != nil {
 				return err
 			}
-			fmt.Fprintln(env.stdout, "Success! The configuration is valid.")
-			return nil
+			_, err := fmt.Fprintln(env.stdout, "Success! The configuration is valid.")
+			return err
 		},
 	}
 }
