@@ -116,8 +116,15 @@ type scale struct {
 
 func newScale(b *testing.B, bin string, files int) *scale {
 	b.Helper()
-	s := &scale{bin: bin, dir: b.TempDir()}
-	server := exec.Command(bin, "sandbox", "serve", "-listen", "127.0.0.1:0", "-ca-out", filepath.Join(s.dir, "ca.pem"), "-files", strconv.Itoa(files))
+	dir := b.TempDir()
+	server := exec.Command(bin, "sandbox", "serve", "-listen", "127.0.0.1:0", "-ca-out", filepath.Join(dir, "ca.pem"), "-files", strconv.Itoa(files))
+	return servedScale(b, bin, dir, server, scaleMirror)
+}
+
+// servedScale is a directory with a configuration for the tenant that a process serves.
+func servedScale(b *testing.B, bin, dir string, server *exec.Cmd, mirrors string) *scale {
+	b.Helper()
+	s := &scale{bin: bin, dir: dir}
 	out, err := server.StdoutPipe()
 	if err != nil {
 		b.Fatal(err)
@@ -137,7 +144,7 @@ func newScale(b *testing.B, bin string, files int) *scale {
 		}
 	}
 	s.graph = graph
-	s.write(b, scaleConfig(graph, login))
+	s.write(b, scaleTenant(graph, login)+mirrors)
 	pool, err := readCA(filepath.Join(s.dir, "ca.pem"))
 	if err != nil {
 		b.Fatal(err)
@@ -157,19 +164,33 @@ func (s *scale) edit(b *testing.B, n int) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	resp, err := s.ca.Post(s.graph+"/_sandbox/edit", "application/json", bytes.NewReader(body))
+	s.admin(b, http.MethodPost, "edit", body)
+}
+
+// admin calls the admin endpoint of the tenant.
+func (s *scale) admin(b *testing.B, method, what string, body []byte) []byte {
+	b.Helper()
+	req, err := http.NewRequestWithContext(context.Background(), method, s.graph+"/_sandbox/"+what, bytes.NewReader(body))
+	if err != nil {
+		b.Fatal(err)
+	}
+	resp, err := s.ca.Do(req)
 	if err != nil {
 		b.Fatal(err)
 	}
 	defer resp.Body.Close()
-	if text, _ := io.ReadAll(resp.Body); resp.StatusCode >= 300 {
-		b.Fatalf("edit: %s %s", resp.Status, text)
+	text, err := io.ReadAll(resp.Body)
+	if err != nil || resp.StatusCode >= 300 {
+		b.Fatalf("%s: %s %s %v", what, resp.Status, text, err)
 	}
+	return text
 }
 
 // scaleConfig mirrors a library of a tenant that is served by another process.
-func scaleConfig(graph, login string) string {
-	return emulated("contoso.onmicrosoft.com", graph, login, strconv.Quote(sandbox.DemoSecret)) + scaleMirror
+func scaleConfig(graph, login string) string { return scaleTenant(graph, login) + scaleMirror }
+
+func scaleTenant(graph, login string) string {
+	return emulated("contoso.onmicrosoft.com", graph, login, strconv.Quote(sandbox.DemoSecret))
 }
 
 const scaleMirror = `
@@ -222,6 +243,7 @@ func (s *scale) run(b *testing.B, args ...string) {
 		b.Fatalf("%v: %v\n%s", args, err, said.Bytes())
 	}
 	b.ReportMetric(float64(out)/(1<<20), "MiB-out")
+	b.ReportMetric(float64(bytes.Count(said.Bytes(), []byte("\n"))), "lines-err")
 	b.ReportMetric(time.Since(start).Seconds(), "wall-s")
 	b.ReportMetric((cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()).Seconds(), "cpu-s")
 	b.ReportMetric(float64(<-peak)/1024, "MiB")

@@ -22,7 +22,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"spmirror": program})
+	testscript.Main(m, map[string]func(){"spmirror": program, "wide-tenant": wideTenant})
 }
 
 // program is main with a clock that scripts can set forward: LATER=100h.
