@@ -29,6 +29,7 @@ type Events struct {
 	w     io.Writer
 	now   func() time.Time
 	err   error
+	torn  bool                 // the last line was cut
 	shown map[string]time.Time // last progress of a mirror
 	begun map[string]bool
 }
@@ -85,7 +86,29 @@ func (e *Events) emitLocked(ev event) {
 	}
 	ev.Module = "spmirror.ui"
 	ev.Timestamp = e.now().UTC().Format("2006-01-02T15:04:05.000Z07:00")
-	e.err = writeJSONLine(e.w, ev)
+	e.err = e.write(ev)
+}
+
+// write writes a line, behind the end of one that was cut.
+func (e *Events) write(ev event) error {
+	line, err := marshal(ev)
+	if err != nil {
+		return err
+	}
+	line = append(line, '\n')
+	if e.torn {
+		line = append([]byte{'\n'}, line...)
+	}
+	n, err := e.w.Write(line)
+	e.torn = err != nil && (e.torn || n > 0)
+	return err
+}
+
+// Begin forgets that an earlier line could not be written: a stream that lasts longer than one command goes on when there is room again.
+func (e *Events) Begin() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.err = nil
 }
 
 // Close returns the first error of writing; the stream stays open.

@@ -64,6 +64,50 @@ type failing struct{}
 
 func (failing) Write([]byte) (int, error) { return 0, errors.New("disk full") }
 
+// cramped is a file on a disk with so many bytes left.
+type cramped struct {
+	bytes.Buffer
+	room int
+}
+
+func (c *cramped) Write(p []byte) (int, error) {
+	n := min(len(p), c.room)
+	c.room -= n
+	c.Buffer.Write(p[:n])
+	if n < len(p) {
+		return n, errors.New("disk full")
+	}
+	return n, nil
+}
+
+func TestAStreamGoesOnWhenItIsBegunAgain(t *testing.T) {
+	for _, room := range []int{0, 1, 50, 150} {
+		w := &cramped{room: room}
+		e := NewEvents(w, time.Now)
+		e.Version("1")
+		e.Begin()
+		e.Version("2") // still no room
+		if e.Error() == nil {
+			t.Fatalf("with room for %d bytes nothing is wrong", room)
+		}
+		w.room = 10_000
+		e.Version("3")
+		e.Begin()
+		e.Version("4")
+		if err := e.Error(); err != nil {
+			t.Error(err)
+		}
+		lines := strings.Split(strings.TrimSuffix(w.String(), "\n"), "\n")
+		var last map[string]any
+		if err := json.Unmarshal([]byte(lines[len(lines)-1]), &last); err != nil || last["spmirror"] != "4" {
+			t.Errorf("with room for %d bytes the stream is %q", room, lines)
+		}
+		if room == 0 && len(lines) != 1 {
+			t.Errorf("a line without text is in %q", lines)
+		}
+	}
+}
+
 func TestAStreamThatCannotBeWrittenSaysSo(t *testing.T) {
 	e := NewEvents(failing{}, time.Now)
 	e.Version("1")

@@ -56,7 +56,13 @@ type Keeper struct {
 	roused map[Drive]bool // by an event
 	wake   chan struct{}
 	held   map[Drive]*holding
-	listed map[string]time.Time // by tenant, when to list again
+	listed map[string]listing // by tenant
+}
+
+// listing is when the own subscriptions of a tenant are listed next.
+type listing struct {
+	due      time.Time
+	failures int
 }
 
 // KeeperOptions are what a keeper works with; all are required.
@@ -85,7 +91,7 @@ type holding struct {
 func NewKeeper(o KeeperOptions) *Keeper {
 	return &Keeper{
 		KeeperOptions: o, wake: make(chan struct{}, 1),
-		held: make(map[Drive]*holding), roused: make(map[Drive]bool), listed: make(map[string]time.Time),
+		held: make(map[Drive]*holding), roused: make(map[Drive]bool), listed: make(map[string]listing),
 	}
 }
 
@@ -137,12 +143,10 @@ func (k *Keeper) tend(ctx context.Context) time.Time {
 	dropped := k.adopt(now)
 	next := now.Add(listEvery)
 	for tenant := range k.tenants() {
-		at, known := k.listed[tenant]
-		if !known || !now.Before(at) {
+		if !now.Before(k.listed[tenant].due) {
 			k.list(ctx, tenant)
-			at = k.listed[tenant]
 		}
-		next = earlier(next, at)
+		next = earlier(next, k.listed[tenant].due)
 	}
 	g := new(errgroup.Group)
 	g.SetLimit(atOnce)
@@ -198,18 +202,18 @@ func (k *Keeper) tenants() map[string]bool {
 // list compares what the service has with what is held. What is ours by its address and not held was left behind by a
 // killed process, or made by a call whose answer was lost.
 func (k *Keeper) list(ctx context.Context, tenant string) {
-	now := k.Now()
-	k.listed[tenant] = now.Add(lastAttempt)
+	now, failures := k.Now(), k.listed[tenant].failures
 	service, err := k.Service(tenant)
 	var list []graph.Subscription
 	if err == nil {
 		list, err = service.Subscriptions(ctx)
 	}
 	if err != nil {
+		k.listed[tenant] = listing{now.Add(untilNext(failures)), failures + 1}
 		k.Log.Warn("subscriptions not listed", "tenant", tenant, "error", err)
 		return
 	}
-	k.listed[tenant] = now.Add(listEvery)
+	k.listed[tenant] = listing{due: now.Add(listEvery)}
 	there := make(map[graph.SubscriptionID]bool)
 	for _, s := range list {
 		there[s.ID] = true
@@ -287,15 +291,19 @@ func (k *Keeper) refused(ctx context.Context, h *holding, err error) {
 	if ctx.Err() != nil {
 		return // we are leaving
 	}
-	wait := lastAttempt
-	if h.failures < 7 {
-		wait = min(wait, firstAttempt<<h.failures)
-	}
+	h.due = k.Now().Add(untilNext(h.failures))
 	h.failures++
-	h.due = k.Now().Add(wait)
 	h.covered = false
 	k.Cover(h.drive, false)
 	k.Refused(h.drive, err)
+}
+
+// untilNext is how long to wait after a failure that others went before.
+func untilNext(failures int) time.Duration {
+	if failures < 7 {
+		return min(firstAttempt<<failures, lastAttempt)
+	}
+	return lastAttempt
 }
 
 // lose forgets a subscription that is gone.

@@ -248,6 +248,22 @@ func TestWhatAKilledProcessLeftBehindIsEnded(t *testing.T) {
 	})
 }
 
+// TestWhatAKilledProcessLeftBehindIsEndedSoonEvenIfThatFailsAtFirst begins while the service cannot be reached.
+func TestWhatAKilledProcessLeftBehindIsEndedSoonEvenIfThatFailsAtFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := keep(t, func(d *desk) {
+			d.subs["old"] = graph.Subscription{ID: "old", Drive: docs.ID, Address: hookURL, Expires: time.Now().Add(48 * time.Hour)}
+			d.refuse = &graph.Error{Op: "list subscriptions", Status: 503}
+		})
+		k.Want([]Drive{docs})
+		k.wants(t, "at first", "list 1, subscribe b!docs")
+		k.refuses(nil)
+		time.Sleep(6 * time.Minute)
+		k.wants(t, "soon", "end old, list 1, subscribe b!docs")
+		k.stop()
+	})
+}
+
 func TestASubscriptionThatVanishedIsMadeAnew(t *testing.T) {
 	for name, test := range map[string]struct {
 		lose  func(*kept)

@@ -87,6 +87,7 @@ func openSession(ctx context.Context, env *environment, cfg *config.Config, o se
 	s.seen.meter.measures(s.pool)
 	if o.events != nil {
 		s.events, s.streams, s.ended = o.events, []*view.Events{o.events}, true
+		s.events.Begin()
 	}
 	if o.quiet {
 		s.notice = newNotices(io.Discard, view.Watchers(nil))

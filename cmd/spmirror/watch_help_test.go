@@ -38,9 +38,20 @@ func keepVigil(t *testing.T, bin string, w *world, args ...string) *vigil {
 	}
 	port := fmt.Sprint(l.Addr().(*net.TCPAddr).Port)
 	l.Close()
+	return listen(t, bin, w, port, args...)
+}
+
+func listen(t *testing.T, bin string, w *world, port string, args ...string) *vigil {
+	t.Helper()
 	return startVigil(t, bin, w, port, append([]string{
 		"-listen=127.0.0.1:" + port, "-notification-url=http://127.0.0.1:" + port + "/hook", "-interval=24h", "-debounce=200ms",
 	}, args...)...)
+}
+
+// again starts another watch in the place of one that is dead.
+func (v *vigil) again(args ...string) *vigil {
+	v.t.Helper()
+	return listen(v.t, v.cmd.Path, v.w, v.port, args...)
 }
 
 func startVigil(t *testing.T, bin string, w *world, port string, args ...string) *vigil {

@@ -2,7 +2,9 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"io"
+	"math/rand/v2"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -41,6 +43,8 @@ func TestAWatchFollowsItsSource(t *testing.T) {
 		"the configuration is read again":                      reloaded,
 		"a state in use and a drive in trouble are waited for": troubled,
 		"a download under way is given up in order":            interrupted,
+		"the second interrupt leaves at once":                  left,
+		"killed at any moment, a watch leaves nothing double":  slain,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -246,7 +250,7 @@ func killed(t *testing.T, bin string) {
 	}
 	_ = v.cmd.Wait() // killed
 	v.put("/meanwhile.txt", "nobody listened")
-	again := startVigil(t, bin, w, v.port, "-listen=127.0.0.1:"+v.port, "-notification-url=http://127.0.0.1:"+v.port+"/hook", "-interval=24h", "-debounce=200ms", "-apply")
+	again := v.again("-apply")
 	again.looked("applied")
 	again.mirrors()
 	again.subscribed(1, before...)
@@ -356,6 +360,60 @@ func interrupted(t *testing.T, bin string) {
 	w.tenant.ClearFaults()
 	v.command(exitOK, "apply", "-auto-approve")
 	v.mirrors()
+}
+
+// left interrupts a watch twice while it waits for the service, which does not answer.
+func left(t *testing.T, bin string) {
+	w := newWorld(t, someFiles())
+	v := keepVigil(t, bin, w, "-apply")
+	v.looked("applied")
+	before := v.subscribed(1)
+	w.tenant.AddFault(sandbox.Fault{On: []sandbox.Kind{sandbox.KindSubscribe}, Delay: time.Minute})
+	v.signal(os.Interrupt)
+	eventually(t, "the first interrupt", func() bool { return strings.Contains(v.text(), "Interrupt received") })
+	v.signal(os.Interrupt)
+	for range v.events {
+	}
+	_ = v.cmd.Wait()
+	if code := v.cmd.ProcessState.ExitCode(); code != exitInterrupted || !strings.Contains(v.text(), "Two interrupts received") {
+		t.Errorf("it ended with %d", code)
+	}
+	w.tenant.ClearFaults()
+	again := v.again("-apply")
+	again.looked("no_changes")
+	again.subscribed(1, before...)
+	again.put("/later.txt", "heard")
+	again.looked("applied")
+	again.mirrors()
+	again.end(syscall.SIGTERM)
+}
+
+// slain kills watches while they begin, subscribe, look and end.
+func slain(t *testing.T, bin string) {
+	kills := 5
+	if long() {
+		kills = 60
+	}
+	w := newWorld(t, someFiles())
+	v := keepVigil(t, bin, w, "-apply")
+	for n := range kills {
+		v.put("/new.txt", strings.Repeat(fmt.Sprint(n), 1000))
+		time.Sleep(time.Duration(rand.IntN(900)) * time.Millisecond)
+		if n%3 == 2 {
+			v.signal(syscall.SIGTERM) // and is killed while it ends
+			time.Sleep(time.Duration(rand.IntN(30)) * time.Millisecond)
+		}
+		_ = v.cmd.Process.Kill() // if it is still there
+		for range v.events {
+		}
+		_ = v.cmd.Wait()
+		v = v.again("-apply")
+	}
+	v.event("watch", func(e map[string]any) bool { return e["hook"].(map[string]any)["state"] == "looked" })
+	v.subscribed(1)
+	v.put("/later.txt", "heard")
+	eventually(t, "the mirror", func() bool { return len(w.differences()) == 0 })
+	v.end(syscall.SIGTERM)
 }
 
 func TestAWatchSaysWhatBecomesOfAPlan(t *testing.T) {

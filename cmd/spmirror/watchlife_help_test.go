@@ -262,6 +262,33 @@ func (l *life) said() string {
 	return said.String()
 }
 
+// fill takes what is left of the disk, until the returned function is called.
+func (l *life) fill() (free func()) {
+	l.t.Helper()
+	f, err := os.Create(l.path("filler"))
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	for block := make([]byte, 4096); err == nil; {
+		_, err = f.Write(block)
+	}
+	if !errors.Is(err, syscall.ENOSPC) {
+		l.t.Fatal(err)
+	}
+	said, err := l.env.stdout.Stat()
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	if _, err := l.env.stdout.WriteString(strings.Repeat("\n", int(4096-said.Size()%4096))); err != nil { // the room that its last page has
+		l.t.Fatal(err)
+	}
+	return func() {
+		if err := errors.Join(f.Close(), os.Remove(f.Name())); err != nil {
+			l.t.Fatal(err)
+		}
+	}
+}
+
 // edit changes the tenant.
 func (l *life) edit(e sandbox.Edit) {
 	l.t.Helper()

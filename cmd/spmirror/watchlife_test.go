@@ -193,3 +193,25 @@ func TestTheClockOfALifeMayBeSetAndStillMeasures(t *testing.T) {
 		}
 	}
 }
+
+// TestAWatchGoesOnWhenTheDiskHasRoomAgain fills the disk, that of the state, of the target and of what the watch says.
+func TestAWatchGoesOnWhenTheDiskHasRoomAgain(t *testing.T) {
+	lives(t, people(), docsMirror, 1, func(l *life) {
+		if !l.small {
+			l.t.Skip("a disk to fill needs root")
+		}
+		l.watch(listening...)
+		time.Sleep(time.Minute)
+		for range 5 {
+			free := l.fill()
+			l.put("people/Documents", "/"+l.name("f")+".txt", strings.Repeat("text ", 20_000))
+			time.Sleep(time.Duration(l.rand.Int64N(int64(4 * time.Hour))))
+			l.alive()
+			l.put("people/Documents", "/tiny.txt", l.name("text "))
+			free()
+			time.Sleep(70 * time.Minute) // the longest pause between tries
+			l.alive()
+			l.mirrors("people/Documents", "docs", nothingElse)
+		}
+	})
+}
