@@ -262,6 +262,16 @@ func (l *life) said() string {
 	return said.String()
 }
 
+// applies is how often the watch has said that it applied something.
+func (l *life) applies() int {
+	l.t.Helper()
+	data, err := os.ReadFile(l.path("stdout.txt"))
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	return strings.Count(string(data), `"result":"applied"`)
+}
+
 // fill takes what is left of the disk, until the returned function is called.
 func (l *life) fill() (free func()) {
 	l.t.Helper()

@@ -212,6 +212,29 @@ func TestAWatchGoesOnWhenTheDiskHasRoomAgain(t *testing.T) {
 			time.Sleep(70 * time.Minute) // the longest pause between tries
 			l.alive()
 			l.mirrors("people/Documents", "docs", nothingElse)
+			before := l.applies()
+			l.put("people/Documents", "/told.txt", l.name("text "))
+			time.Sleep(time.Minute)
+			if l.applies() == before {
+				l.t.Errorf("it does not say any more what it does:\n%s", l.said())
+			}
 		}
 	})
+}
+
+// TestAWatchWhoseTerminalIsGoneGoesOnApplying closes what it prints to. Without -apply there would be no sense in going on.
+func TestAWatchWhoseTerminalIsGoneGoesOnApplying(t *testing.T) {
+	for _, flags := range [][]string{listening, append([]string{"-json=false"}, listening...)} {
+		lives(t, people(), docsMirror, 1, func(l *life) {
+			l.watch(flags...)
+			time.Sleep(time.Minute)
+			l.env.stdout.Close()
+			for range 3 {
+				l.put("people/Documents", "/"+l.name("f")+".txt", "text")
+				time.Sleep(time.Minute)
+				l.alive()
+				l.mirrors("people/Documents", "docs", nothingElse)
+			}
+		})
+	}
 }

@@ -236,7 +236,11 @@ func (l *look) plan(ctx context.Context, o planOptions) error {
 	}
 	s.notify(l.events != nil)
 	l.tell.looking(l.task, note.Mirrors)
-	if err := s.showFresh(p, l.c, o); err != nil {
+	if err := s.showFresh(p, l.c, o); err == nil {
+		l.tell.settled("output")
+	} else if l.changes { // nobody may be there to read it: the terminal is gone, or the disk of its file is full
+		l.failed(ctx, "output", err)
+	} else {
 		return err
 	}
 	err = l.act(ctx, p, &note)
