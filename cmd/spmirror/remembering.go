@@ -12,22 +12,34 @@ import (
 // remembered asks each question once, however many goroutines have it. The zero value remembers nothing.
 type remembered[T any] struct {
 	mu      sync.Mutex
-	answers map[string]func() (T, error)
+	answers map[string]*answer[T]
+}
+
+// answer is there when done is closed. Whoever has the question as well waits for that: no lock is held while a service is asked.
+type answer[T any] struct {
+	done  chan struct{}
+	value T
+	err   error
 }
 
 // ask answers a question, if need be by asking.
 func (r *remembered[T]) ask(question string, how func() (T, error)) (T, error) {
 	r.mu.Lock()
-	answer := r.answers[question]
-	if answer == nil {
-		if r.answers == nil {
-			r.answers = make(map[string]func() (T, error))
-		}
-		answer = sync.OnceValues(how)
-		r.answers[question] = answer
+	a := r.answers[question]
+	if a != nil {
+		r.mu.Unlock()
+		<-a.done
+		return a.value, a.err
 	}
+	if r.answers == nil {
+		r.answers = make(map[string]*answer[T])
+	}
+	a = &answer[T]{done: make(chan struct{})}
+	r.answers[question] = a
 	r.mu.Unlock()
-	return answer()
+	defer close(a.done)
+	a.value, a.err = how()
+	return a.value, a.err
 }
 
 // lookups are what one command has asked for sources: many mirrors have a source, a site or its libraries in common.

@@ -156,6 +156,25 @@ func TestAChangeThatAnotherCommandSawFirstIsApplied(t *testing.T) {
 	})
 }
 
+// TestMirrorsThatShareASourceWaitForItTogether lets the service pause while several mirrors look for one library. In fake
+// time a lock that somebody holds meanwhile would never be free.
+func TestMirrorsThatShareASourceWaitForItTogether(t *testing.T) {
+	const second = `
+mirror "second" {
+  site   = "https://contoso.sharepoint.com/sites/people"
+  folder = "/folder"
+  target = "second"
+}
+`
+	lives(t, people(), docsMirror+second+billsMirror, 1, func(l *life) {
+		l.tenant.AddFault(sandbox.Fault{On: []sandbox.Kind{sandbox.KindSite}, Status: 429, Header: map[string]string{"Retry-After": "120"}, Pause: true, Times: 1})
+		l.watch("-interval=5m")
+		time.Sleep(10 * time.Minute)
+		l.alive()
+		l.mirrors("people/Documents", "docs", nothingElse)
+	})
+}
+
 // TestAReloadWhileTheStateIsGoneDoesNotEndAWatch reads the configuration again at a bad moment: only at its start a
 // watch gives up for that.
 func TestAReloadWhileTheStateIsGoneDoesNotEndAWatch(t *testing.T) {
