@@ -156,7 +156,7 @@ func TestAChangeThatAnotherCommandSawFirstIsApplied(t *testing.T) {
 	})
 }
 
-// TestMirrorsThatShareASourceWaitForItTogether lets the service pause while several mirrors look for one library. In fake
+// TestMirrorsThatShareASourceWaitForItTogether lets the service pause while several mirrors look their library up again. In fake
 // time a lock that somebody holds meanwhile would never be free.
 func TestMirrorsThatShareASourceWaitForItTogether(t *testing.T) {
 	const second = `
@@ -167,9 +167,10 @@ mirror "second" {
 }
 `
 	lives(t, people(), docsMirror+second+billsMirror, 1, func(l *life) {
+		l.watch("-interval=12h")
+		time.Sleep(time.Hour)
 		l.tenant.AddFault(sandbox.Fault{On: []sandbox.Kind{sandbox.KindSite}, Status: 429, Header: map[string]string{"Retry-After": "120"}, Pause: true, Times: 1})
-		l.watch("-interval=5m")
-		time.Sleep(10 * time.Minute)
+		time.Sleep(8 * 24 * time.Hour) // until all is looked up again, several at a time
 		l.alive()
 		l.mirrors("people/Documents", "docs", nothingElse)
 	})
