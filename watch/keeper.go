@@ -53,7 +53,7 @@ type Keeper struct {
 	KeeperOptions
 	mu     sync.Mutex
 	wanted []Drive
-	roused map[Drive]bool // by an event
+	roused map[Drive]Event
 	wake   chan struct{}
 	held   map[Drive]*holding
 	listed map[string]listing // by tenant
@@ -82,6 +82,7 @@ type holding struct {
 	id       graph.SubscriptionID // "" for none
 	due      time.Time            // of the next call
 	renewed  time.Time
+	doubted  time.Time // when it was last looked at because it was said to be removed
 	expires  time.Time
 	failures int
 	covered  bool // as the loop was told
@@ -91,7 +92,7 @@ type holding struct {
 func NewKeeper(o KeeperOptions) *Keeper {
 	return &Keeper{
 		KeeperOptions: o, wake: make(chan struct{}, 1),
-		held: make(map[Drive]*holding), roused: make(map[Drive]bool), listed: make(map[string]listing),
+		held: make(map[Drive]*holding), roused: make(map[Drive]Event), listed: make(map[string]listing),
 	}
 }
 
@@ -110,7 +111,9 @@ func (k *Keeper) Hear(d Drive, e Event) {
 		return
 	}
 	k.mu.Lock()
-	k.roused[d] = true
+	if k.roused[d] != Removed {
+		k.roused[d] = e
+	}
 	k.mu.Unlock()
 	k.poke()
 }
@@ -182,13 +185,26 @@ func (k *Keeper) adopt(now time.Time) (dropped []*holding) {
 			dropped = append(dropped, h)
 		}
 	}
-	for d := range k.roused {
+	for d, event := range k.roused {
 		if h := k.held[d]; h != nil {
-			h.due = later(now, h.renewed.Add(minRenewal)) // not at once if it was renewed a moment ago (W16)
+			h.rouse(event, now)
 		}
 	}
 	clear(k.roused)
 	return dropped
+}
+
+// rouse makes a holding due because of an event, though not at once if it was renewed, or said to be removed, a moment
+// ago (W16).
+func (h *holding) rouse(event Event, now time.Time) {
+	since := &h.renewed
+	if event == Removed {
+		since = &h.doubted
+	}
+	h.due = earlier(h.due, later(now, since.Add(minRenewal)))
+	if event == Removed {
+		h.doubted = h.due
+	}
 }
 
 func (k *Keeper) tenants() map[string]bool {
