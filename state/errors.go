@@ -26,7 +26,7 @@ var (
 	ErrUnknownKey = errors.New("no such row")
 
 	ErrNoRound    = errors.New("the drive has no unfinished round")
-	ErrRootGone   = errors.New("the round would remove the drive's root") // I-25, I-31: a library that vanished, not a deletion
+	ErrRootGone   = errors.New("the round would remove the drive's root")    // I-25, I-31: a library that vanished, not a deletion
 	ErrNoRoot     = errors.New("the listing ended without the drive's root") // D20: it comes in every answer, so this one is none
 	ErrLogTrimmed = errors.New("the change log does not reach back that far")
 	ErrOccupied   = errors.New("another item has this place")
