@@ -52,8 +52,9 @@ func (sc *scope) declareData(blocks hcl.Blocks) {
 
 func (sc *scope) computeData(b *hcl.Block, kind, address string) cty.Value {
 	var questions []*question
-	values := map[string]cty.Value{}
+	values, single := map[string]cty.Value{}, false
 	for _, inst := range sc.expand(b, address) {
+		single = !inst.keyed
 		q := inst.question(kind)
 		switch {
 		case inst.unknown:
@@ -65,8 +66,8 @@ func (sc *scope) computeData(b *hcl.Block, kind, address string) cty.Value {
 	}
 	askAll(sc.session.data, questions)
 	takeAnswers(questions, values)
-	if v, ok := values[""]; ok { // without for_each
-		return v
+	if single { // without for_each
+		return values[""]
 	}
 	return cty.ObjectVal(values)
 }
