@@ -430,8 +430,13 @@ func (c *call) granted(app *App, appOnly bool) map[string]any {
 // token (A12), openid tells who it is. Without the latter MSAL keeps no account, and can renew nothing.
 func (c *call) grantPerson(app *App, asked, scope string) {
 	out := c.granted(app, false)
-	out["scope"] = scope
-	scopes := strings.Fields(asked)
+	scopes, given := strings.Fields(asked), strings.Fields(scope)
+	for _, s := range scopes { // who asked for all that is granted is told so: MSAL takes what is not named for declined
+		if strings.HasSuffix(s, "/.default") && !slices.Contains(given, s) {
+			given = append(given, s)
+		}
+	}
+	out["scope"] = strings.Join(given, " ")
 	if len(scopes) == 0 || slices.Contains(scopes, "offline_access") {
 		out["refresh_token"] = c.t.issue(app, "refresh", false)
 	}

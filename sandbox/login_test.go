@@ -202,6 +202,7 @@ func TestTheScopesOfASignInSayWhatComesOfIt(t *testing.T) {
 		"Files.Read.All offline_access":                {refresh: true},
 		"Files.Read.All openid":                        {person: true},
 		"Files.Read.All openid profile offline_access": {true, true},
+		"https://graph.microsoft.com/.default openid":  {person: true},
 	} {
 		tn, _ := smallTenant(t, nil)
 		m := object(t, post(tn, strings.Replace(tokenURL, "/token", "/devicecode", 1), url.Values{"client_id": {DemoClientID}, "scope": {scope}}), 200)
@@ -210,6 +211,9 @@ func TestTheScopesOfASignInSayWhatComesOfIt(t *testing.T) {
 		m = object(t, post(tn, tokenURL, form), 200)
 		if (m["refresh_token"] != nil) != want.refresh || (m["id_token"] != nil) != want.person || (m["client_info"] != nil) != want.person {
 			t.Errorf("%q gives %v (A12)", scope, m)
+		}
+		if all, _, _ := strings.Cut(scope, " "); strings.HasSuffix(all, "/.default") && !strings.Contains(text(m, "scope"), all) {
+			t.Errorf("%q is not among what is granted: %v", all, m["scope"])
 		}
 		if !want.person {
 			continue

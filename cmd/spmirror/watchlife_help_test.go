@@ -23,6 +23,7 @@ import (
 	"unsafe"
 
 	"github.com/urfave/cli/v3"
+	"golang.org/x/sys/unix"
 
 	"github.com/spmirror/spmirror/config"
 	"github.com/spmirror/spmirror/graph"
@@ -260,6 +261,19 @@ func (l *life) said() string {
 		said.Write(data[max(0, len(data)-6000):])
 	}
 	return said.String()
+}
+
+// hangUp lets every write to the output fail, under the file that the watch goes on holding.
+func (l *life) hangUp() {
+	l.t.Helper()
+	unwritable, err := os.Open(os.DevNull)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	defer unwritable.Close()
+	if err := unix.Dup2(int(unwritable.Fd()), int(l.env.stdout.Fd())); err != nil {
+		l.t.Fatal(err)
+	}
 }
 
 // applies is how often the watch has said that it applied something.

@@ -242,13 +242,13 @@ func TestAWatchGoesOnWhenTheDiskHasRoomAgain(t *testing.T) {
 	})
 }
 
-// TestAWatchWhoseTerminalIsGoneGoesOnApplying closes what it prints to. Without -apply there would be no sense in going on.
+// TestAWatchWhoseTerminalIsGoneGoesOnApplying takes away what it prints to. Without -apply there would be no sense in going on.
 func TestAWatchWhoseTerminalIsGoneGoesOnApplying(t *testing.T) {
 	for _, flags := range [][]string{listening, append([]string{"-json=false"}, listening...)} {
 		lives(t, people(), docsMirror, 1, func(l *life) {
 			l.watch(flags...)
 			time.Sleep(time.Minute)
-			l.env.stdout.Close()
+			l.hangUp()
 			for range 3 {
 				l.put("people/Documents", "/"+l.name("f")+".txt", "text")
 				time.Sleep(time.Minute)
