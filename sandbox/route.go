@@ -180,20 +180,25 @@ func splitPath(s string) (path, op string) {
 	return path, strings.TrimPrefix(op, "/")
 }
 
+// onDrive does something with a drive, if its site lets it be seen.
+func onDrive(find driveFinder, run func(*call, *Drive) *graphError) action {
+	return func(c *call) *graphError {
+		d, e := find(c)
+		if e != nil {
+			return e
+		}
+		if e := d.site.refusal(); e != nil {
+			return e
+		}
+		return run(c, d)
+	}
+}
+
 // itemPath routes what is asked of an item.
 func (c *call) itemPath(find driveFinder, locate func(*Drive) *item, op string) action {
 	with := func(kind Kind, run func(*call, *Drive, *item) *graphError) action {
 		c.kind = kind
-		return func(c *call) *graphError {
-			d, e := find(c)
-			if e != nil {
-				return e
-			}
-			if e := d.site.refusal(); e != nil {
-				return e
-			}
-			return run(c, d, nil)
-		}
+		return onDrive(find, func(c *call, d *Drive) *graphError { return run(c, d, nil) })
 	}
 	located := func(kind Kind, run func(*call, *Drive, *item) *graphError) action {
 		return with(kind, func(c *call, d *Drive, _ *item) *graphError {

@@ -18,16 +18,7 @@ func (c *call) sharePath(rest string) action {
 	}
 	then := func(kind Kind, run func(*call, *Drive) *graphError) action {
 		c.kind = kind
-		return func(c *call) *graphError {
-			d, e := find(c)
-			if e != nil {
-				return e
-			}
-			if e := d.site.refusal(); e != nil {
-				return e
-			}
-			return run(c, d)
-		}
+		return onDrive(find, run)
 	}
 	switch head, op, _ := strings.Cut(rest, "/"); {
 	case head == "driveItem" || head == "root":
